@@ -1,4 +1,4 @@
-"""Byte units: everything is computed in bytes and shown in GiB (2^30), never in GB."""
+"""How sizes, times and counts are shown: everything is computed in bytes and shown in GiB (2^30), never in GB."""
 
 from __future__ import annotations
 
@@ -39,3 +39,8 @@ def format_duration(seconds: float) -> str:
     if hours:
         return f"{hours}:{minutes:02}:{whole % 60:02}"
     return f"{minutes}:{whole % 60:02}"
+
+
+def format_count(number: int, word: str) -> str:
+    """A number of things whose plural ends in `s`: `1 host`, `2 hosts`."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.layers import MOST_LAYERS, Attention, AttentionKind, Layer
 
 
@@ -96,6 +97,11 @@ class ModelFacts:
     config: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
     gguf: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
     notes: tuple[str, ...] = ()
+
+    @property
+    def element_bytes(self) -> int:
+        """The bytes of one element of the model's own dtype; 2 for one that is not known, as most models have."""
+        return element_bytes(self.dtype) or 2
 
     @property
     def expert_width(self) -> int | None:

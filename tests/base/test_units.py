@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.base.units import GIB, format_bytes, format_duration, format_gib
+from sparkrun_tui.base.units import GIB, format_bytes, format_count, format_duration, format_gib
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,7 @@ def test_gib_never_says_gb() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+def test_only_one_thing_is_singular() -> None:
+    assert [format_count(number, "host") for number in (0, 1, 2)] == ["0 hosts", "1 host", "2 hosts"]

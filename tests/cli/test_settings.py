@@ -68,6 +68,13 @@ def test_a_default_that_is_not_there_is_named_with_its_line(cli: Cli) -> None:
     assert f"{path}:3:1" in done.err
 
 
+def test_an_ignored_setting_is_named_once_however_much_a_command_does(cli: Cli) -> None:
+    write("no_such_setting: 1\n")
+    done = cli("recipe", "validate", "qwen3-1.7b-vllm", "qwen3-1.7b-vllm")
+    assert done.code == 0
+    assert done.err.count("no_such_setting") == 1
+
+
 def test_a_cluster_is_added_once_and_shown(cli: Cli) -> None:
     assert cli("cluster", "add", "lab", "spark-1,spark-2", "--gpus", "2").code == 0
     done = cli("cluster", "add", "lab", "other")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -17,6 +18,7 @@ from sparkrun_tui.remote.http.client import HttpCall, TransportHttp
 from tests.launch.fakes import FakeCluster
 from tests.launch.virtual import virtual_time
 from tests.support.scripted import ScriptedTransport
+from tests.support.serving import serving
 
 
 def _sse(*events: object) -> bytes:
@@ -68,7 +70,9 @@ async def test_what_steers_a_terminal_is_taken_out_of_answers(cluster: FakeClust
     assert [piece async for piece in _prompt(cluster)] == ["one\ntwo"]
 
 
-async def _serve(answer: bytes) -> tuple[asyncio.Server, int, list[bytes]]:
+@asynccontextmanager
+async def _answering(answer: bytes) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """The port of a server that gives this answer to everything, and what it was asked."""
     asked: list[bytes] = []
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -79,10 +83,9 @@ async def _serve(answer: bytes) -> tuple[asyncio.Server, int, list[bytes]]:
         asked.append(head + await reader.readexactly(length))
         writer.write(answer)
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
-    return server, server.sockets[0].getsockname()[1], asked
+    async with serving(one) as port:
+        yield port, asked
 
 
 async def test_http_over_a_transport_reads_chunked_and_plain_answers() -> None:
@@ -91,16 +94,14 @@ async def test_http_over_a_transport_reads_chunked_and_plain_answers() -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
         b"HTTP/1.0 200 OK\r\n\r\nhello",
     ):
-        server, port, asked = await _serve(answer)
-        async with server:
+        async with _answering(answer) as (port, asked):
             reply = await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/x", "POST", b"{}", key=None))
         assert (reply.status, reply.body) == (200, b"hello")
         assert asked[0].startswith(b"POST /x HTTP/1.1\r\n") and asked[0].endswith(b"{}")
 
 
 async def test_a_request_carries_the_key_in_its_header_only() -> None:
-    server, port, asked = await _serve(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-    async with server:
+    async with _answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok") as (port, asked):
         for key in ("plain-key", "schlüssel"):
             call = HttpCall(port, "/x", key=Secret(key))
             assert key not in repr(call)
@@ -116,15 +117,13 @@ async def test_a_request_carries_the_key_in_its_header_only() -> None:
 
 async def test_what_is_not_http_and_what_ends_early_are_host_errors() -> None:
     for answer, words in ((b"SSH-2.0-x\r\n\r\n", "does not speak HTTP"), (b"", "ended the answer early")):
-        server, port, _ = await _serve(answer)
-        async with server:
+        async with _answering(answer) as (port, _):
             with pytest.raises(HostError, match=words):
                 await TransportHttp().ask(ScriptedTransport(), HttpCall(port, "/", key=None))
 
 
 async def test_a_refused_stream_carries_the_servers_words() -> None:
-    server, port, _ = await _serve(b"HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\nno such model")
-    async with server:
+    async with _answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 13\r\n\r\nno such model") as (port, _):
         with pytest.raises(HostError, match="404: no such model"):
             async for _chunk in TransportHttp().stream(ScriptedTransport(), HttpCall(port, "/", key=None)):
                 pass

@@ -17,6 +17,7 @@ from sparkrun_tui.launch.run.readiness import model_names
 from sparkrun_tui.remote.http.client import HttpCall, TransportHttp
 from tests.launch.fakes import FakeCluster
 from tests.support.scripted import ScriptedTransport
+from tests.support.serving import serving
 
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 
@@ -25,23 +26,17 @@ OK = b"HTTP/1.1 200 OK\r\n\r\n"
 async def engine(head: bytes, endless: bytes = b"", pause: float = 0.0) -> AsyncIterator[int]:
     """The port of a server that says `head`, then `endless` for ever."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(head)
-            while endless:
-                writer.write(endless)
-                await writer.drain()
-                await asyncio.sleep(pause)
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        while endless:
+            writer.write(endless)
             await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
+            await asyncio.sleep(pause)
+        await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
+    async with serving(handle) as port:
+        yield port
 
 
 async def asked(port: int, **changes: object) -> str:

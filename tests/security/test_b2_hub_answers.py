@@ -18,6 +18,7 @@ import pytest
 from sparkrun_tui.remote.hub import downloads, facts_worker
 from sparkrun_tui.remote.hub.downloads import Choice, HubError, HubSource
 from sparkrun_tui.remote.ports.models import ModelFile, ModelPlan, ModelRequest
+from tests.support.serving import serving
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 
@@ -26,23 +27,15 @@ COMMIT = "0123456789abcdef" * 2 + "01234567"
 async def mirror(head: bytes, begin: bytes, endless: bytes) -> AsyncIterator[str]:
     """The address of a server that answers everything with `head` and `begin`, then `endless` for ever."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(
-                b"HTTP/1.1 " + head + b"\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + begin
-            )
-            while endless:
-                writer.write(endless)
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 " + head + b"\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + begin)
+        while endless:
+            writer.write(endless)
+            await writer.drain()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with serving(handle) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def everything(names: Sequence[str], _: ModelRequest) -> Choice:

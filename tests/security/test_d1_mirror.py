@@ -15,6 +15,7 @@ import pytest
 
 from sparkrun_tui.remote.hub.downloads import Choice, HubError, HubSource
 from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel
+from tests.support.serving import requests, serving
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 OTHER = "f" * 40
@@ -52,20 +53,12 @@ async def mirror(heads: Mapping[str, str], *, endless_list: bool = False) -> Asy
             writer.write(body)
         await writer.drain()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                method, path, _ = head.decode().split(" ", 2)
-                await answer(path.partition("?")[0], method, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for method, path in requests(reader):
+            await answer(path, method, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with serving(handle) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def everything(names: Sequence[str], _: ModelRequest) -> Choice:

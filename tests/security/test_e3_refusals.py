@@ -14,6 +14,7 @@ import pytest
 from sparkrun_tui.remote.hub.downloads import HubError, HubSource
 from sparkrun_tui.remote.ports.models import ModelRequest
 from tests.security.test_d1_mirror import COMMIT, everything, no_wait
+from tests.support.serving import requests, serving
 
 MEMORY = 400 << 20
 BODY = b'{"a": 1}'
@@ -51,20 +52,11 @@ async def mirror(status: str, *, chunks: bool) -> AsyncIterator[str]:
             writer.write(body)
         await writer.drain()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                method, path, _ = head.decode().split(" ", 2)
-                await answer(method, path.partition("?")[0], writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async for method, path in requests(reader):
+            await answer(method, path, writer)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    async with server:
+    async with serving(handle) as port:
         yield f"http://127.0.0.1:{port}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from inspect import Parameter, signature
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from sparkrun_tui.cli.commands.history import again
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.survey import survey
+from sparkrun_tui.launch.record.again import run_again
 from sparkrun_tui.launch.record.journal import launch_folder, past_launches, read_state
 from tests.launch.fakes import SOLO, FakeCluster, journal_text, rendered
 from tests.launch.virtual import virtual_time
@@ -81,14 +83,15 @@ async def test_a_launch_that_only_labels_describe_has_no_command_line(cluster: F
 
 
 def test_every_command_line_from_a_journal_asks_who_says_so() -> None:
-    """Whoever makes a command line of what a journal holds must look at `claimed`."""
+    """Two modules make command lines: one of recipes on this machine, and one of journals, which needs `claimed`."""
     import sparkrun_tui
 
     root = Path(sparkrun_tui.__file__).parent
     makers = []
     for path in root.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
-        if re.search(r"override_words\((?:state|past)\.", text):
-            makers.append(path.name)
-            assert ".claimed" in text, path
-    assert sorted(makers) == ["history.py", "history.py"]
+        if re.search(r"(?<!def )override_words\(", text):
+            makers.append(str(path.relative_to(root)))
+    assert sorted(makers) == ["launch/record/again.py", "recipe/format/export.py"]
+    assert signature(run_again).parameters["claimed"].default is Parameter.empty
+    assert run_again("solo", ["spark-1"], {}, claimed=True) is None

@@ -106,19 +106,10 @@ CLAIMED = "not known: it was launched elsewhere, and only labels of its containe
 
 
 def again(state: LaunchState) -> shell.Text | None:
-    """The command line that launches it again, without secrets.
+    """The command line that launches it again; None where only labels of containers say how."""
+    from sparkrun_tui.launch.record.again import run_again
 
-    None where only labels of containers say how: a host could choose the recipe, the image and the command.
-    """
-    if state.claimed:
-        return None
-    from sparkrun_tui.recipe.values.masking import override_words
-
-    words = ["sparkrun-tui", "run", state.reference or state.recipe]
-    if state.hosts:
-        words += ["-H", ",".join(state.hosts)]
-    parts = [shell.words(words), override_words(state.settings)]
-    return shell.joined([part for part in parts if part], " ")
+    return run_again(state.reference or state.recipe, state.hosts, state.settings, claimed=state.claimed)
 
 
 def _row(past: PastLaunch) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from sparkrun_tui.cli.exits import Exit, report, say
 from sparkrun_tui.cli.gate import gate
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.base.settings import Cluster, Settings
     from sparkrun_tui.fleet.model import FleetView, Workload, WorkloadRank
     from sparkrun_tui.launch.record.journal import PastLaunch
     from sparkrun_tui.launch.services import Services
@@ -37,19 +37,20 @@ def logs_command(
     """
     from sparkrun_tui.cli.commands.workloads import surveyed
 
+    settings = settings_now()
     past = None if follow else _past(name)
     target = Target(hosts, cluster_name, demo)
     names_hosts = bool(hosts or cluster_name or demo)
-    if past is not None and not names_hosts and settings_now().cluster() is None:
+    if past is not None and not names_hosts and settings.cluster() is None:
         return _print_past(past, only, tail, as_json)
 
     async def work() -> Exit:
         from sparkrun_tui.fleet.choose import matching
 
-        async with surveyed(target) as (cluster, services, view):
+        async with surveyed(settings, target) as (cluster, services, view):
             if past is not None and not matching(view, name):
                 return _print_past(past, only, tail, as_json)
-            return await _live(cluster, services, view, name, follow, only, tail, as_json)
+            return await _live(settings, cluster, services, view, name, follow, only, tail, as_json)
 
     return asyncio.run(work())
 
@@ -89,6 +90,7 @@ def _check_host(only: str, hosts: tuple[str, ...]) -> None:
 
 
 async def _live(
+    settings: Settings,
     cluster: Cluster,
     services: Services,
     view: FleetView,
@@ -105,8 +107,8 @@ async def _live(
     item = choose(view, name)
     _check_host(only, tuple(rank.host for rank in item.ranks))
     if follow and item.ours and item.health is not Health.EXITED:
-        return await _follow(cluster, services, item, only, tail, as_json)
-    gate().hide(await asyncio.to_thread(secrets_of_recipe_called, item.recipe, settings_now()))
+        return await _follow(settings, cluster, services, item, only, tail, as_json)
+    gate().hide(await asyncio.to_thread(secrets_of_recipe_called, item.recipe, settings))
     ranks = [rank for rank in item.ranks if only in ("", rank.host)]
     worst = Exit.OK
     for rank in ranks:
@@ -144,14 +146,20 @@ async def _print_rank(services: Services, rank: WorkloadRank, tail: int | None, 
 
 
 async def _follow(
-    cluster: Cluster, services: Services, item: Workload, only: str, tail: int | None, as_json: bool
+    settings: Settings,
+    cluster: Cluster,
+    services: Services,
+    item: Workload,
+    only: str,
+    tail: int | None,
+    as_json: bool,
 ) -> Exit:
     from sparkrun_tui.cli.following import LogPrinter
     from sparkrun_tui.cli.launch import Signals, ending
     from sparkrun_tui.launch.launcher import Launcher
     from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged
 
-    launcher = Launcher(settings_now(), services)
+    launcher = Launcher(settings, services)
     launch = await launcher.attach(item, cluster)
     signals = Signals(launch, watching=True)
     printer = LogPrinter(launch, as_json=as_json, only=only, tail=tail)

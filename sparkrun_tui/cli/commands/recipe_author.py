@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sparkrun_tui.base.errors import RecipeError, Spot, UsageError
+from sparkrun_tui.base.units import format_count
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
 from sparkrun_tui.cli.context import (
@@ -45,10 +46,11 @@ def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo
     """
     from sparkrun_tui.cli.text.entries import problem_json, problem_lines
 
-    target = judged_for(settings_now(), Target(hosts, cluster_name, demo))
+    settings = settings_now()
+    target = judged_for(settings, Target(hosts, cluster_name, demo))
     findings: list[tuple[str, Problem]] = []
     for name in names:
-        findings += _findings(name, target)
+        findings += _findings(name, settings, target)
     errors = sum(problem.severity is Severity.ERROR for _, problem in findings)
     warnings = sum(problem.severity is Severity.WARNING for _, problem in findings)
     if as_json:
@@ -57,20 +59,16 @@ def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo
         for path, problem in findings:
             for line in problem_lines(problem, path):
                 output.line(line)
-        say(f"{_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        say(f"{format_count(errors, 'error')}, {format_count(warnings, 'warning')}")
     return Exit.FAILED if errors else Exit.OK
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
-
-
-def _findings(name: str, target: judging.Target) -> list[tuple[str, Problem]]:
+def _findings(name: str, settings: Settings, target: judging.Target) -> list[tuple[str, Problem]]:
     folder = Path(name)
     if folder.is_dir():
         return _folder_findings(folder, target)
     try:
-        recipe = found_recipe(name, settings_now())
+        recipe = found_recipe(name, settings)
     except RecipeError as error:
         problem = Problem(Severity.ERROR, "unreadable", error.what, error.spot, error.remedy)
         return [(error.spot.path if error.spot else name, problem)]
@@ -145,6 +143,14 @@ def vram_command(
     return Exit.OK
 
 
+_OUTPUT = click.option(
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to this new file instead of stdout.",
+)
+
+
 @recipe_group.command("new")
 @click.argument("model", default="")
 @click.option(
@@ -164,12 +170,7 @@ def vram_command(
 )
 @click.option("--nodes", default=1, show_default=True, type=click.IntRange(1, 64), help="How many hosts it uses.")
 @click.option("--offline", is_flag=True, help="Do not look up the model on the Hugging Face Hub.")
-@click.option(
-    "--output",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this new file instead of stdout.",
-)
+@_OUTPUT
 @click.option("--yes", is_flag=True, help="Agree to what the service of a Compose file does.")
 def new_command(
     model: str,
@@ -309,12 +310,7 @@ def _usual_image(engine: str) -> str:
 @recipe_group.command("export", cls=OverridingCommand)
 @click.argument("name", shell_complete=recipe_names)
 @override_options
-@click.option(
-    "--output",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this new file instead of stdout.",
-)
+@_OUTPUT
 @click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does; the copy becomes one of yours.")
 def export_command(
     name: str,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from sparkrun_tui.base.units import format_duration
+from sparkrun_tui.base.units import format_count, format_duration
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import registry_names
 from sparkrun_tui.cli.exits import Exit, say
@@ -87,7 +87,7 @@ def add_command(url: str, name: str, subpath: str) -> int:
     from sparkrun_tui.recipe.registry.registries import add_registry
 
     status = add_registry(url, name, subpath, _Progress())
-    output.line(f"added {status.registry.name}: {_count(status.recipes, 'recipe')}")
+    output.line(f"added {status.registry.name}: {format_count(status.recipes, 'recipe')}")
     return Exit.OK
 
 
@@ -166,10 +166,6 @@ def _result_json(result: UpdateResult) -> dict[str, Any]:
         shown["changed"] = list(update.changed)
         shown["removed"] = list(update.removed)
     return shown
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 class _Progress:

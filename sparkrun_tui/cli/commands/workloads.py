@@ -16,17 +16,17 @@ from sparkrun_tui.cli.context import Target, open_services, settings_now, target
 from sparkrun_tui.cli.exits import Exit, say
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.base.settings import Cluster, Settings
     from sparkrun_tui.fleet.model import FleetView, Workload
     from sparkrun_tui.launch.services import Services
 
 
 @asynccontextmanager
-async def surveyed(target: Target) -> AsyncIterator[tuple[Cluster, Services, FleetView]]:
+async def surveyed(settings: Settings, target: Target) -> AsyncIterator[tuple[Cluster, Services, FleetView]]:
     """The cluster, the services, and what is running there now."""
     from sparkrun_tui.fleet.survey import survey
 
-    async with open_services(settings_now(), target) as (cluster, services):
+    async with open_services(settings, target) as (cluster, services):
         yield cluster, services, await survey(cluster, services)
 
 
@@ -42,7 +42,7 @@ async def _status(target: Target, as_json: bool) -> Exit:
     from sparkrun_tui.cli.text import workloads as text
     from sparkrun_tui.fleet.choose import silent_hosts
 
-    async with surveyed(target) as (_, _, view):
+    async with surveyed(settings_now(), target) as (_, _, view):
         if as_json:
             output.as_json(text.fleet_json(view))
         else:
@@ -76,7 +76,7 @@ def stop_command(name: str, hosts: str, cluster_name: str, demo: bool, everythin
 async def _stop(target: Target, name: str, yes: bool) -> Exit:
     from sparkrun_tui.fleet.choose import choose, silent_hosts
 
-    async with surveyed(target) as (_, services, view):
+    async with surveyed(settings_now(), target) as (_, services, view):
         if name:
             item = choose(view, name)
             if not item.ours and not yes:
@@ -142,7 +142,7 @@ async def _ask(target: Target, name: str, text: str, max_tokens: int) -> Exit:
     from sparkrun_tui.launch.question import Question
     from sparkrun_tui.launch.record.events import EndpointUp
 
-    async with surveyed(target) as (_, services, view):
+    async with surveyed(settings_now(), target) as (_, services, view):
         item = choose(view, name)
         if item.port is None or not _head_runs(item):
             raise LaunchError(f"{item.recipe} is not serving: {item.detail or item.health}")

@@ -121,7 +121,7 @@ def _element(facts: ModelFacts, dtype: str) -> float:
         return 1 + 1 / 32
     if dtype in ("nvfp4", "fp4_mx_block16"):
         return 0.5 * (1 + 1 / 8)
-    return float(element_bytes(dtype) or element_bytes(facts.dtype) or 2)
+    return float(element_bytes(dtype) or facts.element_bytes)
 
 
 def _latent(facts: ModelFacts, settings: EngineSettings, attention: Attention, dtype: str) -> float:

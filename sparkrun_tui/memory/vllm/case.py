@@ -21,7 +21,7 @@ _KEEPS_LENGTH = frozenset({"", "default", "linear", "llama3", "ntk", "proportion
 """Kinds of rope with which a drafter may run beyond the context that it was made for."""
 
 
-def drafter_length(facts: ModelFacts, settings: EngineSettings, rules: VllmRules) -> int | None:
+def _drafter_length(facts: ModelFacts, settings: EngineSettings, rules: VllmRules) -> int | None:
     """The context in tokens to which a draft model shortens the target's, None when it does not.
 
     Source: vllm/config/speculative.py, vllm/config/vllm.py (0.33).
@@ -38,7 +38,10 @@ def drafter_length(facts: ModelFacts, settings: EngineSettings, rules: VllmRules
 
 @dataclass(frozen=True, slots=True)
 class VllmCase:
-    """Settings on a host: the cache plan (None: unknown), the pool, the length in tokens (None: unknown)."""
+    """Settings on a host: the cache plan (None: unknown), the pool, the length in tokens (None: unknown).
+
+    `capped` is the length to which a draft model shortens the context, None when it does not.
+    """
 
     facts: ModelFacts
     settings: EngineSettings
@@ -48,6 +51,7 @@ class VllmCase:
     plan: VllmPlan | None
     pool: VllmPool
     length: int | None
+    capped: int | None = None
     refused: str = ""
 
     @property
@@ -102,7 +106,7 @@ def work_out(
     automatic = length == AUTO_LENGTH
     if automatic or length is None:
         length = facts.max_length
-    capped = drafter_length(facts, settings, rules)
+    capped = _drafter_length(facts, settings, rules)
     if capped is not None and length is not None:
         length = min(length, capped)
     plan, refused = None, ""
@@ -112,4 +116,4 @@ def work_out(
         refused = str(error)
     if automatic and plan is not None and pool.pool is not None and length:
         length = plan.longest(pool.pool, length) or length
-    return VllmCase(facts, settings, host, rules, pool.weights, plan, pool, length, refused)
+    return VllmCase(facts, settings, host, rules, pool.weights, plan, pool, length, capped, refused)

@@ -12,7 +12,7 @@ from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level,
 from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
 from sparkrun_tui.memory.splitting import hosts_used
 from sparkrun_tui.memory.vllm.advice import max_utilisation, min_hosts, min_utilisation, proposals_for
-from sparkrun_tui.memory.vllm.case import VllmCase, drafter_length, work_out
+from sparkrun_tui.memory.vllm.case import VllmCase, work_out
 from sparkrun_tui.memory.vllm.pool import utilisation_of
 from sparkrun_tui.models.facts import ModelFacts
 
@@ -134,9 +134,8 @@ def _notes(case: VllmCase) -> tuple[str, ...]:
     notes = [*settings.notes, *facts.notes]
     if case.plan is not None:
         notes += case.plan.notes
-    capped = drafter_length(facts, settings, case.rules)
-    if capped is not None and capped == case.length:
-        notes.append(f"the draft model limits the context to {capped:,} tokens")
+    if case.capped is not None and case.capped == case.length:
+        notes.append(f"the draft model limits the context to {case.capped:,} tokens")
     counted = facts.declared is not None and not facts.declared.kv_per_token
     if facts.layers is not None and counted and not facts.config:
         notes.append("only the recipe's metadata is known: every layer is counted as full attention")

@@ -10,7 +10,6 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weights.holdings import Holding, Sums, holding_of, model_kernels
 from sparkrun_tui.memory.weights.kernels import COMMON, Kernels, Loading
 from sparkrun_tui.memory.weights.rope import rope_bytes
-from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 from sparkrun_tui.models.modules.module import Kind
 from sparkrun_tui.models.parameters import count_parameters
@@ -70,7 +69,7 @@ def _stated(facts: ModelFacts) -> int | None:
     if facts.declared is not None and facts.declared.params:
         return facts.declared.params
     if facts.params is None and facts.weights is not None:
-        return facts.weights.total // (element_bytes(facts.dtype) or 2)
+        return facts.weights.total // facts.element_bytes
     return facts.params
 
 
@@ -161,7 +160,7 @@ def _counted_bytes(facts: ModelFacts, total: int, form: WeightFormat) -> int:
     if not facts.vocab or not facts.hidden:
         return int(total * whole_bytes(form))
     kept = min(total, 2 * facts.vocab * facts.hidden)
-    return int(kept * (element_bytes(facts.dtype) or 2) + (total - kept) * form.whole_bits / 8)
+    return int(kept * facts.element_bytes + (total - kept) * form.whole_bits / 8)
 
 
 def _spread(
@@ -237,4 +236,4 @@ def _draft_model_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
         return ceil(drafter.weights.total / settings.tensor_parallel)
     counted = count_parameters(drafter)
     total = drafter.params or (counted.total if counted else 0)
-    return ceil(total * (element_bytes(drafter.dtype) or 2) / settings.tensor_parallel)
+    return ceil(total * drafter.element_bytes / settings.tensor_parallel)

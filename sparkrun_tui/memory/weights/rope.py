@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkrun_tui.models.config.values import Config, flag, fraction, mapping, positive, word
-from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Attention, AttentionKind, kinds
 
@@ -33,10 +32,9 @@ def rope_bytes(facts: ModelFacts) -> int:
     if facts.layers is None:
         settings = mapping(facts.config, "rope_parameters", "rope_scaling")
         tables.add((_width(facts, settings, facts.head_dim or 0), "", word(settings, "rope_type", "type")))
-    element = element_bytes(facts.dtype) or 2
     total = 0
     for width, _, scaling in tables:
-        size = 4 if scaling in ("yarn", "deepseek_yarn") else element
+        size = 4 if scaling in ("yarn", "deepseek_yarn") else facts.element_bytes
         total += positions * width * size
     return total
 

@@ -45,9 +45,7 @@ def _ends(facts: ModelFacts) -> list[Module]:
     """Embedding and head; no format quantises an embedding here."""
     vocab, hidden = facts.vocab or 0, facts.hidden or 0
     found = [Module("embed_tokens", Kind.EMBEDDING, vocab, hidden, linear=False)]
-    gemma_file = bool(facts.gguf) and facts.model_type.startswith("gemma")
-    tied_by_default = gemma_file or facts.model_type.startswith("gemma")
-    if not flag(facts.config, "tie_word_embeddings", default=tied_by_default):
+    if not flag(facts.config, "tie_word_embeddings", default=facts.model_type.startswith("gemma")):
         found.append(Module("lm_head", Kind.HEAD, vocab, hidden))
     found.append(small(hidden))
     found += _selection(facts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.models.config.values import Config, flag, fraction, mapping, positive, sequence, word
-from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.module import Kind, Module
 from sparkrun_tui.models.storage.names import NameList
@@ -39,7 +38,6 @@ def checkpoint_scheme(facts: ModelFacts) -> Scheme | None:
         return None
     block = facts.quant.block
     method = word(block, "quant_method").lower() or facts.quant.method
-    element = element_bytes(facts.dtype) or 2
     if not block:
         return None
     keys = _FP8_LISTS if method == "fp8" else _LISTS
@@ -59,7 +57,7 @@ def checkpoint_scheme(facts: ModelFacts) -> Scheme | None:
     numbered = kept.numbered or any(names.numbered for names in others)
     wildcards = sum(names.wildcards for names in (kept, *others))
     listed = bool(kept or others)
-    return Scheme(decide, element, listed=listed, exact=known, numbered=numbered, wildcards=wildcards)
+    return Scheme(decide, facts.element_bytes, listed=listed, exact=known, numbered=numbered, wildcards=wildcards)
 
 
 def _is_cut(facts: ModelFacts, block: Config, method: str) -> bool:
@@ -125,15 +123,24 @@ def _integer_choice(block: Config, method: str) -> tuple[Choice | None, list[Nam
     blocks = NameList(_block_names(block))
     head = flag(block, "lm_head")
 
-    def choose(module: Module, names: Sequence[str]) -> Stored | None:
-        for listed, stored in own:
-            if listed.has(names):
-                return stored
+    def others(module: Module, names: Sequence[str]) -> Stored | None:
         if module.kind is Kind.HEAD:
             return usual if head else None
         if blocks and not blocks.has(names):
             return None
         return usual
+
+    return _by_lists(own, others)
+
+
+def _by_lists(own: Sequence[tuple[NameList, Stored | None]], others: Choice) -> tuple[Choice, list[NameList]]:
+    """Store a module as the first list says that names it, and `others` where none does; with the lists."""
+
+    def choose(module: Module, names: Sequence[str]) -> Stored | None:
+        for listed, stored in own:
+            if listed.has(names):
+                return stored
+        return others(module, names)
 
     return choose, [listed for listed, _ in own]
 
@@ -191,14 +198,7 @@ def _mixed(block: Config) -> tuple[Choice, list[NameList]] | None:
     if not by_format:
         return None
     own = [(NameList(names), ALGORITHMS.get(algorithm)) for algorithm, names in by_format.items()]
-
-    def choose(module: Module, names: Sequence[str]) -> Stored | None:
-        for listed, stored in own:
-            if listed.has(names):
-                return stored
-        return None
-
-    return choose, [listed for listed, _ in own]
+    return _by_lists(own, everything(None))
 
 
 def _with_formats(block: Config, usual: Choice) -> tuple[Choice, list[NameList]]:
@@ -235,14 +235,7 @@ def _grouped(block: Config) -> tuple[Choice | None, list[NameList]]:
             usual = stored if usual is None or stored.bits < usual.bits else usual
     if usual is None and not own:
         return None, []
-
-    def choose(module: Module, names: Sequence[str]) -> Stored | None:
-        for listed, stored in own:
-            if listed.has(names):
-                return stored
-        return None if module.kind is Kind.HEAD else usual
-
-    return choose, [listed for listed, _ in own]
+    return _by_lists(own, everything(usual))
 
 
 def _of_group(group: Config, block: Config) -> Stored | None:

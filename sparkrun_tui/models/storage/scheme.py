@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.models.config.values import word
-from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.module import Kind, Module
 from sparkrun_tui.models.storage.names import names_of
@@ -71,12 +70,11 @@ class Scheme:
 
 def plain_scheme(facts: ModelFacts) -> Scheme:
     """A checkpoint that is not quantised."""
-    return Scheme(lambda module, names: None, element_bytes(facts.dtype) or 2)
+    return Scheme(everything(None), facts.element_bytes)
 
 
 def format_scheme(facts: ModelFacts, form: WeightFormat) -> Scheme:
     """What a format's word says, without any list: usual bits for attention, feed-forward and ends."""
-    element = element_bytes(facts.dtype) or 2
     mixing = form.mixing_bits_of_experts if facts.experts else form.mixing_bits
     exact = ALGORITHMS.get(form.name)
 
@@ -95,7 +93,7 @@ def format_scheme(facts: ModelFacts, form: WeightFormat) -> Scheme:
             return exact
         return other(form.bits)
 
-    return Scheme(choose, element, listed=False, exact=False)
+    return Scheme(choose, facts.element_bytes, listed=False, exact=False)
 
 
 _AT_LOAD: Mapping[str, Stored] = {
@@ -118,16 +116,15 @@ def load_scheme(facts: ModelFacts, quantization: str) -> Scheme | None:
     Embedding and head stay as they are. `nvfp4_per_token` changes no dense model. Source: vllm/config/quantization.py,
     vllm/model_executor/layers/quantization/online/.
     """
-    element = element_bytes(facts.dtype) or 2
     if quantization in _AT_LOAD:
-        return Scheme(everything(_AT_LOAD[quantization]), element, at_load=True)
+        return Scheme(everything(_AT_LOAD[quantization]), facts.element_bytes, at_load=True)
     if quantization in _EXPERTS_AT_LOAD:
-        return Scheme(experts_only(_EXPERTS_AT_LOAD[quantization]), element, at_load=True)
+        return Scheme(experts_only(_EXPERTS_AT_LOAD[quantization]), facts.element_bytes, at_load=True)
     return None
 
 
-def everything(stored: Stored) -> Choice:
-    """All linear layers but the head, which methods leave alone unless they name it."""
+def everything(stored: Stored | None) -> Choice:
+    """All linear layers but the head, which methods leave alone unless they name it; None: no layer is quantised."""
     return lambda module, names: None if module.kind is Kind.HEAD else stored
 
 

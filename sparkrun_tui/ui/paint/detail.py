@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import clean_line, clean_text, visible_text
+from sparkrun_tui.base.units import format_count
 from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, SourceKind
 from sparkrun_tui.recipe.values.environment import reads_text
@@ -37,12 +38,8 @@ def identity(evaluation: Evaluation) -> Line:
     if meta.model_params:
         active = f"-A{short_count(meta.active_params)}" if meta.active_params else ""
         words.append(short_count(meta.model_params) + active)
-    words.append(_count(evaluation.hosts, "host"))
+    words.append(format_count(evaluation.hosts, "host"))
     return [(clean_line(recipe.model or "no model"), "bold"), (" · " + clean_line(" · ".join(words)), "")]
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def headline(evaluation: Evaluation, width: int, compact: bool) -> list[Line]:
@@ -112,10 +109,10 @@ def _problem_counts(evaluation: Evaluation) -> list[Span]:
     spans: list[Span] = []
     errors = len(evaluation.errors)
     if errors:
-        spans.append((f"✗ {_count(errors, 'error')}  ", "bad"))
+        spans.append((f"✗ {format_count(errors, 'error')}  ", "bad"))
     warnings = sum(problem.severity is Severity.WARNING for problem in evaluation.problems)
     if warnings:
-        spans.append((f"! {_count(warnings, 'warning')}", "tight"))
+        spans.append((f"! {format_count(warnings, 'warning')}", "tight"))
     return spans
 
 

@@ -10,10 +10,9 @@ from rich.cells import cell_len
 from textual import on
 from textual.widget import Widget
 
-from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import format_duration
-from sparkrun_tui.recipe.values.masking import override_words
+from sparkrun_tui.launch.record.again import run_again
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.model.ports import PastLaunch
@@ -154,9 +153,10 @@ class HistoryScreen(PageScreen):
     def do_copy(self) -> None:
         """Copy the command line that launches it again."""
         past = self.list.current
-        if past is not None and past.claimed:
+        if past is None:
+            return
+        command = run_again(past.reference or past.recipe, past.hosts, past.settings or {}, claimed=past.claimed)
+        if command is None:
             self.sparkrun.say("It was launched elsewhere: only labels of its containers say how.")
-        elif past is not None:
-            words = shell.words(["sparkrun-tui", "run", past.reference or past.recipe, "-H", ",".join(past.hosts)])
-            settings = override_words(past.settings or {})
-            self.sparkrun.copy(shell.joined([part for part in (words, settings) if part], " "), "command line")
+        else:
+            self.sparkrun.copy(command, "command line")

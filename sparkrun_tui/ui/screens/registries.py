@@ -8,6 +8,7 @@ from textual import on
 from textual.widget import Widget
 
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.units import format_count
 from sparkrun_tui.recipe.registry.config import NAME, check_url
 from sparkrun_tui.recipe.registry.registries import RegistryStatus
 from sparkrun_tui.ui.actions import Scope, bindings
@@ -151,8 +152,7 @@ class RegistriesScreen(PageScreen):
 
     async def _add(self, url: str, name: str) -> None:
         added = await self.sparkrun.registries.add(url, name)
-        recipes = "1 recipe" if added.recipes == 1 else f"{added.recipes} recipes"
-        self.sparkrun.say(f"added {added.registry.name}: {recipes}")
+        self.sparkrun.say(f"added {added.registry.name}: {format_count(added.recipes, 'recipe')}")
         self.sparkrun.read_recipes()
 
     async def do_remove(self) -> None:
