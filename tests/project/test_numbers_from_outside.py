@@ -19,7 +19,7 @@ ALLOWED = frozenset({
     ("memory/llama_cpp/case.py", "float(shape.slots)"),
     ("memory/vllm/case.py", "float(self.plan.sequences)"),
     ("memory/sglang/case.py", "float(self.plan.requests)"),
-    ("memory/sglang/cell.py", "float(element_bytes(dtype) or element_bytes(facts.dtype) or 2)"),
+    ("memory/sglang/cell.py", "float(element_bytes(dtype) or facts.element_bytes)"),
     ("memory/llama_cpp/cache.py", "int(full)"),
     ("memory/llama_cpp/cache.py", "int(indexer)"),
     ("memory/llama_cpp/cache.py", "int(window)"),
