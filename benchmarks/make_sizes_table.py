@@ -21,7 +21,7 @@ from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.known_sizes import PATH, size_in_name
 from sparkrun_tui.models.parameters import count_parameters
 from sparkrun_tui.models.shipped_table import find_digest
-from sparkrun_tui.recipe.format.params import parse_params
+from sparkrun_tui.recipe.names.params import parse_params
 
 LIST = Path(__file__).with_name("facts_models.yaml")
 NEAR = 0.15

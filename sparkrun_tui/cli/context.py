@@ -164,7 +164,7 @@ def settings_now() -> Settings:
     hide_overrides(settings.defaults)
     notes = [*settings.notes]
     if settings.data_dirs:
-        from sparkrun_tui.recipe.format.mounts import agreed_folders
+        from sparkrun_tui.recipe.names.mounts import agreed_folders
 
         notes += agreed_folders(settings.data_dirs)[1]
     for note in notes:

@@ -177,7 +177,7 @@ def _variable(text: str) -> tuple[str, str]:
 def _refuse_wrong(recipe: Recipe, found: dict[str, str]) -> None:
     """Raise `UsageError` for the first value that its key cannot have."""
     from sparkrun_tui.engines.fields.filled import field_of
-    from sparkrun_tui.recipe.format.images import parse_image
+    from sparkrun_tui.recipe.names.images import parse_image
     from sparkrun_tui.recipe.values.launch_keys import ENV, FlagsError, Kind, PartError, flag_words, kind_of, part_of
     from sparkrun_tui.recipe.values.masking import shown_settings
 

@@ -9,11 +9,11 @@ from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.engines.checks.fields import valid_model
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.registry import FAMILIES
-from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.export import yaml_scalar
-from sparkrun_tui.recipe.format.local_model import is_path
-from sparkrun_tui.recipe.format.params import format_params
 from sparkrun_tui.recipe.model import Value
+from sparkrun_tui.recipe.names.detect import split_gguf
+from sparkrun_tui.recipe.names.local_model import is_path
+from sparkrun_tui.recipe.names.params import format_params
 from sparkrun_tui.recipe.suggestions import listed
 
 

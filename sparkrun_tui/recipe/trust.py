@@ -20,8 +20,10 @@ from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle, bring
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.hooks import PEER_LABELS, Hooks, container_options, hooks_of, model_on_hosts, time_text
-from sparkrun_tui.recipe.format.images import images_of, parse_image
-from sparkrun_tui.recipe.format.mounts import (
+from sparkrun_tui.recipe.format.pre_exec import Before
+from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
+from sparkrun_tui.recipe.names.images import images_of, parse_image
+from sparkrun_tui.recipe.names.mounts import (
     grave_mount,
     harmless_capability,
     harmless_device,
@@ -29,8 +31,6 @@ from sparkrun_tui.recipe.format.mounts import (
     is_agreed,
     split_volume,
 )
-from sparkrun_tui.recipe.format.pre_exec import Before
-from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
 from sparkrun_tui.recipe.registry.checkouts import EUGR
 from sparkrun_tui.recipe.values.conditional import with_layers
 from sparkrun_tui.recipe.values.environment import wanted

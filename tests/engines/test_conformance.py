@@ -102,7 +102,7 @@ ALLOWED = {
     "demo/engines/registry.py": "one line for each engine that is simulated",
     "memory/engines.py": "one line for each engine that is modelled",
     "recipe/model.py": "words that the recipe format itself gives a meaning",
-    "recipe/format/detect.py": "what the format says of recipes without `runtime`",
+    "recipe/names/detect.py": "what the format says of recipes without `runtime`",
     "recipe/format/extensions.py": "eugr's scripts are a part of the format",
     "recipe/bundled_files/attachments.py": "eugr's mods are a part of the format",
     "recipe/registry/config.py": "a registry of that name",

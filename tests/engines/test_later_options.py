@@ -13,9 +13,9 @@ from sparkrun_tui.engines.registry import engine_for
 from sparkrun_tui.launch.plan.containers import create_body, run_command
 from sparkrun_tui.launch.plan.dry_run import lines, offline_plan
 from sparkrun_tui.recipe.format.hooks import container_options
-from sparkrun_tui.recipe.format.images import image_on
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Severity
+from sparkrun_tui.recipe.names.images import image_on
 from sparkrun_tui.recipe.values.overrides import render
 from tests.engines.samples import plan, rendered
 

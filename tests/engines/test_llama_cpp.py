@@ -11,7 +11,7 @@ import pytest
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT, choose, quants_in
 from sparkrun_tui.engines.plan import ModelNeed, PortWait, ReadyCheck
-from sparkrun_tui.recipe.format.detect import split_gguf
+from sparkrun_tui.recipe.names.detect import split_gguf
 
 from .samples import plan, rendered, scripts, with_command, words_of
 

@@ -19,7 +19,7 @@ from sparkrun_tui.launch.sizing.sizing import assumed_hosts, size
 from sparkrun_tui.memory.result import Level
 from sparkrun_tui.models.store import LocalFacts
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
-from sparkrun_tui.recipe.format.local_model import LocalModel, local_model
+from sparkrun_tui.recipe.names.local_model import LocalModel, local_model
 from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen, look_at
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes import FakeCluster, rendered

@@ -14,7 +14,7 @@ from sparkrun_tui.models.facts import DeclaredFacts, ModelFacts, QuantFacts, Wei
 from sparkrun_tui.models.parameters import count_parameters
 from sparkrun_tui.models.tensor_classes import tensor_class, weight_facts
 from sparkrun_tui.models.weight_formats import bytes_per_parameter, format_named
-from sparkrun_tui.recipe.format.dtypes import known_dtype
+from sparkrun_tui.recipe.names.dtypes import known_dtype
 from tests.memory import models
 from tests.memory.models import facts
 

@@ -9,11 +9,11 @@ from sparkrun_tui.engines.fields.filled import fields_of
 from sparkrun_tui.engines.layout.hosts import degrees, hosts_wanted
 from sparkrun_tui.engines.registry import ENGINES, FAMILIES, family_of
 from sparkrun_tui.engines.search_words import search_words
-from sparkrun_tui.recipe.format.detect import split_gguf
-from sparkrun_tui.recipe.format.dtypes import known_dtype
-from sparkrun_tui.recipe.format.images import Image, parse_image
-from sparkrun_tui.recipe.format.params import format_params, parse_params
 from sparkrun_tui.recipe.model import Mode, Severity, Value
+from sparkrun_tui.recipe.names.detect import split_gguf
+from sparkrun_tui.recipe.names.dtypes import known_dtype
+from sparkrun_tui.recipe.names.images import Image, parse_image
+from sparkrun_tui.recipe.names.params import format_params, parse_params
 from sparkrun_tui.recipe.search.entry import hosts_text, params_text
 from sparkrun_tui.recipe.search.summary import entry_of
 from sparkrun_tui.recipe.suggestions import nearest

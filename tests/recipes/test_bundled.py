@@ -18,9 +18,9 @@ from sparkrun_tui.launch.plan.dry_run import lines
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.sizing.sizing import size
 from sparkrun_tui.memory.result import Level
-from sparkrun_tui.recipe.format.images import parse_image
 from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
+from sparkrun_tui.recipe.names.images import parse_image
 from sparkrun_tui.recipe.values.overrides import render
 
 FILES = sorted(paths.bundled_recipes().rglob("*.yaml"))

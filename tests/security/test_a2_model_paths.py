@@ -10,8 +10,8 @@ from sparkrun_tui.launch.plan.containers import create_body
 from sparkrun_tui.launch.plan.dry_run import offline_plan
 from sparkrun_tui.launch.sizing.host_models import digest_of
 from sparkrun_tui.recipe.format.loader import load_text
-from sparkrun_tui.recipe.format.local_model import LocalModel
 from sparkrun_tui.recipe.model import Severity, Source, SourceKind
+from sparkrun_tui.recipe.names.local_model import LocalModel
 from sparkrun_tui.recipe.trust import Kind, demands
 from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import Rendered

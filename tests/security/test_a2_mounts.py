@@ -21,8 +21,8 @@ from sparkrun_tui.launch.plan.dry_run import offline_plan
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.recipe.format.hooks import container_options
 from sparkrun_tui.recipe.format.loader import load_text
-from sparkrun_tui.recipe.format.mounts import Judgement, agreed_folders, is_agreed, judge_source, normal_path
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
+from sparkrun_tui.recipe.names.mounts import Judgement, agreed_folders, is_agreed, judge_source, normal_path
 from sparkrun_tui.recipe.trust import Demand, Kind, demands
 from sparkrun_tui.recipe.values.overrides import render
 

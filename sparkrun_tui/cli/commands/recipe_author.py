@@ -198,7 +198,7 @@ def new_command(
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.engines.checks.fields import valid_model
     from sparkrun_tui.engines.starter import starter, usual_family
-    from sparkrun_tui.recipe.format.images import parse_image
+    from sparkrun_tui.recipe.names.images import parse_image
 
     if container and parse_image(container) is None:
         raise UsageError(f"`{container[:80]}` is not an image", remedy="Write it as [REGISTRY/]NAME:TAG.")
@@ -264,7 +264,7 @@ def _known(model: str) -> Known:
 
     from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.launch.sizing.starter_facts import known_of
-    from sparkrun_tui.recipe.format.detect import split_gguf
+    from sparkrun_tui.recipe.names.detect import split_gguf
     from sparkrun_tui.recipe.search.listing import finish, list_recipes
 
     known = known_of(model)

@@ -11,13 +11,13 @@ from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.layout.hosts import degrees
 from sparkrun_tui.engines.registry import FAMILIES, family_of
 from sparkrun_tui.engines.settings import attention_replicas
-from sparkrun_tui.recipe.format.detect import is_repository, is_revision, split_gguf
-from sparkrun_tui.recipe.format.dtypes import dtype_words, known_dtype, normal_dtype
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
-from sparkrun_tui.recipe.format.images import parse_image
-from sparkrun_tui.recipe.format.local_model import is_path
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.names.detect import is_repository, is_revision, split_gguf
+from sparkrun_tui.recipe.names.dtypes import dtype_words, known_dtype, normal_dtype
+from sparkrun_tui.recipe.names.images import parse_image
+from sparkrun_tui.recipe.names.local_model import is_path
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import Rendered
 

@@ -28,13 +28,13 @@ from sparkrun_tui.engines.layout.options import mount_problems
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
-from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
 from sparkrun_tui.recipe.format.hooks import container_options, hooks_of, model_on_hosts
 from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS, below
 from sparkrun_tui.recipe.format.loader import unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.names.detect import split_gguf
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.env_fields import field_problems
 from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted

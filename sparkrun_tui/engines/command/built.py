@@ -13,9 +13,9 @@ from sparkrun_tui.engines.command.shell_edit import find_serve
 from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.flags import Flag
-from sparkrun_tui.recipe.format.local_model import is_path
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.names.local_model import is_path
 from sparkrun_tui.recipe.values.launch_keys import root_of
 from sparkrun_tui.recipe.values.masking import join_words
 from sparkrun_tui.recipe.values.rendered import ChainValue, Rendered

@@ -28,11 +28,11 @@ from sparkrun_tui.engines.plan import LABEL, HostScript, ModelNeed, PlanRequest,
 from sparkrun_tui.engines.vllm.family import VLLM
 from sparkrun_tui.engines.vllm.plan import DEFAULT_PORT, NAME_FLAGS, model_of
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
-from sparkrun_tui.recipe.format.detect import is_repository
 from sparkrun_tui.recipe.format.hooks import hooks_of
-from sparkrun_tui.recipe.format.images import image_on
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.names.detect import is_repository
+from sparkrun_tui.recipe.names.images import image_on
 from sparkrun_tui.recipe.values.env_fields import launch_fields, with_launch
 from sparkrun_tui.recipe.values.rendered import Rendered
 

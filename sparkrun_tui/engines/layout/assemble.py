@@ -14,14 +14,14 @@ from sparkrun_tui.engines.layout.hooks import with_hooks
 from sparkrun_tui.engines.layout.options import with_options
 from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.settings import read_settings
-from sparkrun_tui.recipe.format.detect import is_repository, is_revision
 from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
-from sparkrun_tui.recipe.format.images import image_on
 from sparkrun_tui.recipe.format.launching import STYLES
-from sparkrun_tui.recipe.format.local_model import CACHE_TARGETS
-from sparkrun_tui.recipe.format.mounts import is_below, normal_path, split_volume
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.names.detect import is_repository, is_revision
+from sparkrun_tui.recipe.names.images import image_on
+from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
+from sparkrun_tui.recipe.names.mounts import is_below, normal_path, split_volume
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 
 from sparkrun_tui.engines.plan import HostView, Mount
-from sparkrun_tui.recipe.format.images import image_on
-from sparkrun_tui.recipe.format.local_model import CACHE_TARGETS
+from sparkrun_tui.recipe.names.images import image_on
+from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 HF_HOME = CACHE_TARGETS[0]

@@ -25,8 +25,8 @@ from sparkrun_tui.engines.plan import (
     ServePlan,
 )
 from sparkrun_tui.recipe.format.hooks import hooks_of, model_on_hosts
-from sparkrun_tui.recipe.format.images import image_on
-from sparkrun_tui.recipe.format.mounts import on_host, split_volume
+from sparkrun_tui.recipe.names.images import image_on
+from sparkrun_tui.recipe.names.mounts import on_host, split_volume
 from sparkrun_tui.recipe.values.env_fields import launch_fields, with_launch
 from sparkrun_tui.recipe.values.launch_keys import SECRET_REFERENCE
 from sparkrun_tui.recipe.values.masking import private_texts

@@ -11,8 +11,9 @@ from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.layout.common import RUN_DIR, model_mounts
 from sparkrun_tui.engines.plan import ContainerSpec, HostView, Mount, PlanRequest, RankPlan, ServePlan
 from sparkrun_tui.recipe.format.hooks import ContainerOptions, container_options, model_on_hosts, size_bytes
-from sparkrun_tui.recipe.format.local_model import CACHE_TARGETS, exposes_host
-from sparkrun_tui.recipe.format.mounts import (
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS, exposes_host
+from sparkrun_tui.recipe.names.mounts import (
     Judgement,
     grave_mount,
     is_below,
@@ -22,7 +23,6 @@ from sparkrun_tui.recipe.format.mounts import (
     on_host,
     split_volume,
 )
-from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 
 OTHER_HF_HOME = CACHE_TARGETS[1]
 """Where the sparkrun CLI mounts the Hugging Face cache in containers; recipes written for it rely on that."""

@@ -43,11 +43,11 @@ from sparkrun_tui.engines.plan import (
     ServePlan,
     Stage,
 )
-from sparkrun_tui.recipe.format.detect import is_repository, split_gguf
 from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
-from sparkrun_tui.recipe.format.local_model import inside_path, is_path
-from sparkrun_tui.recipe.format.mounts import is_below, split_volume
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.names.detect import is_repository, split_gguf
+from sparkrun_tui.recipe.names.local_model import inside_path, is_path
+from sparkrun_tui.recipe.names.mounts import is_below, split_volume
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command, Word
 

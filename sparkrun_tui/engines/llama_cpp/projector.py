@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from sparkrun_tui.engines.command.serving import ServeCommand
 from sparkrun_tui.engines.command.shell_edit import plain_value
 from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR
-from sparkrun_tui.recipe.format.detect import split_gguf
 from sparkrun_tui.recipe.format.extensions import NO_PROJECTOR
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
-from sparkrun_tui.recipe.format.local_model import is_path
+from sparkrun_tui.recipe.names.detect import split_gguf
+from sparkrun_tui.recipe.names.local_model import is_path
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.shell_scanner import Command
 

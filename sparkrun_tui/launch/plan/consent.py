@@ -11,8 +11,8 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import shorten, visible_line
 from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
-from sparkrun_tui.recipe.format.images import images_of
 from sparkrun_tui.recipe.model import Recipe, SourceKind
+from sparkrun_tui.recipe.names.images import images_of
 from sparkrun_tui.recipe.search.folders import is_inside, own_folders
 from sparkrun_tui.recipe.trust import (
     Demand,

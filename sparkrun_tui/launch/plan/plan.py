@@ -19,8 +19,8 @@ from sparkrun_tui.launch.plan.steps import plan_steps
 from sparkrun_tui.launch.sizing.conditions import of_view, settled
 from sparkrun_tui.launch.sizing.evaluation import recipe_problems
 from sparkrun_tui.recipe.bundled_files.attachments import Brought
-from sparkrun_tui.recipe.format.images import same_host
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.names.images import same_host
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.environment import reads_text

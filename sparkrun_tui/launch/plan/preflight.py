@@ -12,7 +12,7 @@ from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
-from sparkrun_tui.recipe.format.mounts import Judgement, judge_source, no_place_for_data, on_host
+from sparkrun_tui.recipe.names.mounts import Judgement, judge_source, no_place_for_data, on_host
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen

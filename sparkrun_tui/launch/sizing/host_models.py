@@ -14,7 +14,7 @@ from sparkrun_tui.models.digest_cache import host_digest_path, write_digest
 from sparkrun_tui.models.facts import WeightFacts
 from sparkrun_tui.models.gguf.header import GgufError, read_first_keys
 from sparkrun_tui.models.gguf.keys import plain_keys
-from sparkrun_tui.recipe.format.local_model import LocalModel
+from sparkrun_tui.recipe.names.local_model import LocalModel
 from sparkrun_tui.remote.hub.facts_worker import weight_files
 from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen, look_at
 from sparkrun_tui.remote.transport import Transport

@@ -23,8 +23,8 @@ from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
 from sparkrun_tui.models.store import LocalFacts
-from sparkrun_tui.recipe.format.local_model import is_path
-from sparkrun_tui.recipe.format.mounts import normal_path
+from sparkrun_tui.recipe.names.local_model import is_path
+from sparkrun_tui.recipe.names.mounts import normal_path
 from sparkrun_tui.recipe.values.environment import expand_env
 from sparkrun_tui.recipe.values.overrides import metadata_in_force
 from sparkrun_tui.recipe.values.rendered import Rendered

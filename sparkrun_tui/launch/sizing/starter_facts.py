@@ -7,7 +7,7 @@ from sparkrun_tui.launch.sizing.sizing import FactsStore, known_models
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind
 from sparkrun_tui.models.parameters import count_parameters
-from sparkrun_tui.recipe.format.dtypes import known_dtype, normal_dtype
+from sparkrun_tui.recipe.names.dtypes import known_dtype, normal_dtype
 
 _SHORT = {"bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkrun_tui.base.numbers import decimal
-from sparkrun_tui.recipe.format.local_model import LocalModel, local_model
-from sparkrun_tui.recipe.format.mounts import normal_device, normal_volume
 from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed, timed_command
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.names.local_model import LocalModel, local_model
+from sparkrun_tui.recipe.names.mounts import normal_device, normal_volume
 from sparkrun_tui.recipe.values.masking import quote_references
 from sparkrun_tui.recipe.values.overrides import rejoined
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
@@ -73,7 +73,7 @@ class Hooks:
 class ContainerOptions:
     """Options of the container from `executor_config`, checked; empty where the recipe has none.
 
-    Volumes and devices have the normal form of `recipe.format.mounts`, in which they are judged and passed to Docker.
+    Volumes and devices have the normal form of `recipe.names.mounts`, in which they are judged and passed to Docker.
     `entrypoint` is None when not given; an empty tuple clears the image's own.
     """
 

@@ -10,12 +10,10 @@ from typing import Any
 from sparkrun_tui.base.defects import REPORT, defect
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.recipe.format.detect import detect_runtime
 from sparkrun_tui.recipe.format.include import with_included
 from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS
 from sparkrun_tui.recipe.format.launching import read_images, read_readiness, read_runtime_cache
 from sparkrun_tui.recipe.format.layers import read_layers
-from sparkrun_tui.recipe.format.params import parse_params
 from sparkrun_tui.recipe.format.reader import Reader, as_braces, is_accidental_mapping, repeated_keys
 from sparkrun_tui.recipe.format.recipe_file import read_recipe
 from sparkrun_tui.recipe.format.topology import Topology, infer
@@ -33,6 +31,8 @@ from sparkrun_tui.recipe.model import (
     Value,
     stem,
 )
+from sparkrun_tui.recipe.names.detect import detect_runtime
+from sparkrun_tui.recipe.names.params import parse_params
 
 _LISTS = frozenset({"pre_exec", "post_exec", "post_commands", "mods"})
 """Lists whose entries have positions of their own."""

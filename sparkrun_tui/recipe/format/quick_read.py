@@ -6,12 +6,12 @@ import re
 from collections import defaultdict
 
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.recipe.format.detect import detect_runtime
-from sparkrun_tui.recipe.format.dtypes import normal_dtype
 from sparkrun_tui.recipe.format.keys import RECIPE_WORDS
-from sparkrun_tui.recipe.format.params import parse_params
 from sparkrun_tui.recipe.format.yamltree import without_comment
 from sparkrun_tui.recipe.model import Source, stem
+from sparkrun_tui.recipe.names.detect import detect_runtime
+from sparkrun_tui.recipe.names.dtypes import normal_dtype
+from sparkrun_tui.recipe.names.params import parse_params
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.figures import figures_of
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sparkrun_tui.recipe.format.params import format_params
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, Source, SourceKind, stem
+from sparkrun_tui.recipe.names.params import format_params
 
 CONTEXT_KEYS = ("max_model_len", "ctx_size", "context_length")
 """The recipe keys for the length of a context."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparkrun_tui.base.numbers import decimal
-from sparkrun_tui.recipe.format.params import parse_params
+from sparkrun_tui.recipe.names.params import parse_params
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.suggestions import did_you_mean
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sparkrun_tui.base.defects import defect
 from sparkrun_tui.base.numbers import whole_of
-from sparkrun_tui.recipe.format.dtypes import normal_dtype
-from sparkrun_tui.recipe.format.params import parse_params
 from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe
+from sparkrun_tui.recipe.names.dtypes import normal_dtype
+from sparkrun_tui.recipe.names.params import parse_params
 from sparkrun_tui.recipe.search.entry import CONTEXT_KEYS, TOOL_KEYS, EngineWords, Entry
 from sparkrun_tui.recipe.search.figures import figures_of
 from sparkrun_tui.recipe.values.shellwords import flag_value, serve_argv

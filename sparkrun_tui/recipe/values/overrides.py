@@ -14,10 +14,10 @@ from sparkrun_tui.base.errors import Spot, UsageError
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.format.extensions import projector_word
-from sparkrun_tui.recipe.format.local_model import inside_path, is_path
 from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program
 from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
 from sparkrun_tui.recipe.model import Metadata, Problem, Recipe, Severity, Value
+from sparkrun_tui.recipe.names.local_model import inside_path, is_path
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.env_fields import config_keys

@@ -13,7 +13,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.text import clean_line, clean_text, visible
-from sparkrun_tui.recipe.format.mounts import agreed_folders
+from sparkrun_tui.recipe.names.mounts import agreed_folders
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys

@@ -28,7 +28,7 @@ from sparkrun_tui.launch.run.parts.host_work import insist, on_all, regain
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.steps.check import replan
-from sparkrun_tui.recipe.format.detect import split_gguf
+from sparkrun_tui.recipe.names.detect import split_gguf
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub.downloads import HubError

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.recipe.format.mounts import (
+from sparkrun_tui.recipe.names.mounts import (
     Judgement,
     is_below,
     judge_source,
