@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ MAX_HEADER = 16 << 20
 """The most bytes of a header; a file of 100,000 tensors has about half of it. The format itself allows 100 million
 (safetensors/src/tensor.rs, MAX_HEADER_SIZE), and a parser needs a gigabyte of memory for them."""
 
+_OFFSETS = re.compile(rb'"data_offsets"\s*:\s*\[\s*[0-9]{1,18}\s*,\s*([0-9]{1,18})\s*\]')
 _MOST_DIMENSIONS = 16
 _PARSING = Lock()
 """Several headers are fetched at the same time but parsed one by one: parsing takes many times their size in memory."""
@@ -60,6 +62,26 @@ def read_header(fetch: Fetch) -> tuple[Tensor, ...]:
             return tuple(_tensor(name, entry) for name, entry in data.items())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise SafetensorsError(f"the header cannot be read: {type(error).__name__}") from error
+
+
+def least_size(fetch: Fetch) -> int | None:
+    """The bytes that a file must have by its own header; None where it does not begin like a safetensors file.
+
+    The header is searched rather than parsed: this is asked of all files of a model. Raises what `fetch` raises.
+    """
+    head = fetch(0, FIRST)
+    if len(head) < 8:
+        return 8
+    size = int.from_bytes(head[:8], "little")
+    if not 0 < size <= MAX_HEADER or head[8:9] not in (b"{", b""):
+        return None
+    text = head[8 : 8 + size]
+    if len(text) < size:
+        text += fetch(8 + len(text), size - len(text))
+    end = 0
+    for match in _OFFSETS.finditer(text):
+        end = max(end, int(match[1]))
+    return 8 + size + end
 
 
 def _tensor(name: str, entry: dict[str, object]) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sparkrun_tui.engines.plan import Phase
@@ -80,6 +82,13 @@ def test_a_cache_holds_a_model_when_all_that_its_index_names_is_there(
 ) -> None:
     found = whole_in(listing(*names, partial=partial), ModelRequest("org/m"))
     assert (found is not None) is whole
+
+
+def test_a_cache_with_a_file_that_was_cut_off_holds_no_model() -> None:
+    seen = listing(*WHOLE)
+    for name in WHOLE:
+        assert whole_in(replace(seen, cut=frozenset([name])), ModelRequest("org/m")) is None
+    assert whole_in(replace(seen, cut=frozenset(["other.safetensors"])), ModelRequest("org/m")) is not None
 
 
 def test_of_a_gguf_repository_the_quantisation_alone_must_be_there() -> None:

@@ -135,7 +135,15 @@ def test_a_tied_embedding_exists_twice_with_a_device() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "elements", "size"),
-    [("q4_K", 256, 144), ("q6_k", 512, 420), (8, 64, 68), ("mxfp4", 32, 17), ("bf16", 3, 6), ("iq1_s", 256, 50)],
+    [
+        ("q4_K", 256, 144),
+        ("q6_k", 512, 420),
+        (8, 64, 68),
+        ("mxfp4", 32, 17),
+        ("bf16", 3, 6),
+        ("iq1_s", 256, 50),
+        (41, 256, 36),
+    ],
 )
 def test_sizes_of_tensor_types(kind: int | str, elements: int, size: int) -> None:
     assert tensor_bytes(kind, elements) == size

@@ -14,10 +14,11 @@ from sparkrun_tui.base.decoded import Decoded
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.remote.hub import cache as hub_cache
 from sparkrun_tui.remote.hub.downloads import Choice, HubError, HubSource, explain
-from sparkrun_tui.remote.hub.worker import describe, disk_bytes
+from sparkrun_tui.remote.hub.worker import describe, disk_bytes, remove_cut
 from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel, Transfer
 from tests.support.hub_process import HubProcess
 from tests.support.site import until
+from tests.support.weights import gguf, safetensors
 
 REPO = "acme/tiny"
 
@@ -85,6 +86,19 @@ async def test_only_the_files_of_a_quantisation(source: HubSource, hub: HubProce
     assert await source.stored(ModelRequest("acme/tiny-GGUF", gguf_quant="Q4_K_M")) == model
     (Path(model.hub) / model.snapshot / "tiny-Q4_K_M-00002-of-00002.gguf").unlink()
     assert await source.stored(ModelRequest("acme/tiny-GGUF", gguf_quant="Q4_K_M")) is None
+
+
+@pytest.mark.parametrize("left", [3, 100, 2_000])
+async def test_a_gguf_that_was_cut_off_is_not_whole(
+    source: HubSource, hub: HubProcess, tmp_path: Path, left: int
+) -> None:
+    hub.write("acme/ggufs/m-Q8_0.gguf", gguf(4_096))
+    request = ModelRequest("acme/ggufs", gguf_quant="Q8_0")
+    await fetch(source, request)
+    assert await source.stored(request) is not None
+    (snapshot,) = (tmp_path / "cache/hub/models--acme--ggufs/snapshots").iterdir()
+    os.truncate(snapshot / "m-Q8_0.gguf", left)
+    assert await source.stored(request) is None
 
 
 async def test_a_dropped_download_goes_on(source: HubSource, hub: HubProcess) -> None:
@@ -183,17 +197,16 @@ def test_a_partly_downloaded_model_is_not_whole(tmp_path: Path) -> None:
         (snapshot / name).symlink_to(f"../../blobs/{name}")
 
     def whole() -> bool:
-        names = [file.name for file in hub_cache.files_in(tmp_path, "acme/big", commit)]
-        return hub_cache.looks_whole(tmp_path, "acme/big", commit, names)
+        return hub_cache.looks_whole(tmp_path, "acme/big", commit, hub_cache.files_in(tmp_path, "acme/big", commit))
 
     put("config.json")
     put("tokenizer.json")
     assert not whole()
     index = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
     put("model.safetensors.index.json", json.dumps(index).encode())
-    put("model-00001-of-00002.safetensors")
+    put("model-00001-of-00002.safetensors", safetensors(100))
     assert not whole()
-    put("model-00002-of-00002.safetensors")
+    put("model-00002-of-00002.safetensors", safetensors(100))
     assert whole()
     (folder / "blobs" / "x.incomplete").write_bytes(b"")
     assert not whole()
@@ -202,6 +215,53 @@ def test_a_partly_downloaded_model_is_not_whole(tmp_path: Path) -> None:
     assert not whole()
     assert hub_cache.commit_of(tmp_path, "acme/big", "") == commit
     assert hub_cache.commit_of(tmp_path, "acme/none", "") is None
+
+
+@pytest.mark.parametrize("left", [0, 5, 40, 1_000, 299_999])
+async def test_a_file_that_was_cut_off_is_fetched_again(
+    source: HubSource, hub: HubProcess, tmp_path: Path, left: int
+) -> None:
+    content = safetensors(300_000)
+    hub.write(f"{REPO}/model.safetensors", content)
+    request = ModelRequest(REPO)
+    await fetch(source, request)
+    assert await source.stored(request) is not None
+    (snapshot,) = (tmp_path / "cache/hub/models--acme--tiny/snapshots").iterdir()
+    weights = snapshot / "model.safetensors"
+    os.truncate(weights, left)
+    # Its own header shows it: the Hub is not asked.
+    assert await source.stored(request) is None
+    assert (await source.plan(request)).missing == len(content)
+    await fetch(source, request)
+    assert weights.read_bytes() == content
+    assert await source.stored(request) is not None
+
+
+async def test_a_cut_file_is_known_by_the_listing_that_the_hub_client_keeps(source: HubSource, tmp_path: Path) -> None:
+    request = ModelRequest(REPO)
+    await fetch(source, request)
+    folder = tmp_path / "cache/hub/models--acme--tiny"
+    (snapshot,) = (folder / "snapshots").iterdir()
+    (folder / "trees").mkdir()
+    entry = {"size": 300_000, "blob_id": "b" * 40, "lfs_sha256": "c" * 64, "lfs_size": 300_000}
+    files = {"config.json": {"size": 2, "blob_id": "d" * 40}, "model.safetensors": entry}
+    (folder / "trees" / f"{snapshot.name}.json").write_text(json.dumps({"format_version": 1, "files": files}))
+    assert await source.stored(request) is not None
+    os.truncate(snapshot / "config.json", 1)
+    assert await source.stored(request) is None
+
+
+def test_a_cut_file_of_a_cache_that_others_share_is_left_to_them(tmp_path: Path) -> None:
+    folder = tmp_path / "models--acme--big"
+    shared = tmp_path / "shared"
+    for place in (folder / "blobs", folder / "snapshots" / "a", shared):
+        place.mkdir(parents=True)
+    (shared / "x").write_bytes(b"1")
+    (folder / "snapshots/a/x").symlink_to(shared / "x")
+    remove_cut(folder, "a", "x", 2)
+    assert not (folder / "snapshots/a/x").is_symlink()
+    assert (shared / "x").read_bytes() == b"1"
+    remove_cut(folder, "a", "x", 2)
 
 
 def test_patterns_and_other_forms_of_the_same_weights() -> None:

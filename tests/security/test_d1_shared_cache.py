@@ -106,10 +106,10 @@ def test_a_thousand_indexes_that_are_one_file_fill_no_memory(tmp_path: Path) -> 
     (snapshot / "big").write_bytes(b" " * (4 << 20))
     for number in range(1000):
         (snapshot / f"m{number}.safetensors.index.json").symlink_to("big")
-    names = [file.name for file in cache.files_in(tmp_path, "org/m", COMMIT)]
+    files = cache.files_in(tmp_path, "org/m", COMMIT)
     tracemalloc.start()
     try:
-        assert not cache.looks_whole(tmp_path, "org/m", COMMIT, names)
+        assert not cache.looks_whole(tmp_path, "org/m", COMMIT, files)
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()

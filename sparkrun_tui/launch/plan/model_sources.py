@@ -78,7 +78,7 @@ def whole_in(listing: CacheListing | None, request: ModelRequest) -> StoredModel
         return None
     wanted = frozenset(chosen)
     indexes = {name: text for name, text in listing.indexes.items() if name in wanted}
-    if not hub_cache.whole(wanted, indexes, listing.partial):
+    if wanted & listing.cut or not hub_cache.whole(wanted, indexes, listing.partial):
         return None
     files = tuple(file for file in listing.files if file.name in wanted)
     return as_stored(ModelPlan(request.repo, listing.commit, files), request)

@@ -9,6 +9,7 @@ from math import prod
 
 from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.models.gguf.reader import GgufTensor
+from sparkrun_tui.models.gguf.types import tensor_bytes
 
 MAX_HEADER = 64 << 20
 """The most bytes of a header; the largest ones (tokenizers of 260,000 words) have a sixth of it."""
@@ -34,12 +35,17 @@ class GgufError(ValueError):
     """The file is not a GGUF file, or is damaged."""
 
 
+class CutGgufError(GgufError):
+    """The file ends within its header."""
+
+
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """A header's keys (a tokenizer's lists as their length) and tensors."""
+    """A header's keys (a tokenizer's lists as their length), its tensors, and its own length in bytes."""
 
     keys: dict[str, object]
     tensors: tuple[GgufTensor, ...]
+    length: int
 
 
 def read_header(fetch: Fetch) -> GgufHeader:
@@ -60,7 +66,26 @@ def read_header(fetch: Fetch) -> GgufHeader:
     for _ in range(count):
         name = pieces.text()
         keys[name] = _value(pieces, pieces.number("<I"), 0)
-    return GgufHeader(keys, tuple(_tensor(pieces) for _ in range(tensors)))
+    items = tuple(_tensor(pieces) for _ in range(tensors))
+    return GgufHeader(keys, items, pieces.position)
+
+
+def least_size(fetch: Fetch) -> int | None:
+    """The bytes that a file must have by its own header; None where that cannot be said.
+
+    Gaps between tensors are not counted. Raises what `fetch` raises.
+    """
+    try:
+        header = read_header(fetch)
+    except CutGgufError:
+        # More than it has, whatever that is.
+        return MAX_HEADER + 1
+    except GgufError:
+        return None
+    total = header.length
+    for tensor in header.tensors:
+        total += tensor_bytes(tensor.kind, tensor.elements) or 0
+    return total
 
 
 def read_first_keys(data: bytes) -> dict[str, object]:
@@ -138,6 +163,11 @@ class _Pieces:
         self._at = 0
         self._values = 0
 
+    @property
+    def position(self) -> int:
+        """How far the file has been read, in bytes from its beginning."""
+        return self._start + self._at
+
     def count(self, values: int) -> None:
         """Count the entries of a list that will be read one by one."""
         self._values += values
@@ -178,7 +208,7 @@ class _Pieces:
         """The length of the list that begins here, which is not taken."""
         at = self._at
         if at + 12 > len(self._data):
-            raise GgufError("the file ends within its header")
+            raise CutGgufError("the file ends within its header")
         (length,) = struct.unpack_from("<Q", self._data, at + 4)
         found: int = length
         return found
@@ -199,6 +229,6 @@ class _Pieces:
         while len(self._data) < size:
             piece = self._fetch(self._start + len(self._data), max(self._piece, size - len(self._data)))
             if not piece:
-                raise GgufError("the file ends within its header")
+                raise CutGgufError("the file ends within its header")
             self._data += piece
             self._piece = min(self._piece * 2, _LARGEST_PIECE)

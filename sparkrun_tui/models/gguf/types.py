@@ -38,8 +38,12 @@ _BLOCKS: Mapping[str, tuple[int, int, int]] = {
     "tq2_0": (35, 256, 66),
     "mxfp4": (39, 32, 17),
     "nvfp4": (40, 64, 36),
+    "q1_0": (41, 128, 18),
 }
-"""Number in the file, elements of a block and bytes of a block (ggml/src/ggml.c, type_traits)."""
+"""Number in the file, elements of a block and bytes of a block (ggml/src/ggml.c, type_traits).
+
+Type 42, q2_0, is left out: its blocks have 64 elements in llama.cpp and 128 in the files of the fork that made it.
+"""
 
 _NUMBERS = {number: name for name, (number, _, _) in _BLOCKS.items()}
 

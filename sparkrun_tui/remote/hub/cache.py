@@ -14,6 +14,7 @@ from sparkrun_tui.base.decoded import decode_json
 from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.remote.hub.lengths import any_cut, kept_listing
 from sparkrun_tui.remote.ports.models import ModelFile, folder_name
 
 _PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[a-z]+)")
@@ -112,18 +113,21 @@ def cached_size(hub: Path, repo: str, commit: str, name: str) -> int | None:
     return _size_within(str(path), _roots(hub, repo))
 
 
-def looks_whole(hub: Path, repo: str, commit: str, names: Iterable[str]) -> bool:
-    """Whether these files look like a whole model: all parts, the files of the index, a tokenizer.
+def looks_whole(hub: Path, repo: str, commit: str, files: Iterable[ModelFile]) -> bool:
+    """Whether these files look like a whole model: all parts, the files of the index, a tokenizer, none cut off.
 
     A download that broke off may lack any files, so a cache with incomplete blobs counts as not whole.
     """
-    snapshot = hub / folder_name(repo) / "snapshots" / commit
-    present = tuple(names)
-    listed = [name for name in present if name.endswith(INDEX)]
+    folder = hub / folder_name(repo)
+    snapshot = folder / "snapshots" / commit
+    sizes = {file.name: file.size for file in files}
+    listed = [name for name in sizes if name.endswith(INDEX)]
     if len(listed) > _MOST_INDEXES:
         return False
     indexes = {name: _text(snapshot / name) for name in listed}
-    return whole(present, indexes, any((hub / folder_name(repo) / "blobs").glob("*.incomplete")))
+    if not whole(sizes, indexes, any((folder / "blobs").glob("*.incomplete"))):
+        return False
+    return not any_cut(snapshot, sizes, kept_listing(folder, commit))
 
 
 def whole(names: Iterable[str], indexes: Mapping[str, str], partial: bool) -> bool:

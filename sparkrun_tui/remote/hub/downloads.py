@@ -161,9 +161,10 @@ class HubSource:
             choice = self._chosen(tuple(files), request)
         except SparkrunError:
             return None
-        if not hub_cache.looks_whole(self.hub, request.repo, commit, choice.files):
+        chosen = [files[name] for name in choice.files]
+        if not hub_cache.looks_whole(self.hub, request.repo, commit, chosen):
             return None
-        return self._model(request, commit, [files[name] for name in choice.files], choice)
+        return self._model(request, commit, chosen, choice)
 
     def _model(self, request: ModelRequest, commit: Commit, files: Sequence[ModelFile], choice: Choice) -> StoredModel:
         whole = tuple(ModelFile(file.name, file.size, cached=True) for file in files)
@@ -183,7 +184,7 @@ class HubSource:
             "endpoint": self._endpoint,
             "hub": str(self.hub),
             "memory": self._memory,
-            "files": [file.name for file in plan.files],
+            "files": {file.name: file.size for file in plan.files},
         }
         have = plan.size - plan.missing
         stalls = failures = 0

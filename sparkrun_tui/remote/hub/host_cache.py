@@ -10,10 +10,13 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub.cache import INDEX
+from sparkrun_tui.remote.hub.lengths import cut_by, listed_sizes
 from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, folder_name
 from sparkrun_tui.remote.transport import Outcome, Transport
 
-# Files are listed through the links: a link without its blob is none. Indexes of weights are small and come along.
+# Files are listed through the links: a link without its blob is none. Indexes of weights are small and come along, and
+# the listing of the repository that the Hub's client keeps. A safetensors file begins with the length of its header in
+# eight bytes; the header names the end of each tensor.
 _LIST = """\
 # sparkrun-tui: cache-list
 folder={folder}
@@ -27,7 +30,21 @@ find -L . -type f -printf 'file\\t%s\\t%P\\n'
 find -L . -type f -name {index} | while IFS= read -r name; do
   printf 'index\\t%s\\t%s\\n' "$(base64 <"$name" | tr -d '\\n')" "${{name#./}}"
 done
+find -L . -type f -name '*.safetensors' | while IFS= read -r name; do
+  length=$(od -An -v -tu8 -N8 <"$name" | tr -d ' \\n')
+  [ "${{#length}}" -gt 8 ] && continue
+  end=$(tail -c +9 <"$name" | head -c "${{length:-0}}" | tr ']' '\\n' |
+    LC_ALL=C sed -n 's/.*"data_offsets": *\\[ *[0-9]* *, *\\([0-9]\\{{1,18\\}}\\) *$/\\1/p' | sort -n | tail -n 1)
+  printf 'least\\t%s\\t%s\\n' "$((8 + ${{length:-0}} + ${{end:-0}}))" "${{name#./}}"
+done
+tree=$folder/trees/$commit.json
+[ -f "$tree" ] && [ "$(stat -L -c %s -- "$tree")" -lt {most} ] &&
+  printf 'tree\\t%s\\n' "$(base64 <"$tree" | tr -d '\\n')"
+exit 0
 """
+
+_MOST_TREE = 4 << 20
+"""Bytes of a kept listing that is sent along; one of 10,000 files has half of it."""
 
 
 async def listing(transport: Transport, hf_cache: str, repo: str, revision: str) -> CacheListing | None:
@@ -38,6 +55,7 @@ async def listing(transport: Transport, hf_cache: str, repo: str, revision: str)
         commit=identifiers.commit(revision) or "",
         ref=revision or "main",
         index=f"*{INDEX}",
+        most=_MOST_TREE,
     )
     result = await transport.run(script, timeout=60.0)
     if result.outcome is Outcome.LOST:
@@ -56,6 +74,7 @@ def read(text: str) -> CacheListing | None:
     commit, partial = None, False
     files: list[ModelFile] = []
     indexes: dict[str, str] = {}
+    least: dict[str, int] = {}
     for line in text.splitlines():
         word, _, rest = line.partition("\t")
         value, _, name = rest.partition("\t")
@@ -63,15 +82,20 @@ def read(text: str) -> CacheListing | None:
             commit = identifiers.commit(value)
         elif word == "partial":
             partial = True
+        elif word == "tree":
+            least |= listed_sizes(_decoded(value))
         elif identifiers.relative_path(name) is None:
             continue
+        elif word == "least" and (size := identifiers.size(value)) is not None:
+            least[name] = max(size, least.get(name, 0))
         elif word == "file" and (size := identifiers.size(value)) is not None:
             files.append(ModelFile(name, size, cached=True))
         elif word == "index":
             indexes[name] = _decoded(value)
     if commit is None:
         return None
-    return CacheListing(commit, tuple(sorted(files, key=lambda file: file.name)), indexes, partial)
+    cut = cut_by([(file.name, file.size) for file in files], least)
+    return CacheListing(commit, tuple(sorted(files, key=lambda file: file.name)), indexes, partial, cut)
 
 
 def _decoded(value: str) -> str:

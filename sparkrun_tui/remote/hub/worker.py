@@ -71,7 +71,9 @@ def _fetch(request: dict[str, Any]) -> dict[str, Any]:
     (folder / "blobs").mkdir(parents=True, exist_ok=True)
     confine_writes(hub, folder.name)
 
-    def download(name: str) -> None:
+    def download(item: tuple[str, int]) -> None:
+        name, size = item
+        remove_cut(folder, request["commit"], name, size)
         hf_hub_download(
             request["repo"],
             name,
@@ -88,11 +90,28 @@ def _fetch(request: dict[str, Any]) -> dict[str, Any]:
         # limit. Answers to the download itself are read whole, too, where they are refusals. The system's limit on
         # memory is no way out: the client of the chunk store reserves gigabytes. So the counter watches what is used.
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for _ in pool.map(download, request["files"]):
+            for _ in pool.map(download, request["files"].items()):
                 pass
         counter.stop()
         _point_at(folder, request.get("revision") or "main", request["commit"])
     return {"kind": "fetched", "commit": request["commit"]}
+
+
+def remove_cut(folder: Path, commit: str, name: str, size: int) -> None:
+    """Remove a file that is shorter than the Hub says: the library takes any file under the right name for whole.
+
+    `size` is in bytes. Its blob goes too, where it is one of this model; what lies elsewhere is only no longer used.
+    """
+    link = folder / "snapshots" / commit / name
+    try:
+        if link.stat().st_size >= size:
+            return
+    except FileNotFoundError:
+        return
+    blob = os.path.realpath(link)
+    link.unlink()
+    if os.path.dirname(blob) == os.path.realpath(folder / "blobs"):
+        os.unlink(blob)
 
 
 def _point_at(folder: Path, revision: str, commit: str) -> None:

@@ -85,12 +85,16 @@ class StoredModel:
 
 @dataclass(frozen=True, slots=True)
 class CacheListing:
-    """What a cache holds of a model's revision: whole files, texts of weight indexes, whether parts lie about."""
+    """What a cache holds of a model's revision: files, texts of weight indexes, whether parts lie about.
+
+    `cut` are the names of files that are shorter than they must be.
+    """
 
     commit: Commit
     files: tuple[ModelFile, ...]
     indexes: Mapping[str, str] = field(default_factory=dict)
     partial: bool = False
+    cut: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
