@@ -65,6 +65,7 @@ class Change:
         return _alike(version, self.after) and release >= release_numbers(self.after)
 
 
+@lru_cache(maxsize=1024)
 def release_numbers(version: str) -> tuple[int, ...]:
     """The numbers of a release such as `0.32.0` or of a build such as `b11669`, with which versions are compared.
 

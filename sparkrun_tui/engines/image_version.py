@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.family import Family
@@ -26,6 +27,7 @@ def is_older(stated: str, known: str) -> bool:
     return left < right
 
 
+@lru_cache(maxsize=256)
 def _parts(version: str) -> tuple[int, ...]:
     """The numbers of a version; empty where it has none."""
     numbers = []
