@@ -13,7 +13,7 @@ from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.launch.launcher import Launcher
-from sparkrun_tui.launch.plan import dry_run
+from sparkrun_tui.launch.plan import dry_run, making
 from sparkrun_tui.launch.plan import plan as planning
 from sparkrun_tui.recipe import trust
 from sparkrun_tui.recipe.format.loader import load_text
@@ -53,7 +53,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("place", [(planning, "_choose"), (dry_run, "plan_env"), (dry_run, "_lines")])
+@pytest.mark.parametrize("place", [(planning, "_choose"), (making, "plan_env"), (dry_run, "_lines")])
 def test_a_defect_in_the_dry_run_is_one_line(
     place: tuple[object, str], file: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +82,7 @@ def test_the_place_of_a_defect_is_told_to_whoever_asks(file: Path, call: Call, m
 async def test_looking_at_hosts_is_guarded_too(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Launcher(Settings(), cluster.services, {})
     plan = desk.plan(render(load_text(PLAIN), {}), Cluster("c", ("spark-1",)))
-    monkeypatch.setattr("sparkrun_tui.launch.plan.inspect.build_plan", broken)
+    monkeypatch.setattr("sparkrun_tui.launch.plan.making.build_plan", broken)
     with pytest.raises(LaunchError, match="internal error: planning the launch of mine"):
         await desk.inspect(plan)
 
