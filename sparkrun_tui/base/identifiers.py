@@ -29,6 +29,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Control characters, line ends, and what UTF-8 cannot encode."""
 _MAX_PATH = 4096
+_URL_PATH = re.compile(r"/[A-Za-z0-9._~/%?&=+-]{0,200}", re.ASCII)
 
 
 def commit(text: object) -> Commit | None:
@@ -63,6 +64,11 @@ def relative_path(text: str) -> str | None:
     if _UNPRINTABLE.search(text):
         return None
     return text
+
+
+def url_path(text: str) -> str | None:
+    """A path on an HTTP server, a query may follow; None for anything else."""
+    return text if _URL_PATH.fullmatch(text) else None
 
 
 def rank(text: str) -> int | None:

@@ -253,6 +253,10 @@ class ServerKey:
 NO_KEY = ServerKey()
 
 
+HEALTH_PATH = "/health"
+"""The path that all engines here answer with success once they serve."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadyCheck:
     """The check that the engine serves: health, the model's name, and one answer, asked on `host` at `port`."""
@@ -260,7 +264,7 @@ class ReadyCheck:
     host: str
     port: int
     served_name: str
-    health_path: str = "/health"
+    health_path: str = HEALTH_PATH
     models_path: str = "/v1/models"
     meet_timeout: float = 900.0
     """Seconds that ranks may wait for each other without output before the launch fails."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.identifiers import LaunchId
 from sparkrun_tui.engines.layout.common import role_of
-from sparkrun_tui.engines.layout.labels import hosts_of, label_of, nodes_of, offers_of, port_of, rank_of
+from sparkrun_tui.engines.layout.labels import health_path_of, hosts_of, label_of, nodes_of, offers_of, port_of, rank_of
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
 from sparkrun_tui.remote.docker.types import ContainerInfo
@@ -80,6 +80,7 @@ def _workload(launch: str, items: Sequence[FoundContainer], silent: frozenset[st
         model=label_of(labels, "model"),
         served_name=label_of(labels, "served"),
         offers=offers_of(labels),
+        health_path=health_path_of(labels),
         port=port,
         ranks=ranks,
         expected_ranks=expected,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from sparkrun_tui.engines.plan import HEALTH_PATH
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkStatus
 
@@ -51,6 +52,8 @@ class Workload:
     ours: bool = True
     offers: str = ""
     """What its server answers, a name of `engines.offers`, where its command says so; empty where it does not."""
+    health_path: str = HEALTH_PATH
+    """The path that its server answers with success once it serves."""
     address: str = "127.0.0.1"
     """Where its server answers, as seen from its head host."""
 

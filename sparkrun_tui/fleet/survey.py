@@ -155,7 +155,7 @@ class _Judge:
     async def _asked(self, workload: Workload, port: int) -> Workload:
         head = workload.head_host
         for address in addresses_of_server(self._addresses.get(head, "")):
-            call = HttpCall(port, "/health", address=address, timeout=HEALTH_TIMEOUT, key=None)
+            call = HttpCall(port, workload.health_path, address=address, timeout=HEALTH_TIMEOUT, key=None)
             try:
                 reply = await self._services.http.ask(self._services.connector(head), call)
             except HostError:
@@ -167,6 +167,6 @@ class _Judge:
             family = family_of(workload.engine)
             loads = family is not None and reply.status == family.loading_status
             if reply.status == 503 and not loads:
-                return replace(found, health=Health.DEGRADED, detail="/health answers 503")
-            return replace(found, detail=f"/health answers {reply.status}")
+                return replace(found, health=Health.DEGRADED, detail=f"{workload.health_path} answers 503")
+            return replace(found, detail=f"{workload.health_path} answers {reply.status}")
         return replace(workload, detail="it does not answer yet")

@@ -12,6 +12,7 @@ from sparkrun_tui.fleet.stop import Outcome, stop
 from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.remote.docker.types import ContainerInfo
+from sparkrun_tui.remote.http.client import HttpReply
 from sparkrun_tui.remote.transport import LinkState
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, rendered
 from tests.launch.virtual import virtual_time
@@ -45,6 +46,17 @@ async def test_a_survey_groups_ranks_to_a_workload_that_serves(cluster: FakeClus
         (0, "spark-1", "head", "running"),
         (1, "spark-2", "worker", "running"),
     ]
+
+
+@virtual_time
+async def test_a_server_with_a_health_page_of_its_own_is_asked_for_that_page(cluster: FakeCluster) -> None:
+    cluster.http.answers = {"/live": HttpReply(200, b""), "/health": HttpReply(404, b"")}
+    await _serve(cluster, SOLO + "readiness: {path: /live}\n")
+    (workload,) = (await survey(cluster.cluster, cluster.services)).workloads
+    assert (workload.health, workload.health_path) == (Health.SERVING, "/live")
+    cluster.http.answers["/live"] = HttpReply(503, b"")
+    (workload,) = (await survey(cluster.cluster, cluster.services)).workloads
+    assert "/live answers 503" in workload.detail
 
 
 @virtual_time

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 import pytest
 
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.engines.layout.labels import health_path_of
+from sparkrun_tui.engines.plan import LABEL, Phase
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.journal import launches_dir, read_log
 from sparkrun_tui.launch.run.launch import Launch
+from sparkrun_tui.remote.http.client import HttpReply
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
 
@@ -53,6 +55,23 @@ async def _let_go(cluster: FakeCluster, text: str, after: float | None = None) -
 async def _idle(host: FakeHost, container: FakeContainer) -> int:
     await asyncio.sleep(10_000_000)
     return 0
+
+
+@virtual_time
+async def test_the_recipes_health_page_is_asked_after_attaching_too(cluster: FakeCluster) -> None:
+    cluster.http.answers = {"/live": HttpReply(200, b""), "/health": HttpReply(404, b"")}
+    launch = await _let_go(cluster, SOLO + "readiness: {path: /live}\n")
+    cluster.http.calls.clear()
+    attached = await cluster.launcher().attach(found(cluster, launch.launch_id), cluster.cluster)
+    assert (await attached.wait_ready()).status is LaunchStatus.READY
+    assert "/live" in {call.path for call in cluster.http.calls}
+    assert "/health" not in {call.path for call in cluster.http.calls}
+    await attached.stop()
+
+
+@pytest.mark.parametrize("label", ["live", "/a b", "/x\r\nHost: y", "http://other/x", "/" + "a" * 300, "/\u00e4", ""])
+def test_a_label_that_is_no_path_of_a_page_means_the_usual_one(label: str) -> None:
+    assert health_path_of({f"{LABEL}health": label}) == "/health"
 
 
 @virtual_time

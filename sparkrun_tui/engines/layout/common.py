@@ -13,6 +13,7 @@ from sparkrun_tui.base.secrets import LONG, Redactor, Secret, looks_secret
 from sparkrun_tui.engines.layout.caches import HF_HOME, RUNTIME_CACHE, cache_mounts, runtime_cache_folder
 from sparkrun_tui.engines.layout.nccl import nccl_env
 from sparkrun_tui.engines.plan import (
+    HEALTH_PATH,
     LABEL,
     ContainerSpec,
     Hook,
@@ -307,6 +308,8 @@ def launch_labels(request: PlanRequest, engine: str, ready: ReadyCheck) -> dict[
     }
     if ready.offers:
         labels["offers"] = ready.offers
+    if ready.health_path != HEALTH_PATH:
+        labels["health"] = ready.health_path
     return labels
 
 

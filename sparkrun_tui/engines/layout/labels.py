@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.engines.offers import BY_NAME
-from sparkrun_tui.engines.plan import LABEL
+from sparkrun_tui.engines.plan import HEALTH_PATH, LABEL
 
 MAX_RANKS = identifiers.MAX_NODES
 """Most containers of one workload; a label that names more is ignored."""
@@ -42,3 +42,8 @@ def offers_of(labels: Mapping[str, str]) -> str:
     """What the server of a container answers, a name of `engines.offers`; empty where its label says nothing known."""
     name = label_of(labels, "offers")
     return name if name in BY_NAME else ""
+
+
+def health_path_of(labels: Mapping[str, str]) -> str:
+    """The path that its server answers with success once it serves; the usual one where its label says nothing."""
+    return identifiers.url_path(label_of(labels, "health")) or HEALTH_PATH

@@ -14,7 +14,7 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.layout.common import container_name, role_of
-from sparkrun_tui.engines.layout.labels import hosts_of, label_of, offers_of, port_of, rank_of
+from sparkrun_tui.engines.layout.labels import health_path_of, hosts_of, label_of, offers_of, port_of, rank_of
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Phase, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths, views_of
@@ -248,7 +248,13 @@ def _serve(
         # Foreign scripts made the containers, which carry no rank.
         delegated = head.name
     served = _label(head, "served") or rendered.recipe.model
-    ready = ReadyCheck(hosts[0], port_of(head.labels) or 0, served, offers=offers_of(head.labels))
+    ready = ReadyCheck(
+        host=hosts[0],
+        port=port_of(head.labels) or 0,
+        served_name=served,
+        health_path=health_path_of(head.labels),
+        offers=offers_of(head.labels),
+    )
     return ServePlan(
         launch_id=launch_id,
         recipe=rendered.recipe,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.recipe.format.keys import below
 from sparkrun_tui.recipe.format.reader import Reader
@@ -25,7 +24,6 @@ STYLES = {
 READINESS_KEYS = below("readiness")
 CACHE_KEYS = below("runtime_cache")
 _IMAGE_KEYS = below("containers[]")
-_PATH = re.compile(r"/[A-Za-z0-9._~/%?&=+-]{0,200}")
 _MAX_PROMPT = 4000
 
 
@@ -144,7 +142,7 @@ def _prompt(entry: Reader) -> str:
 
 def _path(entry: Reader) -> str:
     path = entry.text("path").strip()
-    if not path or _PATH.fullmatch(path) is not None:
+    if not path or identifiers.url_path(path) is not None:
         return path
     message = f"`readiness.path` must be the path of a page of the server, not `{path[:60]}`"
     entry.report("readiness", message, entry.nodes["path"], remedy="write it as `/health`")
