@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sparkrun_tui.base.by_identity import ByIdentity
 from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.engines.command.arguments import Arguments, Given, read_arguments
 from sparkrun_tui.engines.family import Family
@@ -31,9 +32,10 @@ def read_settings(
     keeps the engine's default. The version comes from the tag of `image`, where it states one.
     """
     arguments = read_arguments(argv, family)
-    found, notes = _fields(arguments)
+    found, unread = _fields(arguments)
+    notes = list(unread)
     if argv and not family.dialect.starts(argv):
-        notes = [NOT_STARTED.format(title=family.title), *notes]
+        notes.insert(0, NOT_STARTED.format(title=family.title))
     groups: dict[str, dict[str, object]] = defaultdict(dict)
     for name, value in found.items():
         group, _, leaf = name.rpartition(".")
@@ -89,7 +91,15 @@ def attention_replicas(arguments: Arguments, family: Family) -> int:
     return 1
 
 
-def _fields(arguments: Arguments) -> tuple[dict[str, object], list[str]]:
+_READ: ByIdentity[tuple[Mapping[str, object], Sequence[str]]] = ByIdentity(64)
+
+
+def _fields(arguments: Arguments) -> tuple[Mapping[str, object], Sequence[str]]:
+    """The values of the settings that a command line gives, and notes; read once, asked for several times."""
+    return _READ.get((arguments,), (), lambda: _read_fields(arguments))
+
+
+def _read_fields(arguments: Arguments) -> tuple[Mapping[str, object], Sequence[str]]:
     found: dict[str, object] = {}
     notes: list[str] = []
     for entry in arguments.given:
