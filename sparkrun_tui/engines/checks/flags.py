@@ -236,8 +236,8 @@ def _unknown(entry: Given, family: Family, rendered: Rendered, build: Build) -> 
             yield _problem(rendered, entry.word, "unknown-flag", message, f"with these, {instead}", Severity.NOTE)
         return
     if not build.exact:
-        near = nearest(spelling, flags.by_spelling)
-        if near and SequenceMatcher(None, spelling, near).ratio() >= _TYPO:
+        near = _misspelt(family.name, spelling)
+        if near:
             oldest, newest = flags.history.releases[0], flags.history.releases[-1]
             message = f"no {family.program} from {oldest} to {newest} knows `{entry.word}`"
             yield _problem(rendered, entry.word, "unknown-flag", message, f"did you mean `{near}`?")
@@ -246,6 +246,18 @@ def _unknown(entry: Given, family: Family, rendered: Rendered, build: Build) -> 
         message = f"{title} does not know `{entry.word}`"
         remedy = family.dialect.gone.get(spelling) or _nearest_flag(family.name, entry.word)
         yield _problem(rendered, entry.word, "unknown-flag", message, remedy)
+
+
+@lru_cache(maxsize=1024)
+def _misspelt(name: str, spelling: str) -> str:
+    """The flag of the engine `name` that an unknown one differs from by a letter or two; empty where there is none.
+
+    Cached, as `_nearest_flag` is.
+    """
+    near = nearest(spelling, load_flags(FAMILIES[name]).by_spelling)
+    if near and SequenceMatcher(None, spelling, near).ratio() >= _TYPO:
+        return near
+    return ""
 
 
 @lru_cache(maxsize=1024)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.by_identity import ByIdentity
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, revealed, secrets_of, secrets_of_words
 from sparkrun_tui.recipe.format.yamltree import compact_json, without_comment
@@ -185,16 +186,28 @@ def redactor(
     if recipe is None and rendered is not None:
         recipe = rendered.recipe
     if recipe is not None:
-        found += secrets_of_recipe(recipe)
+        found += _OF_RECIPE.get((recipe,), (), lambda: secrets_of_recipe(recipe))
     if rendered is not None:
-        for key, link in rendered.chain.items():
-            found += _secret_leaves(key, link.value.data)
-            if is_private(key, link.value):
-                found.append(link.value.text)
-        found += private_texts(rendered.overrides)
-        found += secrets_of_words(rendered.argv)
-        found += secrets_of_script(rendered.command or "")
+        found += _OF_VALUES.get((rendered,), (), lambda: _secrets_of_values(rendered))
     return Redactor([*found, *private_texts(typed or {})])
+
+
+# The panes of one screen ask for the same recipe at each keystroke.
+_OF_RECIPE: ByIdentity[Sequence[str]] = ByIdentity(8)
+_OF_VALUES: ByIdentity[Sequence[str]] = ByIdentity(8)
+
+
+def _secrets_of_values(rendered: Rendered) -> list[str]:
+    """The secrets in the effective values of a recipe, in its overrides and in its command."""
+    found: list[str] = []
+    for key, link in rendered.chain.items():
+        found += _secret_leaves(key, link.value.data)
+        if is_private(key, link.value):
+            found.append(link.value.text)
+    found += private_texts(rendered.overrides)
+    found += secrets_of_words(rendered.argv)
+    found += secrets_of_script(rendered.command or "")
+    return found
 
 
 def secrets_of_recipe(recipe: Recipe) -> list[str]:
