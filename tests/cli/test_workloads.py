@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -138,18 +140,49 @@ def test_clusters_are_saved_used_and_forgotten(cli: Cli, lab: FakeCluster) -> No
     assert cli("cluster", "add", "bad", "a,a").code == 2
 
 
-def test_checking_a_cluster_shows_what_each_host_says(cli: Cli, lab: FakeCluster) -> None:
+def programs(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let this machine have these programs alone."""
+    for name in names:
+        (folder / name).write_text("#!/bin/sh\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_checking_a_cluster_shows_what_each_host_says(
+    cli: Cli, lab: FakeCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    programs(tmp_path, monkeypatch, "ssh", "rsync")
     cli("cluster", "add", "lab", "spark-1", "spark-2")
     done = cli("cluster", "check", "lab", "--json")
     assert done.code == 0
     assert [(host["host"], host["error"]) for host in done.json] == [("spark-1", None), ("spark-2", None)]
     assert done.json[0]["memory_total"] == lab[1].facts.memory_total
     assert cli("cluster", "check").out.splitlines()[1].startswith("spark-1")
+    assert done.json[0]["findings"] == []
+    lab[2].facts = replace(lab[2].facts, docker_access="not running")
+    broken = cli("cluster", "check")
+    assert broken.code == 1
+    assert "✗ spark-2: Docker cannot be used: not running, needed: access\n" in broken.out
+    assert "On spark-2: sudo systemctl start docker" in broken.out
+    (finding,) = cli("cluster", "check", "--json").json[1]["findings"]
+    assert (finding["code"], finding["verdict"]) == ("docker", "fail")
     lab[2].unreachable = True
     silent = cli("cluster", "check")
     assert silent.code == 3
     assert "no answer" in silent.out
     assert "spark-2" in silent.err
+
+
+def test_checking_a_cluster_checks_this_machine_too(
+    cli: Cli, lab: FakeCluster, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    cli("cluster", "add", "lab", "spark-1")
+    programs(tmp_path, monkeypatch)
+    done = cli("cluster", "check")
+    assert done.code == 1
+    assert "✗ workstation: rsync is not installed" in done.out
+    assert "On this machine: sudo apt-get install openssh-client" in done.out
+    assert "sudo apt-get install rsync" in cli("cluster", "check", "--json").err
 
 
 def test_registries_are_listed_and_one_that_cannot_be_is_refused(cli: Cli) -> None:

@@ -14,11 +14,11 @@ from sparkrun_tui.engines.layout.nccl import nccl_env
 from sparkrun_tui.engines.plan import LABEL, Phase
 from sparkrun_tui.launch.plan import preflight
 from sparkrun_tui.launch.plan.host_views import view_of
-from sparkrun_tui.launch.plan.preflight import IGNORABLE, STRICT, Finding, Surroundings, Verdict, judge
+from sparkrun_tui.launch.plan.preflight import IGNORABLE, STRICT, Finding, Surroundings, Verdict, judge, judge_hosts
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.run.steps.start import ray_nodes
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
-from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts, RdmaPort
+from sparkrun_tui.remote.probe.facts import Disk, DockerKind, Gpu, HostFacts, RdmaPort
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, facts, rendered
 from tests.launch.virtual import virtual_time
 
@@ -57,6 +57,15 @@ def test_hosts_as_they_should_be_have_no_findings() -> None:
         ({"gpus": ()}, "gpu", Verdict.WARN, "nvidia-smi"),
         ({"gpus": (), "driver_stale": True}, "driver", Verdict.FAIL, "Restart"),
         ({"used_ports": frozenset({8000})}, "port", Verdict.FAIL, "-o port="),
+        (
+            {"docker_kind": DockerKind.ROOTLESS, "docker_version": "29.4.1"},
+            "docker",
+            Verdict.FAIL,
+            "docker context use default",
+        ),
+        ({"docker_kind": DockerKind.ROOTLESS, "docker_version": ""}, "docker", Verdict.FAIL, "update Docker"),
+        ({"docker_kind": DockerKind.ROOTLESS, "docker_version": "29.5.0"}, "docker", Verdict.WARN, "limits.conf"),
+        ({"docker_kind": DockerKind.PODMAN, "docker_version": "5.4.2"}, "docker", Verdict.WARN, "DOCKER_HOST"),
         ({"memory_available": 50 * GIB}, "memory", Verdict.FAIL, "gpu_memory_utilization"),
         ({"memory_available": 95 * GIB}, "memory", Verdict.WARN, "gpu_memory_utilization"),
     ],
@@ -68,6 +77,31 @@ def test_each_fault_of_a_host_is_reported_with_what_to_do(
     assert [(item.host, item.code, item.verdict) for item in found] == [("spark-1", code, verdict)]
     assert words in found[0].remedy
     assert found[0].measured and found[0].needed
+
+
+def test_images_of_containerds_store_need_room_where_containerd_keeps_them() -> None:
+    disks = (
+        Disk("/home/me/.cache/huggingface", 99 * GIB, 99 * GIB),
+        Disk("/var/lib/docker", 99 * GIB, 99 * GIB),
+        Disk("/var/lib/containerd", GIB, 9 * GIB),
+    )
+    changes = {"disks": disks, "image_root": "/var/lib/containerd"}
+    (found,) = findings(SOLO, changes, around=Surroundings())
+    assert (found.code, found.verdict) == ("disk", Verdict.FAIL)
+    assert "(/var/lib/containerd)" in found.what
+
+
+def test_hosts_are_judged_without_a_launch_too() -> None:
+    alike = {"spark-1": facts("spark-1"), "spark-2": facts("spark-2")}
+    assert judge_hosts(alike) == ()
+    worse = {"spark-1": facts("spark-1", driver="570.1"), "spark-2": facts("spark-2", docker_access="denied")}
+    worse["spark-1"] = replace(worse["spark-1"], tools=frozenset())
+    found = judge_hosts(worse)
+    assert [(item.host, item.code, item.verdict) for item in found] == [
+        ("spark-2", "docker", Verdict.FAIL),
+        ("spark-1", "tools", Verdict.WARN),
+        ("spark-2", "hosts-differ", Verdict.WARN),
+    ]
 
 
 @pytest.mark.parametrize(

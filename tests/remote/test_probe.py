@@ -122,6 +122,34 @@ def test_why_docker_cannot_be_used(said: str, access: str) -> None:
     assert facts.docker_access == access
 
 
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("version=28.5.1\nruntimes=io.containerd.runc.v2 runc \nsecurity=name=apparmor name=cgroupns", "system"),
+        ("version=28.5.1\nruntimes=io.containerd.runc.v2 runc crun \nsecurity=name=seccomp,profile=builtin", "system"),
+        ("version=29.1.0\nruntimes=io.containerd.runc.v2 runc\nsecurity=name=rootless name=cgroupns", "rootless"),
+        ("version=5.4.2\nruntimes=crun kata krun runc runsc youki \nsecurity=name=seccomp name=rootless", "podman"),
+        ("Emulate Docker CLI using podman. Create /etc/containers/nodocker to quiet msg.\nError: template", "podman"),
+        ("", "system"),
+    ],
+)
+def test_what_answers_as_docker(said: str, kind: str) -> None:
+    assert facts_of(f"[[docker\n{said}\n]]\nend=yes\n").docker_kind == kind
+
+
+@pytest.mark.parametrize(
+    ("store", "place"),
+    [
+        ("", "/data/docker"),
+        ("extfs true true false", "/data/docker"),
+        ("io.containerd.snapshotter.v1", "/var/lib/containerd"),
+    ],
+)
+def test_where_images_lie(store: str, place: str) -> None:
+    said = f"version=29.1.0\nroot=/data/docker\nstore={store}"
+    assert facts_of(f"[[docker\n{said}\n]]\nend=yes\n").image_root == place
+
+
 def test_docker_without_its_command() -> None:
     assert facts_of("end=yes\n").docker_access == "no socket"
     assert facts_of("socket=usable\nend=yes\n").docker_access == "ok"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +19,7 @@ from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.cli.groups import CommandGroup
 
 if TYPE_CHECKING:
+    from sparkrun_tui.launch.plan.preflight import Finding
     from sparkrun_tui.remote.probe.facts import HostFacts
 
 
@@ -157,15 +158,34 @@ def remove_command(name: str) -> int:
 @target_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array with one object per host; sizes in bytes.")
 def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json: bool) -> int:
-    """Check every host of a cluster: memory, disk, GPU, Docker, network. Exit code 3 when one does not answer."""
+    """Check every host of a cluster, and this machine: what is there, and what a launch would lack, with remedies.
+
+    Exit code 1 when no launch could work, 3 when a host does not answer.
+    """
+    from sparkrun_tui.launch.plan.preflight import Verdict, judge_hosts
+    from sparkrun_tui.launch.plan.workstation import judge_workstation
+    from sparkrun_tui.remote.hub.cache import hub_folder
+
     if name and cluster_name and name != cluster_name:
         raise UsageError(f"two clusters are given, {name} and {cluster_name}", remedy="Give one of them.")
     found = asyncio.run(_probe(Target(hosts, cluster_name or name, demo)))
+    findings = judge_hosts({host: facts for host, facts in found.items() if not isinstance(facts, HostError)})
+    here: tuple[Finding, ...] = ()
+    if not demo:
+        here = tuple(judge_workstation(hub_folder()))
     if as_json:
-        output.as_json([host_json(host, facts) for host, facts in found.items()])
+        output.as_json([host_json(host, facts, findings) for host, facts in found.items()])
+        for finding in here:
+            say(f"sparkrun-tui: {finding.host}: {finding}; {finding.remedy}")
     else:
         output.table(_HEAD, [_row(host, facts) for host, facts in found.items()])
+        for finding in (*findings, *here):
+            sign = "✗" if finding.verdict is Verdict.FAIL else "!"
+            output.line(f"{sign} {finding.host}: {finding}")
+            output.line(f"  {finding.remedy}")
     code = Exit.OK
+    if any(finding.verdict is Verdict.FAIL for finding in (*findings, *here)):
+        code = Exit.FAILED
     for facts in found.values():
         if isinstance(facts, HostError):
             say(f"sparkrun-tui: {facts}")
@@ -213,8 +233,8 @@ def _row(name: str, facts: HostFacts | HostError) -> tuple[str, ...]:
     )
 
 
-def host_json(name: str, facts: HostFacts | HostError) -> dict[str, Any]:
-    """The facts of a host as one JSON object; `error` is null unless the host did not answer."""
+def host_json(name: str, facts: HostFacts | HostError, findings: Sequence[Finding]) -> dict[str, Any]:
+    """The facts of a host, and what a launch would lack there; `error` is null unless the host did not answer."""
     if isinstance(facts, HostError):
         return {"host": name, "error": facts.what, "remedy": facts.remedy or None}
     return {
@@ -247,4 +267,16 @@ def host_json(name: str, facts: HostFacts | HostError) -> dict[str, Any]:
             for port in facts.rdma
         ],
         "tools": sorted(facts.tools),
+        "findings": [_finding_json(finding) for finding in findings if finding.host == name],
+    }
+
+
+def _finding_json(finding: Finding) -> dict[str, str]:
+    return {
+        "code": finding.code,
+        "verdict": finding.verdict,
+        "what": finding.what,
+        "measured": finding.measured,
+        "needed": finding.needed,
+        "remedy": finding.remedy,
     }

@@ -14,7 +14,7 @@ from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.names.mounts import Judgement, judge_source, no_place_for_data, on_host
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
-from sparkrun_tui.remote.probe.facts import HostFacts
+from sparkrun_tui.remote.probe.facts import DockerKind, HostFacts
 from sparkrun_tui.remote.probe.model_path import PathKind, PathSeen
 
 HOST_FLOOR = 8 * GIB
@@ -40,11 +40,14 @@ IGNORABLE = {
     "mod-missing": "a mod of the recipe is nowhere to be had",
 }
 """The checks that the user may ignore, with what they find; the last two are of the recipe, not of a host."""
-STRICT = ("docker", "model-path", "port", "running")
+STRICT = ("docker", "model-path", "port", "running", "tools")
 """The checks that cannot be ignored: nothing can be launched then."""
 
 _SAME = ("recipe-digest", "recipe", "settings", "hosts", "port")
 """Labels that are equal when two launches are the same; ports of Ray may differ."""
+
+_ROOTLESS_HOST_NETWORK = (29, 5)
+"""The Docker whose rootless daemon gives containers the host's network (moby/moby#47103)."""
 
 SKEW_WARN = 2.0
 SKEW_FAIL = 30.0
@@ -110,8 +113,24 @@ def judge(
     for host in plan.host_names:
         if host in facts:
             found += _host(plan, facts[host], around.get(host, Surroundings()), host, memory_needed)
-    found += _together(plan, facts)
+    found += _together([facts[host] for host in plan.host_names if host in facts])
     found += _models_differ(plan, around)
+    return _worst_first(found)
+
+
+def judge_hosts(facts: Mapping[str, HostFacts]) -> tuple[Finding, ...]:
+    """What would stop or trouble any launch on these hosts, failures first."""
+    found: list[Finding] = []
+    for host, known in facts.items():
+        found += _docker(known, host)
+        found += _gpu(known, Surroundings(), host)
+        found += _disk(known, Surroundings(), host)
+        found += _tools(known, host)
+    found += _together(list(facts.values()))
+    return _worst_first(found)
+
+
+def _worst_first(found: Sequence[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda finding: finding.verdict is not Verdict.FAIL))
 
 
@@ -226,7 +245,9 @@ def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
             needed="access",
             remedy=remedy,
         )
-    elif not facts.gpu_runtime:
+        return
+    yield from _docker_kind(facts, host)
+    if not facts.gpu_runtime:
         remedy = f"On {host}: sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"
         yield Finding(
             host=host,
@@ -237,6 +258,62 @@ def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
             needed="nvidia or CDI",
             remedy=remedy,
         )
+
+
+def _docker_kind(facts: HostFacts, host: str) -> Iterator[Finding]:
+    """A Docker that is not the system's: its containers may not have the host's network, nor lock memory.
+
+    Source: moby 29.5, release notes (rootless `--net=host`); docs.docker.com/engine/security/rootless.
+    """
+    if facts.docker_kind is DockerKind.PODMAN:
+        yield Finding(
+            host=host,
+            code="docker",
+            verdict=Verdict.WARN,
+            what="Podman answers in Docker's place, with which no launch has been tried",
+            measured="Podman",
+            needed="Docker",
+            remedy=f"On {host}: install Docker, or set DOCKER_HOST to its socket for {facts.user}",
+        )
+        return
+    if facts.docker_kind is not DockerKind.ROOTLESS:
+        return
+    version = major_minor(facts.docker_version)
+    if version is None or version < _ROOTLESS_HOST_NETWORK:
+        yield Finding(
+            host=host,
+            code="docker",
+            verdict=Verdict.FAIL,
+            what="Docker is rootless: ports of its containers cannot be reached, and hosts cannot reach each other",
+            measured=f"rootless Docker {facts.docker_version}",
+            needed="the system's Docker, or 29.5",
+            remedy=f"On {host}: docker context use default, or update Docker",
+        )
+        return
+    yield Finding(
+        host=host,
+        code="docker",
+        verdict=Verdict.WARN,
+        what="Docker is rootless: it can lock memory, as RDMA and llama.cpp's --mlock need, only where the user may",
+        measured=f"rootless Docker {facts.docker_version}",
+        needed="the system's Docker",
+        remedy=f"On {host}: docker context use default, or allow {facts.user} memlock in /etc/security/limits.conf",
+    )
+
+
+def _tools(facts: HostFacts, host: str) -> Iterator[Finding]:
+    """A host that models cannot be sent to."""
+    if "rsync" in facts.tools:
+        return
+    yield Finding(
+        host=host,
+        code="tools",
+        verdict=Verdict.WARN,
+        what="rsync is not installed, so no model can be sent there",
+        measured="no rsync",
+        needed="rsync",
+        remedy=f"On {host}: sudo apt-get install rsync",
+    )
 
 
 def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
@@ -281,7 +358,7 @@ def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding
     see = shell.script("du -sh -- {cache}/hub/*", cache=shell.path_word(facts.hf_cache))
     needs = [("the model cache", facts.hf_cache, LEAST_ROOM, f"On {host}: see `{see}`")]
     if not around.has_image:
-        needs.append(("Docker's images", facts.docker_root, IMAGE_ROOM, f"On {host}: docker image prune"))
+        needs.append(("Docker's images", facts.image_root, IMAGE_ROOM, f"On {host}: docker image prune"))
     for what, path, room, remedy in needs:
         disk = facts.disk_for(path)
         if disk is None:
@@ -392,8 +469,8 @@ def _label(plan: LaunchPlan, key: str) -> str:
     return ranks[0].container.labels.get(f"{LABEL}{key}", "") if ranks else ""
 
 
-def _together(plan: LaunchPlan, facts: Mapping[str, HostFacts]) -> Iterator[Finding]:
-    known = [facts[host] for host in plan.host_names if host in facts]
+def _together(known: Sequence[HostFacts]) -> Iterator[Finding]:
+    """What differs between hosts that are to serve together; the first is the head node."""
     if len(known) < 2:
         return
     head, *others = known

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class DockerKind(StrEnum):
+    """What answers as Docker."""
+
+    SYSTEM = "system"
+    ROOTLESS = "rootless"
+    """A daemon of one user, in a user namespace."""
+    PODMAN = "podman"
+    """Podman, by its own command under Docker's name or by its socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,9 @@ class HostFacts:
     """Which of rsync, setsid, tail, sha256sum, systemd-run, git, nvidia-smi are there."""
     port_owners: Mapping[int, str] = field(default_factory=dict)
     """The owner of each requested port in use, where the host shows it: `python3 (pid 42)`."""
+    docker_kind: DockerKind = DockerKind.SYSTEM
+    image_root: str = ""
+    """Where the images of Docker lie; empty where that is not known."""
     driver_stale: bool = False
     """Whether the driver's libraries were updated and the kernel still runs the old driver."""
 

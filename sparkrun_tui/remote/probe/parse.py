@@ -9,8 +9,8 @@ from itertools import islice
 
 from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.base.text import clean_line, shorten
-from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts, RdmaPort
-from sparkrun_tui.remote.probe.script import TOOLS
+from sparkrun_tui.remote.probe.facts import Disk, DockerKind, Gpu, HostFacts, RdmaPort
+from sparkrun_tui.remote.probe.script import CONTAINERD_ROOT, TOOLS
 
 _KIB = 1024
 _MIB = 1024 * 1024
@@ -76,6 +76,8 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         docker_version=clean_line(docker.get("version", "")).strip(),
         docker_root=clean_line(docker.get("root", "")).strip(),
         docker_access=_docker_access(answer, docker),
+        docker_kind=_docker_kind(answer, docker),
+        image_root=_image_root(docker),
         gpu_runtime="nvidia" in docker.get("runtimes", "").split() or bool(answer.one("gpu_hook")),
         default_interface=clean_line(interface),
         default_address=address,
@@ -200,6 +202,27 @@ def _docker_access(answer: _Answer, docker: dict[str, str]) -> str:
     if re.search(r"(?i)cannot connect|is the docker daemon running|no such file|connection refused", said):
         return "not running"
     return shorten(clean_line(said), 200) or "no answer"
+
+
+def _docker_kind(answer: _Answer, docker: dict[str, str]) -> DockerKind:
+    """What answers as Docker. Podman offers `crun`, and no shim of containerd, which every Docker has.
+
+    Source: podman 5, pkg/api/handlers/compat/info.go; Docker CLI, `docker info`.
+    """
+    runtimes = docker.get("runtimes", "").split()
+    of_podman = "crun" in runtimes and "io.containerd.runc.v2" not in runtimes
+    if of_podman or re.search(r"using podman|\*define\.Info", " ".join(answer.block("docker"))):
+        return DockerKind.PODMAN
+    if "name=rootless" in docker.get("security", "").split():
+        return DockerKind.ROOTLESS
+    return DockerKind.SYSTEM
+
+
+def _image_root(docker: dict[str, str]) -> str:
+    """Where images lie: with containerd's image store not in Docker's own folder."""
+    if "io.containerd.snapshotter.v1" in docker.get("store", "").split():
+        return CONTAINERD_ROOT
+    return clean_line(docker.get("root", "")).strip()
 
 
 def _addresses(lines: Sequence[str]) -> dict[str, str]:

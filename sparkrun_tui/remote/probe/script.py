@@ -9,6 +9,9 @@ from sparkrun_tui.base import shell
 TOOLS = ("rsync", "setsid", "tail", "sha256sum", "systemd-run", "git", "nvidia-smi", "docker", "base64", "mkfifo")
 """Commands whose presence is asked for."""
 
+CONTAINERD_ROOT = "/var/lib/containerd"
+"""Where containerd keeps images; Docker's own folder has none where its image store is containerd's."""
+
 GPU_FIELDS = "name,driver_version,memory.total,utilization.gpu,power.draw,temperature.gpu"
 
 # Every part is allowed to fail or be missing; nothing may hang: slow tools run under `timeout` where there is one.
@@ -31,7 +34,9 @@ docker_root=
 look() {{
   limit 10 "$@" docker info --format 'version={{{{.ServerVersion}}}}
 root={{{{.DockerRootDir}}}}
-runtimes={{{{range $name, $runtime := .Runtimes}}}}{{{{$name}}}} {{{{end}}}}' </dev/null 2>&1
+runtimes={{{{range $name, $runtime := .Runtimes}}}}{{{{$name}}}} {{{{end}}}}
+security={{{{range .SecurityOptions}}}}{{{{.}}}} {{{{end}}}}
+store={{{{range .DriverStatus}}}}{{{{index . 1}}}} {{{{end}}}}' </dev/null 2>&1
 }}
 if command -v docker >/dev/null 2>&1; then
   said=$(look env)
@@ -59,6 +64,7 @@ disk() {{
 }}
 disk "$hf" "$hf"
 [ -n "$docker_root" ] && disk "$docker_root" "$docker_root"
+[ -d {root}{containerd} ] && disk {containerd} {root}{containerd}
 {disks}
 if command -v nvidia-smi >/dev/null 2>&1; then
   block gpus limit 10 nvidia-smi --query-gpu={fields} --format=csv,noheader,nounits
@@ -100,5 +106,6 @@ def script(paths: Sequence[str] = (), root: str = "") -> shell.Text:
         root=root,
         tools=shell.words(TOOLS),
         fields=GPU_FIELDS,
+        containerd=CONTAINERD_ROOT,
         disks=shell.joined(disks) if disks else shell.script(":"),
     )

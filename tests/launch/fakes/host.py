@@ -159,5 +159,6 @@ def facts(name: str, **changes: Any) -> HostFacts:
         "gpus": (Gpu("NVIDIA GB10", "580.95"),), "driver": "580.95", "cuda": "13.0", "docker_version": "28.5",
         "docker_root": "/var/lib/docker", "docker_access": "ok", "gpu_runtime": True, "default_interface": "eth0",
         "default_address": f"10.0.0.{name[-1]}", "rdma": (), "infiniband": False, "used_ports": frozenset(),
+        "image_root": "/var/lib/docker", "tools": frozenset({"rsync", "setsid", "tail", "nvidia-smi"}),
     }  # fmt: skip
     return HostFacts(**{**values, **changes})
