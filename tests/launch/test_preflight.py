@@ -205,6 +205,48 @@ def test_the_address_index_of_devices_that_do_not_agree(indices: tuple[int | Non
     assert environment.get("NCCL_IB_GID_INDEX") == (None if one is None else str(one))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "fits"),
+    [
+        ("NCCL_IB_HCA", "rocep1s0f0", True),
+        ("NCCL_IB_HCA", "mlx5_0,rocep1", True),
+        ("NCCL_IB_HCA", "=rocep1s0f0:1", True),
+        ("NCCL_IB_HCA", "=rocep1", False),
+        ("NCCL_IB_HCA", "mlx5_0:1,mlx5_1:1", False),
+        ("NCCL_IB_HCA", "^mlx5_0", True),
+        ("NCCL_SOCKET_IFNAME", "enp", True),
+        ("NCCL_SOCKET_IFNAME", "eth0", False),
+        ("GLOO_SOCKET_IFNAME", "enp1s0f0np0", True),
+        ("UCX_NET_DEVICES", "rocep1s0f0:1", True),
+        ("UCX_NET_DEVICES", "enp1s0f0np0", True),
+        ("UCX_NET_DEVICES", "mlx5_0:1", False),
+        ("UCX_NET_DEVICES", "all", True),
+    ],
+)
+def test_adapters_that_only_the_authors_hosts_have(name: str, value: str, fits: bool) -> None:
+    there: dict[str, Any] = {
+        "rdma": (RdmaPort("rocep1s0f0", "enp1s0f0np0", "192.0.2.1", 3),),
+        "interfaces": frozenset({"lo", "enp1s0f0np0", "docker0"}),
+    }
+    text = f"{SGLANG_TWO}env: {{{name}: '{value}'}}\n"
+    found = findings(text, there, there)
+    expected = [] if fits else ["adapter", "adapter"]
+    assert [item.code for item in found] == expected
+    # Nothing is said of hosts whose adapters are not known.
+    assert findings(text) == []
+
+
+def test_nccl_speaks_of_failures_between_hosts_unless_the_recipe_says_otherwise() -> None:
+    cluster = FakeCluster("spark-1", "spark-2")
+    usual = cluster.launcher().plan(rendered(SGLANG_TWO), cluster.cluster).serve.ranks
+    assert {rank.container.env["NCCL_DEBUG"] for rank in usual} == {"WARN"}
+    text = f"{SGLANG_TWO}env: {{NCCL_DEBUG: INFO}}\n"
+    asked = cluster.launcher().plan(rendered(text), cluster.cluster).serve.ranks
+    assert {rank.container.env["NCCL_DEBUG"] for rank in asked} == {"INFO"}
+    (alone,) = cluster.launcher().plan(rendered(SOLO), cluster.cluster).serve.ranks
+    assert "NCCL_DEBUG" not in alone.container.env
+
+
 def test_nodes_that_have_joined_ray() -> None:
     # `ray status` of Ray 2.60 with its second autoscaler, which calls nodes idle until something runs on them.
     assert ray_nodes("Active:\n (no active nodes)\nIdle:\n 1 node_8\n 1 node_9\nPending:\n 1 node_x\n") == 2

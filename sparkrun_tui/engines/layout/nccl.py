@@ -22,9 +22,10 @@ def nccl_env(host: HostView, nodes: int) -> Mapping[str, str]:
     """
     if nodes < 2:
         return {}
-    env: dict[str, str] = {}
+    # Without a word of NCCL's own, a connection that fails between hosts looks like a start that hangs.
+    env = {"NCCL_DEBUG": "WARN"}
     if host.interface:
-        env = dict.fromkeys(_SOCKET_NAMES, host.interface)
+        env |= dict.fromkeys(_SOCKET_NAMES, host.interface)
     rdma = host.rdma
     if rdma is None or not rdma.devices:
         return env

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.numbers import major_minor
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.plan.plan import LaunchPlan
@@ -28,6 +29,7 @@ LEAST_FILES = 50_000
 """Inodes that a disk must have free: an engine's image has tens of thousands of files."""
 
 IGNORABLE = {
+    "adapter": "the recipe names network adapters that the host does not have",
     "gpu-runtime": "Docker has no GPU runtime",
     "driver": "the GPU's driver is too old, or cannot be asked",
     "gpu": "the host has fewer GPUs than are needed",
@@ -141,6 +143,7 @@ def _host(
     yield from _docker(facts, host)
     yield from _gpu(facts, around, host)
     yield from _disk(facts, around, host)
+    yield from _adapters(plan, facts, host)
     if memory_needed is not None:
         yield from _memory(facts, host, memory_needed)
     if host == plan.serve.ready.host:
@@ -299,6 +302,54 @@ def _docker_kind(facts: HostFacts, host: str) -> Iterator[Finding]:
         needed="the system's Docker",
         remedy=f"On {host}: docker context use default, or allow {facts.user} memlock in /etc/security/limits.conf",
     )
+
+
+_ADAPTERS = ("NCCL_IB_HCA", "UCX_NET_DEVICES", "NCCL_SOCKET_IFNAME", "GLOO_SOCKET_IFNAME", "TP_SOCKET_IFNAME")
+"""Variables that name network adapters of a host."""
+
+
+def _adapters(plan: LaunchPlan, facts: HostFacts, host: str) -> Iterator[Finding]:
+    """A recipe that names adapters of its author's hosts, which this host does not have.
+
+    Names are beginnings, exact behind `=`, and excluded behind `^`; a port may follow. Source: NCCL's user guide,
+    NCCL_IB_HCA and NCCL_SOCKET_IFNAME.
+    """
+    is_alone = len(plan.serve.ranks) < 2
+    if is_alone or not facts.interfaces:
+        return
+    devices = {port.device for port in facts.rdma}
+    for rank in plan.serve.ranks:
+        if rank.host != host:
+            continue
+        for name in _ADAPTERS:
+            value = rank.container.env.get(name, "")
+            has = set(facts.interfaces)
+            if name == "NCCL_IB_HCA":
+                has = devices
+            elif name == "UCX_NET_DEVICES":
+                has |= devices
+            if not value or value.startswith("^") or value == "all" or _names_one_of(value, has):
+                continue
+            yield Finding(
+                host=host,
+                code="adapter",
+                verdict=Verdict.WARN,
+                what=f"{name} of the recipe names no network adapter of this host",
+                measured=clean_line(value)[:60],
+                needed=" or ".join(sorted(has)[:4]) or "none: it has no RDMA device that is up",
+                remedy=f"Leave {name} out of `env`: it is set for each host by what it has.",
+            )
+
+
+def _names_one_of(value: str, has: Iterable[str]) -> bool:
+    """Whether a list of names, or of beginnings of names, fits one of the adapters that are there."""
+    is_exact = value.startswith("=")
+    for part in value.removeprefix("=").split(","):
+        wanted = part.partition(":")[0].strip()
+        for there in has:
+            if there == wanted or (not is_exact and there.startswith(wanted)):
+                return True
+    return False
 
 
 def _tools(facts: HostFacts, host: str) -> Iterator[Finding]:

@@ -86,6 +86,8 @@ class HostFacts:
     """Which of rsync, setsid, tail, sha256sum, systemd-run, git, nvidia-smi are there."""
     port_owners: Mapping[int, str] = field(default_factory=dict)
     """The owner of each requested port in use, where the host shows it: `python3 (pid 42)`."""
+    interfaces: frozenset[str] = frozenset()
+    """The names of all network interfaces; empty where they are not known."""
     docker_kind: DockerKind = DockerKind.SYSTEM
     image_root: str = ""
     """Where the images of Docker lie; empty where that is not known."""

@@ -76,6 +76,7 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         docker_version=clean_line(docker.get("version", "")).strip(),
         docker_root=clean_line(docker.get("root", "")).strip(),
         docker_access=_docker_access(answer, docker),
+        interfaces=frozenset(islice(map(clean_line, answer.block("interfaces")), _MOST_PARTS)),
         docker_kind=_docker_kind(answer, docker),
         image_root=_image_root(docker),
         gpu_runtime="nvidia" in docker.get("runtimes", "").split() or bool(answer.one("gpu_hook")),

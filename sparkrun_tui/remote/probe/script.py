@@ -71,6 +71,7 @@ if command -v nvidia-smi >/dev/null 2>&1; then
   block smi limit 10 nvidia-smi
 fi
 block route ip -4 route show default
+block interfaces ls {root}/sys/class/net
 block addresses ip -4 -o addr show
 for device in {root}/sys/class/infiniband/*; do
   [ -d "$device" ] || continue
