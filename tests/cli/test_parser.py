@@ -98,6 +98,9 @@ WRONG = {
     "--cluster": "nowhere",
     "--port": "80 80",
     "--tp": "two",
+    "--pp": "two",
+    "--dp": "0",
+    "--max-model-len": "long",
     "--gpu-mem": "1.5",
     "--image": "not an image",
     "-e": "NOT A NAME=1",
@@ -123,6 +126,7 @@ FREE = {
     "--description": "any text",
     "--query": "any text",
     "--host": "asked of the hosts",
+    "--served-model-name": "any text",
     "--recipe": "a recipe's name",
 }
 """Options that take any text at this point, and why."""
