@@ -44,6 +44,7 @@ from sparkrun_tui.engines.vllm.executor import (
     without_ray_commands,
 )
 from sparkrun_tui.engines.vllm.family import VLLM
+from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command
 
 IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
@@ -80,6 +81,17 @@ class Vllm(Engine):
     applied: tuple[str, ...] = (KEY,)
     ray: bool = True
 
+    def command(self, rendered: Rendered) -> str:
+        """The serve command, with the executor that the user has set in place of one that the author names.
+
+        Raises `LaunchError` for a value that vLLM is known to refuse.
+        """
+        script = Engine.command(self, rendered)
+        executor = override_of(rendered)
+        if executor:
+            script = with_executor(script, locate(script, self.family.dialect.starts), executor)
+        return script
+
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container per host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""
         rendered, hosts = request.rendered, request.hosts
@@ -94,10 +106,8 @@ class Vllm(Engine):
         notes = handed.notes
         missing = request.ray.has is False and not brings_ray(request)
         asks_ray = False
-        if override_of(rendered):
-            script = with_executor(script, said, executor.named)
-            if executor.named in WITHOUT:
-                script = without_ray_commands(script)
+        if override_of(rendered) and executor.named in WITHOUT:
+            script = without_ray_commands(script)
             said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         uses_ray = self.ray or len(hosts) == 1
         if executor.asks_for_ray and missing and uses_ray:
