@@ -7,9 +7,11 @@ import shlex
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.registry import FAMILIES, engine_for
+from sparkrun_tui.recipe.model import Severity
 
 from .samples import plan, rendered, scripts
 
@@ -86,6 +88,38 @@ def test_llama() -> None:
 )
 def test_a_built_command_is_for_the_version_in_the_image(image: str, defaults: str, words: list[str]) -> None:
     assert command("llama-cpp", defaults, "acme/F-GGUF:Q8_0", image)[3:] == words
+
+
+@pytest.mark.parametrize(("version", "words"), [("0.9.2", []), ("0.31.0", ["--no-enable-request-id-headers"])])
+def test_a_switch_is_not_switched_off_where_the_version_has_no_word_for_it(version: str, words: list[str]) -> None:
+    assert command("vllm", "enable_request_id_headers: false", container=f"vllm/vllm-openai:v{version}")[3:] == words
+
+
+def test_a_folder_of_the_hosts_has_no_revision() -> None:
+    text = "model: {model}\nmodel_revision: v2\nruntime: vllm\ncontainer: x:1\n"
+    for model, given in (("acme/Falcon-30B", True), ("/srv/models/falcon", False)):
+        recipe = rendered(text.format(model=model)).recipe
+        assert ("--revision" in engine_for("vllm").command(rendered(text.format(model=model)))) is given
+        written = rendered(text.format(model=model) + "command: vllm serve {model}\n").recipe
+        assert [problem.code for problem in validate(recipe) if problem.code.startswith("revision")] == []
+        assert ("revision-unused" in [problem.code for problem in validate(written)]) is given
+
+
+@pytest.mark.parametrize(
+    ("runtime", "image", "default", "said"),
+    [
+        ("vllm", "vllm/vllm-openai:v0.31.0", "kv_cache_memory_bytes: 8X", "takes a whole number, not `8X`"),
+        ("vllm", "vllm/vllm-openai:v0.31.0", "dtype: float99", "does not take `float99`"),
+        ("vllm", "vllm/vllm-openai:v0.10.1", "moe_backend: triton", "was added in vLLM 0.17.0"),
+        ("llama-cpp", "ghcr.io/ggml-org/llama.cpp:server-b8076", "split_mode: sideways", "does not take `sideways`"),
+    ],
+)
+def test_a_built_command_is_checked_as_a_written_one_is(runtime: str, image: str, default: str, said: str) -> None:
+    text = f"model: acme/F-GGUF:Q8_0\nruntime: {runtime}\ncontainer: {image}\ndefaults:\n  port: 1\n  {default}\n"
+    found = [problem for problem in validate(rendered(text).recipe) if said in problem.message]
+    assert [problem.severity for problem in found] == [Severity.WARNING]
+    assert found[0].spot is not None
+    assert (found[0].spot.line, found[0].code[:4]) == (6, "flag")
 
 
 def test_a_key_that_is_spelt_otherwise_in_an_older_version() -> None:

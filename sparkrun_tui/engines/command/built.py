@@ -125,13 +125,16 @@ def _flags(rendered: Rendered, family: Family) -> tuple[list[tuple[str, ...]], t
     chain = rendered.chain
     words: list[tuple[str, ...]] = []
     done = {"model"}
+    if is_path(value_text("model", rendered, rendered.recipe.model)):
+        # A folder of the hosts has one state.
+        done.add("model_revision")
     used: set[EngineFlag] = set()
     for word in family.start:
         if word in known:
             used.add(known[word])
     for row in family.flags:
         key = _key_in_chain(row, chain)
-        if not key:
+        if not key or key in done:
             continue
         done.add(key)
         for word in row.spellings:
@@ -153,7 +156,11 @@ def _flags(rendered: Rendered, family: Family) -> tuple[list[tuple[str, ...]], t
             continue
         used.add(flag)
         spelling = _oldest(spelling, flag, flags)
-        words.append(tuple(_other_words(spelling, flag, link.value.data, value_text(key, rendered))))
+        more = tuple(_other_words(spelling, flag, link.value.data, value_text(key, rendered)))
+        if link.value.data is False and not _has(flags, more, version):
+            # Without a word for it, a switch of an older version was off unless it was given.
+            continue
+        words.append(more)
     return [flag for flag in words if flag], tuple(missing)
 
 
@@ -188,6 +195,12 @@ def _in_version(row: Flag, words: tuple[str, ...], flags: EngineFlags, version: 
         if earlier is None or not earlier.not_yet(version):
             return (other, *words[1:])
     return words
+
+
+def _has(flags: EngineFlags, words: tuple[str, ...], version: str) -> bool:
+    """Whether a version has the flag that some words begin with; taken as so where that is not known."""
+    came = flags.history.came(words[0]) if words else None
+    return came is None or not came.not_yet(version)
 
 
 def _oldest(spelling: str, flag: EngineFlag, flags: EngineFlags) -> str:
