@@ -138,6 +138,15 @@ def test_findings_are_told_as_compilers_do(cli: Cli, tmp_path: Path) -> None:
     assert (error["file"], error["line"], error["code"]) == (str(path), 19, "unknown-placeholder")
 
 
+def test_warnings_count_where_validation_is_strict(cli: Cli, tmp_path: Path) -> None:
+    good = "model: a/b\nruntime: vllm\ncontainer: x:1\ncommand: vllm serve {model}\n"
+    for text, code in ((good, 0), (f"{good}defaults: {{unused: 1}}\n", 1)):
+        path = tmp_path / "one.yaml"
+        path.write_text(text)
+        assert cli("recipe", "validate", str(path)).code == 0
+        assert cli("recipe", "validate", str(path), "--strict").code == code
+
+
 def test_a_folder_is_validated_file_by_file(cli: Cli, tmp_path: Path, declared: str) -> None:
     (tmp_path / "broken.yml").write_text("model: [")
     done = cli("recipe", "validate", str(tmp_path))
