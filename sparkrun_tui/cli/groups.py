@@ -8,6 +8,25 @@ from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 
 BEFORE_COMMAND = {"demo": "--demo", "cluster_name": "--cluster", "query": "--query"}
 """The options of the program that may stand before a command: parameter to spelling."""
+MEANT = {
+    "export": "recipe export",
+    "log": "logs",
+    "ps": "status",
+    "update": "registry update",
+    "validate": "recipe validate",
+    "vram": "recipe vram",
+    "recipe list": "list",
+    "recipe search": "search",
+    "recipe show": "show",
+    "recipe update": "registry update",
+    "cluster create": "cluster add",
+    "cluster default": "cluster list",
+    "cluster delete": "cluster remove",
+    "cluster set-default": "cluster use",
+    "cluster status": "status",
+    "registry show": "registry list",
+}
+"""Commands as other programs call them, mostly the sparkrun CLI, and those of this program that do the same."""
 
 
 class CommandGroup(click.Group):
@@ -20,14 +39,19 @@ class CommandGroup(click.Group):
         name = args[0]
         command = self.get_command(ctx, name)
         if command is None and not name.startswith("-"):
-            known = self.list_commands(ctx)
-            hint = did_you_mean(name, known)
-            if not hint:
-                hint = f"the commands are {listed(known)}"
-            raise click.UsageError(f"No such command '{name}': {hint}", ctx)
+            raise click.UsageError(f"No such command '{name}': {self._instead(ctx, name)}", ctx)
         if command is not None and not isinstance(command, click.Group):
             _refuse_unused_options(ctx, command)
         return super().resolve_command(ctx, args)
+
+    def _instead(self, ctx: click.Context, name: str) -> str:
+        """What to write in place of a command that does not exist."""
+        program, *groups = ctx.command_path.split()
+        meant = MEANT.get(" ".join([*groups, name]))
+        if meant is not None:
+            return f"did you mean `{program} {meant}`?"
+        known = self.list_commands(ctx)
+        return did_you_mean(name, known) or f"the commands are {listed(known)}"
 
 
 def _refuse_unused_options(ctx: click.Context, command: click.Command) -> None:

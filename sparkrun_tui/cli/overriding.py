@@ -25,8 +25,37 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 _FLAGS = "sparkrun_tui.engine_flags"
 """The key of `ctx.meta` that holds the words behind `--`."""
-_SHORT = {"port": "port", "tp": "tensor_parallel", "gpu_mem": "gpu_memory_utilization"}
-"""The short options and the keys that they set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """An option that sets one key: its spellings, the one to show first, and the value as its help writes it."""
+
+    key: str
+    spellings: tuple[str, ...]
+    value: str
+
+    @property
+    def parameter(self) -> str:
+        """The name under which click passes the option's value."""
+        return f"short_{self.key}"
+
+    @property
+    def help(self) -> str:
+        """What the option does, in a sentence."""
+        return f"Same as -o {self.key}={self.value}."
+
+
+SHORT = (
+    Short("port", ("--port",), "PORT"),
+    Short("tensor_parallel", ("--tp", "--tensor-parallel"), "N"),
+    Short("pipeline_parallel", ("--pp", "--pipeline-parallel"), "N"),
+    Short("data_parallel", ("--dp", "--data-parallel"), "N"),
+    Short("gpu_memory_utilization", ("--gpu-mem", "--gpu-memory-utilization", "--mem-fraction-static"), "F"),
+    Short("max_model_len", ("--max-model-len",), "N"),
+    Short("served_model_name", ("--served-model-name",), "NAME"),
+)
+"""The options that set one key, in the order of the help."""
 
 
 class OverridingCommand(click.Command):
@@ -110,10 +139,10 @@ def override_options(function: F) -> F:
     def call(**given: Any) -> Any:
         ctx = click.get_current_context()
         short = []
-        for name, key in _SHORT.items():
-            value = given.pop(name)
+        for option in SHORT:
+            value = given.pop(option.parameter)
             if value is not None:
-                short.append((key, value))
+                short.append((option.key, value))
         typed = Typed(
             options=given.pop("options"),
             short=tuple(short),
@@ -124,8 +153,8 @@ def override_options(function: F) -> F:
         return function(typed=typed, **given)
 
     wrapped: Any = call
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
+    for decorate in reversed(_OPTIONS):
+        wrapped = decorate(wrapped)
     result: F = wrapped
     return result
 
@@ -140,9 +169,10 @@ _OPTIONS = (
         shell_complete=overrides,
         help="Override any value of the recipe; KEY.PART=VALUE one part of a mapping.",
     ),
-    click.option("--port", default=None, metavar="PORT", help="Same as -o port=PORT."),
-    click.option("--tp", default=None, metavar="N", help="Same as -o tensor_parallel=N."),
-    click.option("--gpu-mem", default=None, metavar="F", help="Same as -o gpu_memory_utilization=F."),
+    *(
+        click.option(*option.spellings, option.parameter, default=None, metavar=option.value, help=option.help)
+        for option in SHORT
+    ),
     click.option("--image", default=None, metavar="IMAGE", help="Use this container image."),
     click.option(
         "-e",

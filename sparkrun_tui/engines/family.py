@@ -179,6 +179,8 @@ class Family:
     """Words in the names of images that hold a fork of this program, with flags of its own."""
     fork_flags: frozenset[str] = frozenset()
     """Flags that only a fork or a plugin has, and that hand the command over to it."""
+    rank_flags: frozenset[str] = frozenset()
+    """Flags that a plan adds for each of several hosts, as the engine's help shows them."""
 
     @property
     def folder(self) -> str:

@@ -28,6 +28,7 @@ class Flag:
     `sets`: the field of `memory.settings.EngineSettings` that it sets, read by `read`; a switch sets `value`. A field
     in a record of options is written `RECORD.FIELD`, a part of the speculative configuration `spec.PART`, and
     `NOTHING` says that the estimator does not use it.
+    `later` are the words that take the place of the flag, or of a switch that is on, in versions that have it no more.
     `field` describes the key in the form where the shared declarations do not.
     """
 
@@ -43,6 +44,7 @@ class Flag:
     read: Read | None = None
     value: bool = True
     on_by_default: bool = False
+    later: tuple[str, ...] = ()
     field: Field | None = None
 
     @property

@@ -24,6 +24,7 @@ class MetadataBlock:
     kv: int | None
     max_model_len: int | None
     tensor_parallel: int
+    pipeline_parallel: int
     per_gpu: int
     fits: bool | None
 
@@ -36,17 +37,25 @@ class MetadataBlock:
         else:
             yield "  KV cache:         unknown"
         yield f"  Tensor parallel:  {self.tensor_parallel}"
+        if self.pipeline_parallel > 1:
+            yield f"  Pipeline stages:  {self.pipeline_parallel}"
         total = f"{self.per_gpu / GIB:.2f} GB"
         yield f"  Per-GPU total:    {total if self.kv is not None else f'{total} and the KV cache'}"
         yield f"  DGX Spark fit:    {'UNKNOWN' if self.fits is None else 'YES' if self.fits else 'NO'}"
 
 
-def metadata_block(facts: ModelFacts, max_model_len: object, tensor_parallel: int = 1) -> MetadataBlock | None:
+def metadata_block(
+    facts: ModelFacts,
+    max_model_len: object,
+    tensor_parallel: int = 1,
+    pipeline_parallel: int = 1,
+    kv_dtype: str = "",
+) -> MetadataBlock | None:
     """The block for a recipe's declared facts, None when they do not state the weights.
 
-    `max_model_len` is the chain's value in tokens (anything but a positive whole number is unknown). The
-    cache counts every layer as full attention; the fit is unknown without it, unless the weights alone do
-    not fit.
+    `max_model_len` is the chain's value in tokens (anything but a positive whole number is unknown), `kv_dtype` the
+    format of the cache that the engine is given, which counts where the recipe declares none. The cache counts every
+    layer as full attention; the fit is unknown without it, unless the weights alone do not fit.
     """
     declared = facts.declared
     if declared is None:
@@ -55,16 +64,16 @@ def metadata_block(facts: ModelFacts, max_model_len: object, tensor_parallel: in
     if weights is None:
         return None
     length = whole_of(max_model_len, least=1)
-    per_token = declared_token_bytes(declared)
+    per_token = declared_token_bytes(declared, kv_dtype)
     kv = None
     if per_token is not None and length is not None:
         kv = int(per_token * length)
-    ranks = max(1, tensor_parallel)
-    per_gpu = (weights + (kv or 0)) // ranks
+    tensor, stages = max(1, tensor_parallel), max(1, pipeline_parallel)
+    per_gpu = (weights + (kv or 0)) // (tensor * stages)
     fits: bool | None = per_gpu <= USABLE_GIB * GIB
     if fits and kv is None:
         fits = None
-    return MetadataBlock(weights, kv, length, ranks, per_gpu, fits)
+    return MetadataBlock(weights, kv, length, tensor, stages, per_gpu, fits)
 
 
 def declared_weights(declared: DeclaredFacts) -> int | None:
@@ -77,13 +86,17 @@ def declared_weights(declared: DeclaredFacts) -> int | None:
     return None if size is None else int(declared.params * size)
 
 
-def declared_token_bytes(declared: DeclaredFacts) -> float | None:
-    """The declared cache bytes per token: the recipe's own figure, else layers x heads x width x 2."""
+def declared_token_bytes(declared: DeclaredFacts, kv_dtype: str = "") -> float | None:
+    """The declared cache bytes per token: the recipe's own figure, else layers x heads x width x 2.
+
+    `kv_dtype` is the format where the recipe declares none; bfloat16 where neither says one.
+    """
     if declared.kv_per_token is not None:
         return declared.kv_per_token
     if not (declared.num_layers and declared.num_kv_heads and declared.head_dim):
         return None
-    dtype = declared.kv_dtype if declared.kv_dtype not in ("", "auto") else "bfloat16"
+    stated = [word for word in (declared.kv_dtype, kv_dtype) if word not in ("", "auto")]
+    dtype = stated[0] if stated else "bfloat16"
     head: float | None = head_bytes(dtype, declared.head_dim, declared.head_dim, 2)
     if head is None:
         head = _llama_head_bytes(dtype, declared.head_dim)

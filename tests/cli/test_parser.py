@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from sparkrun_tui.cli.groups import BEFORE_COMMAND, CommandGroup
+from sparkrun_tui.cli.groups import BEFORE_COMMAND, MEANT, CommandGroup
 from sparkrun_tui.cli.main import cli as program
 from tests.cli.conftest import Cli
 
@@ -52,6 +52,16 @@ def test_every_group_answers_a_wrong_name_with_the_nearest(cli: Cli) -> None:
         assert (done.code, done.out) == (2, "")
         assert f"did you mean `{name}`" in done.err
         assert cli(*words, "zzzzzzzz").code == 2
+
+
+def test_a_command_of_another_program_is_answered_with_the_one_that_does_the_same(cli: Cli) -> None:
+    known = {" ".join(words) for words, _ in ALL}
+    for name, meant in MEANT.items():
+        assert name not in known
+        assert meant in known
+        done = cli(*name.split(), "something")
+        assert (done.code, done.out) == (2, "")
+        assert f"did you mean `sparkrun-tui {meant}`?" in done.err
 
 
 @pytest.mark.parametrize(("words", "command"), ENDS, ids=ids)
@@ -98,6 +108,9 @@ WRONG = {
     "--cluster": "nowhere",
     "--port": "80 80",
     "--tp": "two",
+    "--pp": "two",
+    "--dp": "0",
+    "--max-model-len": "long",
     "--gpu-mem": "1.5",
     "--image": "not an image",
     "-e": "NOT A NAME=1",
@@ -123,6 +136,7 @@ FREE = {
     "--description": "any text",
     "--query": "any text",
     "--host": "asked of the hosts",
+    "--served-model-name": "any text",
     "--recipe": "a recipe's name",
 }
 """Options that take any text at this point, and why."""

@@ -125,6 +125,18 @@ def test_metadata_that_hangs_on_a_value_follows_its_override(cli: Cli, tmp_path:
     assert "4.96 GB" in cli("recipe", "vram", str(path), "-o", "kv_cache_dtype=fp8").out
 
 
+def test_the_declared_figures_follow_the_command(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "shared.yaml"
+    text = NEMOTRON.replace("  kv_dtype: bfloat16\n", "").replace(
+        "-tp {tensor_parallel}", "-tp 1 -pp 2 --kv-cache-dtype fp8"
+    )
+    path.write_text(text)
+    out = cli("recipe", "vram", str(path)).out
+    assert "KV cache:         4.96 GB" in out
+    assert "Pipeline stages:  2" in out
+    assert "Per-GPU total:    12.26 GB" in out
+
+
 def test_findings_are_told_as_compilers_do(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(NEMOTRON.replace("-tp {tensor_parallel}", "-tp {tensor_paralel}"))
@@ -136,6 +148,15 @@ def test_findings_are_told_as_compilers_do(cli: Cli, tmp_path: Path) -> None:
     findings = cli("recipe", "validate", str(path), "--json").json
     error = next(finding for finding in findings if finding["severity"] == "error")
     assert (error["file"], error["line"], error["code"]) == (str(path), 19, "unknown-placeholder")
+
+
+def test_warnings_count_where_validation_is_strict(cli: Cli, tmp_path: Path) -> None:
+    good = "model: a/b\nruntime: vllm\ncontainer: x:1\ncommand: vllm serve {model}\n"
+    for text, code in ((good, 0), (f"{good}defaults: {{unused: 1}}\n", 1)):
+        path = tmp_path / "one.yaml"
+        path.write_text(text)
+        assert cli("recipe", "validate", str(path)).code == 0
+        assert cli("recipe", "validate", str(path), "--strict").code == code
 
 
 def test_a_folder_is_validated_file_by_file(cli: Cli, tmp_path: Path, declared: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 from dataclasses import replace
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.cli.overriding import SHORT, Short
 from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
+from sparkrun_tui.engines.fields.declared import FIELDS
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import (
@@ -90,6 +93,7 @@ def test_a_dry_run_that_cannot_be_launched_says_why(cli: Cli, no_hosts: None, pa
         "run RECIPE -H host1,host2 --dry-run",
         "run RECIPE -o port=9000 --dry-run",
         "run RECIPE --port 9000 --tp 1 --gpu-mem 0.5 --dry-run",
+        "run RECIPE -n --tensor-parallel 1 --gpu-memory-utilization 0.5 --max-model-len 4096",
         "run RECIPE -o max_model_len=4096 -o served_model_name=other -o host=127.0.0.1 --dry-run",
         "show RECIPE",
         "recipe validate RECIPE",
@@ -100,6 +104,22 @@ def test_the_command_lines_of_the_format_work(cli: Cli, no_hosts: None, line: st
     done = cli(*shlex.split(line.replace("RECIPE", "qwen3-1.7b-vllm")))
     assert done.code == 0, done.err
     assert done.out or "validate" in line
+
+
+@pytest.mark.parametrize("option", SHORT, ids=lambda option: option.key)
+def test_every_spelling_of_a_short_option_sets_its_key(cli: Cli, no_hosts: None, tmp_path: Path, option: Short) -> None:
+    value = {"gpu_memory_utilization": "0.5", "served_model_name": "other"}.get(option.key, "1")
+    path = tmp_path / "all.yaml"
+    path.write_text(f"{SOLO}command: vllm serve {{model}} --value {{{option.key}}}\n")
+    for given in (("-o", f"{option.key}={value}"), *((word, value) for word in option.spellings)):
+        done = cli("show", str(path), *given, "--json")
+        assert json.loads(done.out)["command"].strip().endswith(f"--value {value}")
+
+
+def test_the_form_names_the_short_option_of_each_key() -> None:
+    assert {option.key: option.spellings[0] for option in SHORT} == {
+        key: field.option for key, field in FIELDS.items() if field.option
+    }
 
 
 def test_a_launch_that_serves(cli: Cli, lab: FakeCluster, pair: str) -> None:

@@ -185,6 +185,18 @@ def test_a_registry_is_switched_off_and_on(cli: Cli) -> None:
     assert {row["name"]: row["enabled"] for row in cli("registry", "list", "--json").json}["eugr"] is False
     assert cli("registry", "enable", "eugr").code == 0
     assert {row["name"]: row["enabled"] for row in cli("registry", "list", "--json").json}["eugr"] is True
+    for query in ("@eugr", "@eugr/minimax", "registry:eugr"):
+        done = cli("list", query)
+        assert (done.code, done.out.count("\n")) == (0, 1)
+        assert "`sparkrun-tui registry update eugr` fetches it" in done.err
+    for query in ("@eurg", "@eurg/minimax", "registry:eurg"):
+        done = cli("search", query)
+        assert (done.code, done.out) == (2, "")
+        assert "there is no registry `eurg`" in done.err and "did you mean `eugr`" in done.err
+    assert cli("registry", "disable", "eugr").code == 0
+    done = cli("list", "@eugr")
+    assert (done.code, done.out) == (2, "")
+    assert "`sparkrun-tui registry enable eugr`" in done.err
     done = cli("registry", "disable", "eurg")
     assert done.code == 2
     assert "did you mean `eugr`" in done.err

@@ -96,6 +96,9 @@ def command(engine: Engine) -> Missing:
     for row in engine.family.flags.declared:
         value = sample(row, field_of(recipe_with(engine, {}).recipe, row.key))
         wanted = row.off[0] if row.switch and row.on_by_default else row.in_command
+        if row.later:
+            # The sample's image says no version, which is taken as the newest.
+            wanted = row.later[0]
         for key in (row.key, *row.aliases):
             rendered = recipe_with(engine, {key: value})
             try:

@@ -7,14 +7,21 @@ import shlex
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.engines.registry import engine_for
+from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.engines.dumps import load_flags
+from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.registry import FAMILIES, engine_for
+from sparkrun_tui.recipe.model import Severity
 
 from .samples import plan, rendered, scripts
 
 
-def command(runtime: str, defaults: str, model: str = "acme/Falcon-30B", **overrides: str) -> list[str]:
+def command(
+    runtime: str, defaults: str, model: str = "acme/Falcon-30B", container: str = "x:1", **overrides: str
+) -> list[str]:
     lines = "\n".join(f"  {line}" for line in defaults.splitlines())
-    what = rendered(f"model: {model}\nruntime: {runtime}\ncontainer: x:1\ndefaults:\n{lines}\n", **overrides)
+    text = f"model: {model}\nruntime: {runtime}\ncontainer: {container}\ndefaults:\n{lines}\n"
+    what = rendered(text, **overrides)
     return shlex.split(engine_for(runtime).command(what).replace("\\\n", " "))
 
 
@@ -64,6 +71,68 @@ def test_llama() -> None:
         *("llama-server", "-hf", "acme/F-GGUF:Q8_0", "--ctx-size", "8192", "--n-gpu-layers", "99"),
         *("--flash-attn", "on", "--jinja", "--no-webui", "--no-cont-batching"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("image", "defaults", "words"),
+    [
+        ("x/llama:b8076-cu131", "mmap: false", ["--no-mmap"]),
+        ("x/llama:b8076-cu131", "no_mmap: true", ["--no-mmap"]),
+        ("ghcr.io/ggml-org/llama.cpp:server-cuda-b11669", "mmap: false", ["-lm", "none"]),
+        ("x/llama:latest", "no_mmap: true", ["-lm", "none"]),
+        ("x/llama:latest", "mmap: true\nwebui: true", []),
+        ("x/llama:b8076", "webui: false", ["--no-webui"]),
+        ("x/llama:b8076", "temperature: 0.7\nspec_draft_p_min: 0.5", ["--temp", "0.7", "--draft-p-min", "0.5"]),
+        ("x/llama:b11669", "temp: 0.7", ["--temp", "0.7"]),
+    ],
+)
+def test_a_built_command_is_for_the_version_in_the_image(image: str, defaults: str, words: list[str]) -> None:
+    assert command("llama-cpp", defaults, "acme/F-GGUF:Q8_0", image)[3:] == words
+
+
+@pytest.mark.parametrize(("version", "words"), [("0.9.2", []), ("0.31.0", ["--no-enable-request-id-headers"])])
+def test_a_switch_is_not_switched_off_where_the_version_has_no_word_for_it(version: str, words: list[str]) -> None:
+    assert command("vllm", "enable_request_id_headers: false", container=f"vllm/vllm-openai:v{version}")[3:] == words
+
+
+def test_a_folder_of_the_hosts_has_no_revision() -> None:
+    text = "model: {model}\nmodel_revision: v2\nruntime: vllm\ncontainer: x:1\n"
+    for model, given in (("acme/Falcon-30B", True), ("/srv/models/falcon", False)):
+        recipe = rendered(text.format(model=model)).recipe
+        assert ("--revision" in engine_for("vllm").command(rendered(text.format(model=model)))) is given
+        written = rendered(text.format(model=model) + "command: vllm serve {model}\n").recipe
+        assert [problem.code for problem in validate(recipe) if problem.code.startswith("revision")] == []
+        assert ("revision-unused" in [problem.code for problem in validate(written)]) is given
+
+
+@pytest.mark.parametrize(
+    ("runtime", "image", "default", "said"),
+    [
+        ("vllm", "vllm/vllm-openai:v0.31.0", "kv_cache_memory_bytes: 8X", "takes a whole number, not `8X`"),
+        ("vllm", "vllm/vllm-openai:v0.31.0", "dtype: float99", "does not take `float99`"),
+        ("vllm", "vllm/vllm-openai:v0.10.1", "moe_backend: triton", "was added in vLLM 0.17.0"),
+        ("llama-cpp", "ghcr.io/ggml-org/llama.cpp:server-b8076", "split_mode: sideways", "does not take `sideways`"),
+    ],
+)
+def test_a_built_command_is_checked_as_a_written_one_is(runtime: str, image: str, default: str, said: str) -> None:
+    text = f"model: acme/F-GGUF:Q8_0\nruntime: {runtime}\ncontainer: {image}\ndefaults:\n  port: 1\n  {default}\n"
+    found = [problem for problem in validate(rendered(text).recipe) if said in problem.message]
+    assert [problem.severity for problem in found] == [Severity.WARNING]
+    assert found[0].spot is not None
+    assert (found[0].spot.line, found[0].code[:4]) == (6, "flag")
+
+
+def test_a_key_that_is_spelt_otherwise_in_an_older_version() -> None:
+    defaults = "max_cudagraph_capture_size: 8"
+    assert command("sglang", defaults, container="lmsysorg/sglang:v0.5.10")[-2] == "--cuda-graph-max-bs"
+    assert command("sglang", defaults, container="lmsysorg/sglang:v0.5.23")[-2] == "--cuda-graph-max-bs-decode"
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
+def test_no_built_flag_is_refused_by_the_newest_version(family: Family) -> None:
+    flags = load_flags(family)
+    for row in family.flags.declared:
+        assert row.later or row.in_command in flags.by_spelling, row.key
 
 
 def test_an_override_is_in_the_command_and_odd_values_are_quoted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def test_what_cannot_be_run_is_told_in_the_plan() -> None:
 
 def _run(script: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["bash", "-c", script], cwd=cwd, capture_output=True, text=True, check=False, timeout=20)
+
+
+@pytest.mark.parametrize("key", ["pre_exec", "post_exec", "post_commands"])
+def test_one_command_needs_no_list(key: str) -> None:
+    entry = {"command": "echo a", "timeout": 5}
+    alone, listed = (plan(rendered(f"{VLLM}{key}: {json.dumps(value)}\n")) for value in (entry, [entry]))
+    for serve in (alone, listed):
+        [hook] = [*serve.ranks[0].container.before, *serve.after, *serve.host_after]
+        assert (hook.command, hook.timeout) == ("echo a", 5)
 
 
 HOSTILE = Hook('pre_exec 1 of 1 (it\'s $(touch pwned) "x".yaml:3)', "x='a b'; test \"$x\" = 'a b' && exit 7")

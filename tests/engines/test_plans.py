@@ -256,3 +256,31 @@ def test_no_secret_in_any_text_of_a_plan(engine: str, value: str, name: str) -> 
 def _host_scripts(serve: ServePlan) -> list[str]:
     found = [script for stage in serve.stages for script in stage.scripts]
     return [text for script in found for text in (script.script, *script.files.values())]
+
+
+COPIES = """\
+model: acme/Falcon-30B
+runtime: {runtime}
+container: acme/x:1
+defaults: {{data_parallel: 2}}
+command: {command}
+"""
+
+
+@pytest.mark.parametrize(
+    ("runtime", "command", "ray", "warned"),
+    [
+        ("vllm", "vllm serve {model} -dp {data_parallel}", False, False),
+        ("vllm", "vllm serve {model} -dp 2 --data-parallel-backend ray", True, False),
+        ("vllm", "vllm serve {model} -dp 2 --distributed-executor-backend ray", True, True),
+        ("vllm-ray", "vllm serve {model} -dp {data_parallel}", True, True),
+        ("vllm-distributed", "vllm serve {model} -dp {data_parallel}", False, False),
+    ],
+)
+def test_copies_of_a_model_are_spread_over_hosts_without_ray(
+    runtime: str, command: str, ray: bool, warned: bool
+) -> None:
+    serve = plan(rendered(COPIES.format(runtime=runtime, command=command)), 2)
+    assert serve.asks_ray is ray
+    assert ("copies-over-ray" in [problem.code for problem in serve.problems]) is warned
+    assert any("--node-rank 1" in script for script in scripts(serve)) is not ray

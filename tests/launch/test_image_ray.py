@@ -14,6 +14,7 @@ from sparkrun_tui.launch.plan.dry_run import lines
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.journal import launch_folder
 from sparkrun_tui.launch.run.steps.start import RAY_STATUS
+from sparkrun_tui.launch.sizing.evaluation import Target, evaluate
 from sparkrun_tui.launch.sizing.measured_store import ImageFacts, learn_image
 from sparkrun_tui.remote.docker.look import ask_words, body, read_answer
 from sparkrun_tui.remote.docker.types import ImageProgram
@@ -34,6 +35,14 @@ def script(cluster: FakeCluster, number: int = 1) -> str:
     """The script of the container on a host."""
     container = next(iter(cluster[number].containers.values()))
     return container.files["/run/sparkrun/serve.sh"]
+
+
+@pytest.mark.parametrize("text", [LITERAL, VALUE, WORD], ids=["flag", "value", "runtime"])
+def test_what_is_shown_is_what_an_override_of_the_executor_will_run(text: str) -> None:
+    found = evaluate(rendered(text).recipe, {"distributed_executor_backend": "mp"}, Target())
+    assert "--distributed-executor-backend ray" not in found.command
+    assert ("--distributed-executor-backend mp" in found.command) == (text == LITERAL)
+    assert not [problem for problem in found.problems if "distributed_executor_backend" in problem.message]
 
 
 @virtual_time

@@ -241,6 +241,27 @@ def test_metadata_overrides_replace_the_calculation() -> None:
     assert (block.weights, block.kv, block.per_gpu) == (10 << 30, 10**9, ((10 << 30) + 10**9) // 2)
 
 
+def test_the_block_is_shared_out_over_all_ranks_of_the_model() -> None:
+    block = metadata_block(GOLDEN, 200_000, 2, 3)
+    whole = metadata_block(GOLDEN, 200_000)
+    assert block is not None and whole is not None
+    assert (block.weights, block.kv, block.per_gpu) == (whole.weights, whole.kv, whole.per_gpu // 6)
+    assert "  Pipeline stages:  3" in list(block.lines())
+
+
+def test_the_cache_has_the_engines_format_where_the_recipe_declares_none() -> None:
+    whole = metadata_block(GOLDEN, 200_000)
+    half = metadata_block(GOLDEN, 200_000, kv_dtype="fp8")
+    same = metadata_block(GOLDEN, 200_000, kv_dtype="auto")
+    declared = facts_from_metadata(
+        model_params=1, model_dtype="bf16", num_layers=52, num_kv_heads=2, head_dim=128, kv_dtype="bfloat16"
+    )
+    kept = metadata_block(declared, 200_000, kv_dtype="fp8")
+    assert whole is not None and half is not None and same is not None and kept is not None
+    assert whole.kv is not None and half.kv == whole.kv // 2
+    assert same.kv == kept.kv == whole.kv
+
+
 def test_metadata_that_contradicts_the_model_is_noted_and_totals_win() -> None:
     joined = merge(facts_from_metadata(model_params=9, num_layers=99, head_dim=128), facts(models.DENSE))
     assert joined.params == 9

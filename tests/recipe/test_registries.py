@@ -143,8 +143,10 @@ def test_a_repository_of_several_registries_answers_to_its_own_name_too(upstream
         assert find_recipe(name, Settings()).model == "g/g"
     assert find_recipe("@mine/l", Settings()).model == "l/l"
     listed = [entry_of(recipe, search_words()) for recipe in all_recipes(Settings())]
-    for query in ("registry:mine", "registry:official", "registry:min"):
+    for query in ("registry:mine", "registry:official", "registry:min", "@mine", "@mine/", "@official/deep", "@mine/g"):
         assert [entry.name for entry in Index(listed).search(query)] == ["g"]
+    for query in ("@mine/other", "@other", "-@mine"):
+        assert [entry.name for entry in Index(listed).search(query)] == []
     [status] = [status for status in registry_list() if status.registry.name == "mine"]
     assert (status.recipes, status.hidden) == (1, 1)
     with pytest.raises(RecipeError, match="no registry `other`") as caught:

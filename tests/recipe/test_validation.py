@@ -103,6 +103,17 @@ def test_findings_about_whole_recipes(text: str, code: str, severity: Severity) 
     assert found(text + "\n")[code] is severity
 
 
+@pytest.mark.parametrize("word", ["nvfp4_ds_mla", "octave_k3v4", "NVFP4_4over6"])
+def test_the_formats_of_a_cache_are_those_of_the_engine(word: str) -> None:
+    as_cache = validate(recipe(with_lines(f"metadata: {{kv_dtype: {word}}}")), None, {})
+    assert "metadata-kv_dtype" not in {problem.code for problem in as_cache}
+
+
+def test_a_layout_of_a_cache_is_no_format_of_weights() -> None:
+    as_weights = validate(recipe(with_lines("metadata: {model_dtype: nvfp4_ds_mla}")), None, {})
+    assert "metadata-model_dtype" in {problem.code for problem in as_weights}
+
+
 def test_a_utilisation_above_one_may_be_gib() -> None:
     base = recipe(with_lines("defaults: {gpu_memory_utilization: 108}"))
     [problem] = [p for p in validate(base, None, {}) if p.code == "value-gpu-memory-utilization"]

@@ -27,6 +27,7 @@ from sparkrun_tui.recipe.search.entry import Entry
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
+    from sparkrun_tui.recipe.search.query import Query
 
 HEAD = ("NAME", "ENGINE", "SIZE", "DTYPE", "HOSTS", "MODEL", "DESCRIPTION")
 LONG_HEAD = (*HEAD[:-1], "FROM", HEAD[-1])
@@ -64,12 +65,38 @@ def _find(words: Sequence[str], target: Target) -> list[Entry]:
         raise UsageError(query.notes[0], remedy="\n".join(query.notes[1:]))
     for hint in query.hints:
         say(hint)
+    _insist_on_registries(query, listing.entries)
     judge = None
     if any(condition.key == "fits" for condition in query.filters):
         from sparkrun_tui.launch.sizing.evaluation import fits
 
         judge = fits(judged_for(settings, target), settings.defaults)
     return Index(listing.entries).search(query, judge)
+
+
+def _insist_on_registries(query: Query, entries: Sequence[Entry]) -> None:
+    """Raise `UsageError` where the query asks for a registry that is not known, or that is switched off."""
+    from sparkrun_tui.recipe.registry.config import configured, no_registry
+    from sparkrun_tui.recipe.search.query import PLACE, registry_names
+
+    asked = [condition for condition in query.filters if condition.key in (PLACE, "registry")]
+    if not asked:
+        return
+    here = {name for entry in entries for name in registry_names(entry)}
+    known, _ = configured()
+    for condition in asked:
+        for value in condition.values:
+            name = value.partition("/")[0]
+            if any(found.startswith(name) for found in here):
+                continue
+            meant = [registry for registry in known if registry.name.lower().startswith(name)]
+            if not meant:
+                raise no_registry(name, known)
+            if not any(registry.enabled for registry in meant):
+                off = meant[0].name
+                message = f"the registry `{off}` is switched off"
+                raise UsageError(message, remedy=f"`sparkrun-tui registry enable {off}` switches it on")
+            say(f"no recipe of {meant[0].name} is here: `sparkrun-tui registry update {meant[0].name}` fetches it")
 
 
 _LONG = click.option(
@@ -99,8 +126,8 @@ def list_command(as_json: bool, long: bool, hosts: str, cluster_name: str, demo:
 def search_command(as_json: bool, long: bool, hosts: str, cluster_name: str, demo: bool, words: tuple[str, ...]) -> int:
     """Search recipes by any of their metadata; exit code 1 when nothing is found.
 
-    WORDS may include filters: runtime:vllm, nodes:2, dtype:fp8, params:>30b, ctx:128k, fits:yes, has:pre_exec. A
-    leading - excludes what matches; put `--` before the first such word.
+    WORDS may include filters: runtime:vllm, nodes:2, dtype:fp8, params:>30b, ctx:128k, fits:yes, has:pre_exec, and
+    @REGISTRY or @REGISTRY/WORD. A leading - excludes what matches; put `--` before the first such word.
     """
     found = _find(words, Target(hosts, cluster_name, demo))
     _print(found, as_json, long)

@@ -38,8 +38,11 @@ def recipe_group() -> None:
 @recipe_group.command("validate")
 @click.argument("names", nargs=-1, required=True, shell_complete=recipe_names)
 @target_options
+@click.option("--strict", is_flag=True, help="Warnings count as errors for the exit code.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of findings.")
-def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo: bool, as_json: bool) -> int:
+def validate_command(
+    names: tuple[str, ...], hosts: str, cluster_name: str, demo: bool, strict: bool, as_json: bool
+) -> int:
     """Check recipes by name or path (a folder means every recipe in it); exit code 1 when there are errors.
 
     With hosts given, also check whether they can run the recipes.
@@ -60,7 +63,8 @@ def validate_command(names: tuple[str, ...], hosts: str, cluster_name: str, demo
             for line in problem_lines(problem, path):
                 output.line(line)
         say(f"{format_count(errors, 'error')}, {format_count(warnings, 'warning')}")
-    return Exit.FAILED if errors else Exit.OK
+    failed = errors + warnings if strict else errors
+    return Exit.FAILED if failed else Exit.OK
 
 
 def _findings(name: str, settings: Settings, target: judging.Target) -> list[tuple[str, Problem]]:

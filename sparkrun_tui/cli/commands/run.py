@@ -48,7 +48,7 @@ def _known_checks(ctx: click.Context, parameter: click.Parameter, values: Sequen
 @target_options
 @click.option("--solo", is_flag=True, help="Use one host only, the first.")
 @override_options
-@click.option("--dry-run", is_flag=True, help="Print the commands, host by host; no host is contacted.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print the commands, host by host; no host is contacted.")
 @click.option("--follow", is_flag=True, help="Print the logs, also once it serves; ctrl+c then leaves it running.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines; with --dry-run, one JSON object.")
 @click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does beyond serving.")

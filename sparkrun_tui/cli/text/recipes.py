@@ -10,8 +10,7 @@ from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.cli.text.entries import problem_lines
 from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.launch.sizing.evaluation import Evaluation
-from sparkrun_tui.launch.sizing.sizing import declared_facts
-from sparkrun_tui.memory.metadata_block import metadata_block
+from sparkrun_tui.launch.sizing.sizing import declared_block
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.search.entry import hosts_text, reference
@@ -151,22 +150,11 @@ def _identity_lines(recipe: Recipe) -> Iterator[str]:
 
 def memory_lines(evaluation: Evaluation) -> Iterator[str]:
     """The figures that the recipe declares, then what the engine will allocate on each host, in GiB."""
-    rendered = evaluation.rendered
-    declared = metadata_block(declared_facts(rendered), _context(rendered), _tp(rendered))
+    declared = declared_block(evaluation.rendered)
     if declared is not None:
         yield from declared.lines()
         yield ""
     yield from estimate_lines(evaluation.estimate)
-
-
-def _context(rendered: Rendered) -> object:
-    context = rendered.get("max_model_len")
-    return context if context is not None else rendered.get("ctx_size")
-
-
-def _tp(rendered: Rendered) -> int:
-    value = rendered.get("tensor_parallel", 1)
-    return value if isinstance(value, int) and value > 0 else 1
 
 
 def estimate_lines(estimate: Estimate) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
+from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.layout.hosts import degrees
 from sparkrun_tui.engines.registry import FAMILIES, family_of
 from sparkrun_tui.engines.settings import attention_replicas
@@ -134,7 +135,8 @@ def check_metadata(recipe: Recipe) -> Iterator[Problem]:
     """Problems with dtype words, and with a cache size per token that looks like GiB."""
     metadata = recipe.metadata
     for key, word in (("model_dtype", metadata.model_dtype), ("kv_dtype", metadata.kv_dtype)):
-        if word and not known_dtype(word):
+        is_known = known_dtype(word) or (key == "kv_dtype" and word.strip().lower() in _cache_formats(recipe))
+        if word and not is_known:
             message = f"`{word[:40]}` is not a number format that is known here"
             remedy = did_you_mean(normal_dtype(word), dtype_words())
             yield problem(recipe, Severity.WARNING, f"metadata-{key}", message, f"metadata.{key}", remedy=remedy)
@@ -145,6 +147,15 @@ def check_metadata(recipe: Recipe) -> Iterator[Problem]:
         yield problem(
             recipe, Severity.WARNING, "metadata-kv-vram", message, "metadata.kv_vram_per_token", remedy=remedy
         )
+
+
+def _cache_formats(recipe: Recipe) -> tuple[str, ...]:
+    """The formats of a KV cache that the engine's own parser knows: some are layouts that no weights have."""
+    family = family_of(recipe.runtime)
+    if family is None:
+        return ()
+    flag = load_flags(family).by_spelling.get(family.flags.spelling_for("kv_cache_dtype"))
+    return flag.choices if flag is not None else ()
 
 
 def check_topology(rendered: Rendered, attention_heads: int | None, gpus_per_host: int) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import islice
 
+from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.checks.build import Build, build_in
@@ -25,7 +26,8 @@ from sparkrun_tui.engines.image_version import is_older
 from sparkrun_tui.engines.registry import ENGINES, FAMILIES, counterpart, family_of
 from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.recipe.format.spots import command_spot
-from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.names.local_model import is_path
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed, nearest
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.template import scan
@@ -44,13 +46,10 @@ _TYPO = 0.9
 def check_flags(rendered: Rendered, version: str = "") -> tuple[Problem, ...]:
     """What the engine would refuse or misread in the rendered command; empty without a command of a known engine.
 
-    A command that is built from the values is only checked where the user added flags to it.
-
     `version` is the engine's in the image, where it is known from another source than the image's tag.
     """
     family = family_of(rendered.recipe.runtime)
-    is_built = rendered.command is None and not rendered.extra
-    if family is None or is_built:
+    if family is None:
         return ()
     words = serve_words(rendered, family)
     if not words or not family.dialect.starts(words):
@@ -90,7 +89,7 @@ def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
     """
     recipe = rendered.recipe
     family = family_of(recipe.runtime)
-    if family is None or not recipe.model_revision:
+    if family is None or not recipe.model_revision or is_path(recipe.model):
         return ()
     row = family.flags.by_key.get("model_revision")
     if row is None:
@@ -438,6 +437,25 @@ def _loose_words(
         yield _problem(rendered, word, "loose-word", message)
 
 
+def _default_spot(recipe: Recipe, word: str) -> Spot | None:
+    """The place of the default from which a flag of a built command comes; None for a flag of another origin."""
+    family = family_of(recipe.runtime)
+    if family is None:
+        return None
+    keys = [plain_spelling(word, family.dialect).lstrip("-").replace("-", "_")]
+    row = family.flags.by_spelling.get(word)
+    if row is not None:
+        keys += [row.key, *row.aliases]
+    flag = load_flags(family).by_spelling.get(word)
+    if flag is not None:
+        keys += [name.lstrip("-").replace("-", "_") for name in flag.spellings]
+    for key in keys:
+        spot = recipe.spots.get(f"defaults.{key}")
+        if spot is not None:
+            return spot
+    return None
+
+
 def _problem(
     rendered: Rendered,
     word: str,
@@ -457,7 +475,9 @@ def _problem(
         places = [match.start()]
     else:
         places = _slots_with(rendered, word)
-    if not places:
+    if recipe.command is None:
+        spot = _default_spot(recipe, word)
+    elif not places:
         spot = recipe.command_spot
     elif last:
         spot = command_spot(recipe, places[-1])

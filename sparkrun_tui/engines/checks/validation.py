@@ -22,6 +22,7 @@ from sparkrun_tui.engines.checks.fields import (
     problem,
 )
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
+from sparkrun_tui.engines.checks.per_host import check_per_host
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.engines.layout.options import mount_problems
@@ -110,6 +111,7 @@ def validate(
     found += _strange_keys(recipe)
     found += check_flags(result, engine_version)
     found += check_revision(result)
+    found += check_per_host(result)
     found += _check_words(result)
     found += _check_path(result.recipe)
     found += hooks_of(result).problems

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.command.shell_edit import find_serve
-from sparkrun_tui.engines.dumps import EngineFlag, load_flags
+from sparkrun_tui.engines.dumps import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.flags import Flag
+from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.names.local_model import is_path
@@ -114,39 +115,102 @@ def left_out(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
 
 
 def _flags(rendered: Rendered, family: Family) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
-    """The words of each flag, and the keys without one.
+    """The words of each flag, as the version in the image takes them, and the keys without one.
 
     Rows of the table come first, in its order; then keys that are spelt like another flag of the engine.
     """
-    known = load_flags(family).by_spelling
+    flags = load_flags(family)
+    known = flags.by_spelling
+    version = version_in_tag(family, rendered.recipe.container)
     chain = rendered.chain
     words: list[tuple[str, ...]] = []
     done = {"model"}
+    if is_path(value_text("model", rendered, rendered.recipe.model)):
+        # A folder of the hosts has one state.
+        done.add("model_revision")
     used: set[EngineFlag] = set()
     for word in family.start:
         if word in known:
             used.add(known[word])
     for row in family.flags:
         key = _key_in_chain(row, chain)
-        if not key:
+        if not key or key in done:
             continue
         done.add(key)
         for word in row.spellings:
             if word in known:
                 used.add(known[word])
-        words.append(tuple(_row_words(row, key, chain[key], rendered)))
+        words.append(_in_version(row, tuple(_row_words(row, key, chain[key], rendered)), flags, version))
     missing: list[str] = []
     for key, link in chain.items():
         if key in done or link.value.data is None:
             continue
         spelling = f"--{key.replace('_', '-')}"
+        opposite = _opposite(spelling, family, chain)
+        if opposite is not None:
+            words.append(_in_version(opposite, tuple(_opposite_words(opposite, key, link)), flags, version))
+            continue
         flag = known.get(spelling)
         if flag is None or flag in used:
             missing.append(key)
             continue
         used.add(flag)
-        words.append(tuple(_other_words(spelling, flag, link.value.data, value_text(key, rendered))))
+        spelling = _oldest(spelling, flag, flags)
+        more = tuple(_other_words(spelling, flag, link.value.data, value_text(key, rendered)))
+        if link.value.data is False and not _has(flags, more, version):
+            # Without a word for it, a switch of an older version was off unless it was given.
+            continue
+        words.append(more)
     return [flag for flag in words if flag], tuple(missing)
+
+
+def _opposite(spelling: str, family: Family, chain: Mapping[str, ChainValue]) -> Flag | None:
+    """The row of the switch that is off where this flag is on: `no_mmap` for `--mmap`; None where its key is given."""
+    row = family.flags.by_spelling.get(spelling)
+    if row is None or not row.key or row.on_by_default or spelling not in row.off or row.key in chain:
+        return None
+    return row
+
+
+def _opposite_words(row: Flag, key: str, found: ChainValue) -> Iterator[str]:
+    """The words of a key that means the opposite of a row's: none where it is true, which the engine does by itself."""
+    if not isinstance(found.value.data, bool):
+        raise _not_a_switch(key, found, f"{key}: false", row.in_command)
+    if not found.value.data:
+        yield row.in_command
+
+
+def _in_version(row: Flag, words: tuple[str, ...], flags: EngineFlags, version: str) -> tuple[str, ...]:
+    """The words of a row for a version of the engine, which is taken as the newest where it is not known."""
+    if not words or words[0] != row.in_command:
+        return words
+    gone = flags.history.gone(words[0])
+    if row.later and gone is not None and not gone.not_yet(version):
+        return row.later
+    came = flags.history.came(words[0])
+    if came is None or not came.not_yet(version):
+        return words
+    for other in row.spellings:
+        earlier = flags.history.came(other)
+        if earlier is None or not earlier.not_yet(version):
+            return (other, *words[1:])
+    return words
+
+
+def _has(flags: EngineFlags, words: tuple[str, ...], version: str) -> bool:
+    """Whether a version has the flag that some words begin with; taken as so where that is not known."""
+    came = flags.history.came(words[0]) if words else None
+    return came is None or not came.not_yet(version)
+
+
+def _oldest(spelling: str, flag: EngineFlag, flags: EngineFlags) -> str:
+    """The spelling of a flag with a value that most versions have; of other flags, a spelling may be the opposite."""
+    if flag.kind != "value" or flags.history.came(spelling) is None:
+        return spelling
+    for other in flag.spellings:
+        if other.startswith("--") and flags.history.came(other) is None:
+            return other
+    return spelling
 
 
 def _key_in_chain(row: Flag, chain: Mapping[str, ChainValue]) -> str:
@@ -180,15 +244,19 @@ def _row_words(row: Flag, key: str, found: ChainValue, rendered: Rendered) -> It
 def _switch_words(row: Flag, key: str, found: ChainValue) -> Iterator[str]:
     data = found.value.data
     if not isinstance(data, bool):
-        raise LaunchError(
-            f"`{key}` is a switch: true or false, not `{found.value.text}`",
-            spot=found.value.spot,
-            remedy=f"write `{key}: true` to pass {row.in_command}",
-        )
+        raise _not_a_switch(key, found, f"{key}: true", row.in_command)
     if data:
         yield row.in_command
     elif row.on_by_default:
         yield row.off[0]
+
+
+def _not_a_switch(key: str, found: ChainValue, line: str, flag: str) -> LaunchError:
+    return LaunchError(
+        f"`{key}` is a switch: true or false, not `{found.value.text}`",
+        spot=found.value.spot,
+        remedy=f"write `{line}` to pass {flag}",
+    )
 
 
 def _other_words(spelling: str, flag: EngineFlag, data: object, text: str) -> Iterator[str]:

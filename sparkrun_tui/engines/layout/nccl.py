@@ -13,6 +13,8 @@ _SOCKET_NAMES = (
     "MN_IF_NAME",
     "OMPI_MCA_btl_tcp_if_include",
 )
+DEVICE_VARIABLES = frozenset({*_SOCKET_NAMES, "NCCL_IB_HCA", "UCX_NET_DEVICES"})
+"""The variables of `nccl_env` whose values are names of network devices."""
 
 
 def nccl_env(host: HostView, nodes: int) -> Mapping[str, str]:

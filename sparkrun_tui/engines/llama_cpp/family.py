@@ -75,6 +75,7 @@ LLAMA_CPP = Family(
     offers=(("--reranking", "", "rerank"), ("--pooling", "rank", "rerank"), ("--embeddings", "", "embedding")),
     keys=KeyPlaces(("--api-key",), ("--api-key-file",), ("LLAMA_API_KEY",), separator=","),
     build_numbers=True,
+    rank_flags=frozenset({"--rpc"}),
     log=LOG,
     causes=CAUSES,
     # tools/server, with --metrics

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparkrun_tui.engines.fields.types import Field, FieldType
 from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
 from sparkrun_tui.engines.values import truth, whole, word
 from sparkrun_tui.recipe.format.extensions import NO_PROJECTOR
@@ -60,7 +61,20 @@ FLAGS = FlagTable(
         Flag(("--fit-ctx", "-fitc"), sets="llama.fit_ctx_min", read=whole),
         Flag(("--fit-target", "-fitt"), sets="llama.fit_target_mib", read=first_of_list),
         Flag(("--load-mode", "-lm"), sets="llama.load_mode", read=word),
-        Flag(("--no-mmap",), switch=True, off=("--mmap",), sets="llama.no_mmap"),
+        Flag(
+            ("--no-mmap",),
+            "no_mmap",
+            switch=True,
+            off=("--mmap",),
+            later=("-lm", "none"),
+            sets="llama.no_mmap",
+            field=Field(
+                "no_mmap",
+                "No file mapping",
+                FieldType.BOOL,
+                "Reads the weights into memory instead of mapping the file.",
+            ),
+        ),
         Flag(("--embeddings", "--embedding"), switch=True, sets="llama.embeddings"),
         Flag(("--hf-repo", "-hf", "-hfr"), sets="llama.hf_repo", read=str),
         Flag(("--no-mmproj", "--no-mmproj-auto"), switch=True, off=("--mmproj-auto",), sets="llama.no_mmproj"),

@@ -135,6 +135,7 @@ SGLANG = Family(
     ),
     log_words=("sglang", "sgl_kernel", "sgl-kernel", "Scheduler hit an exception", " TP0]"),
     modules=("sglang",),
+    rank_flags=frozenset({"--nnodes", "--node-rank"}),
     log=LOG,
     causes=CAUSES,
     # python/sglang/srt/metrics/collector.py

@@ -17,6 +17,8 @@ from sparkrun_tui.recipe.values.rendered import Origin, Rendered, value_text
 from sparkrun_tui.recipe.values.shell_scanner import Command
 
 BACKEND_FLAGS = ("--distributed-executor-backend", "--distributed_executor_backend")
+COPIES_FLAGS = ("--data-parallel-backend", "--data_parallel_backend", "-dpb", "--data-parallel-size-local", "-dpl")
+"""Flags with which the author says where the copies of a model run (`data_parallel`)."""
 KEY = "distributed_executor_backend"
 WITHOUT = ("mp", "external_launcher")
 """Executors that connect the hosts without Ray."""
@@ -117,6 +119,20 @@ def brings_ray(request: PlanRequest) -> bool:
 
 def _speaks_of_ray(text: str) -> bool:
     return any(word.strip("'\"").partition("[")[0].partition("=")[0] in ("ray", "ray-cluster") for word in text.split())
+
+
+def copies_over_ray(copies: int, rendered: Rendered) -> Problem:
+    """The problem of several copies of a model on hosts that Ray connects.
+
+    vLLM starts all copies on the head unless it is told otherwise (vllm/v1/engine/utils.py, CoreEngineProcManager).
+    """
+    return Problem(
+        Severity.WARNING,
+        "copies-over-ray",
+        f"over Ray, vLLM starts all {copies} copies of the model on the head node",
+        rendered.recipe.spots.get("defaults.data_parallel") or rendered.recipe.command_spot,
+        f"go without Ray: -o {GO_WITHOUT.key}={GO_WITHOUT.value}; or write `--data-parallel-backend ray`",
+    )
 
 
 def no_ray(image: str, asked_by: str, rendered: Rendered) -> Problem:

@@ -89,6 +89,7 @@ VLLM = Family(
     # Versions inside NVIDIA's monthly images, where a public start-up log states both.
     tag_versions={"26.08": "0.27.1"},
     variables=(Variable("VLLM_KV_CACHE_LAYOUT", "kv_cache_layout", str.upper),),
+    rank_flags=frozenset({"--nnodes", "--node-rank", "--master-addr"}),
     log=LOG,
     causes=CAUSES,
     # Builds for other devices and for other models than language models, and a build with its own kernels.

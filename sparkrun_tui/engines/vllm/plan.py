@@ -30,6 +30,7 @@ from sparkrun_tui.engines.plan import (
 )
 from sparkrun_tui.engines.vllm.executor import (
     BACKEND_FLAGS,
+    COPIES_FLAGS,
     KEY,
     RUNTIME,
     TOKEN,
@@ -37,6 +38,7 @@ from sparkrun_tui.engines.vllm.executor import (
     WITHOUT,
     Executor,
     brings_ray,
+    copies_over_ray,
     executor_of,
     no_ray,
     override_of,
@@ -44,6 +46,7 @@ from sparkrun_tui.engines.vllm.executor import (
     without_ray_commands,
 )
 from sparkrun_tui.engines.vllm.family import VLLM
+from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command
 
 IMAGE_PREFIX = "scitrera/dgx-spark-vllm"
@@ -80,6 +83,17 @@ class Vllm(Engine):
     applied: tuple[str, ...] = (KEY,)
     ray: bool = True
 
+    def command(self, rendered: Rendered) -> str:
+        """The serve command, with the executor that the user has set in place of one that the author names.
+
+        Raises `LaunchError` for a value that vLLM is known to refuse.
+        """
+        script = Engine.command(self, rendered)
+        executor = override_of(rendered)
+        if executor:
+            script = with_executor(script, locate(script, self.family.dialect.starts), executor)
+        return script
+
     def plan(self, request: PlanRequest) -> ServePlan:
         """One container per host. Raises `LaunchError` for too few hosts or a command that cannot be extended."""
         rendered, hosts = request.rendered, request.hosts
@@ -93,11 +107,12 @@ class Vllm(Engine):
         image = self.image(rendered.recipe)
         notes = handed.notes
         missing = request.ray.has is False and not brings_ray(request)
+        copies = 1
+        if not said.given(COPIES_FLAGS):
+            copies = host_rules.degrees(rendered, self.family)["data_parallel"]
         asks_ray = False
-        if override_of(rendered):
-            script = with_executor(script, said, executor.named)
-            if executor.named in WITHOUT:
-                script = without_ray_commands(script)
+        if override_of(rendered) and executor.named in WITHOUT:
+            script = without_ray_commands(script)
             said = locate(script, self.family.dialect.starts, request.env, strict=len(hosts) > 1)
         uses_ray = self.ray or len(hosts) == 1
         if executor.asks_for_ray and missing and uses_ray:
@@ -105,14 +120,18 @@ class Vllm(Engine):
         if len(hosts) == 1:
             asks_ray = bool(executor.asks_for_ray)
             ranks, stages = self._solo(request, script)
-        elif self._over_ray_wanted(executor, missing=missing):
+        elif self._over_ray_wanted(executor, missing=missing, copies=copies > 1):
             asks_ray = True
             ranks, stages = self._over_ray(request, script, need_serve(said.words, self.title, request), said)
             notes = (*notes, *_ray_notes(request, image, executor, _ray_port(hosts)))
             why = "Ray needs the same versions of itself and of Python on all hosts"
             problems = (*problems, *several_images(request, self.image(rendered.recipe), why))
+            if copies > 1:
+                problems = (*problems, copies_over_ray(copies, rendered))
         else:
-            if self.ray and executor.named in WITHOUT:
+            if self.ray and not executor.named and not missing:
+                notes = (*notes, f"Ray does not spread {copies} copies of a model: the hosts connect without it.")
+            elif self.ray and executor.named in WITHOUT:
                 notes = (*notes, f"The executor is `{executor.named}`: the hosts connect without Ray.")
             elif self.ray:
                 notes = (*notes, f"{image} has no Ray: the hosts connect without it (--nnodes).")
@@ -125,11 +144,14 @@ class Vllm(Engine):
         plan = assemble(request, self.name, image, models, ranks, stages, ready, notes, problems)
         return with_build(replace(plan, asks_ray=asks_ray), request, script)
 
-    def _over_ray_wanted(self, executor: Executor, *, missing: bool) -> bool:
-        """Whether several hosts are connected by Ray; where nobody names an executor, only if the image has it."""
+    def _over_ray_wanted(self, executor: Executor, *, missing: bool, copies: bool) -> bool:
+        """Whether several hosts are connected by Ray.
+
+        Where nobody names an executor, only if the image has it and there is one copy of the model.
+        """
         if not self.ray or executor.named in WITHOUT:
             return False
-        return bool(executor.named) or not missing
+        return bool(executor.named) or not (missing or copies)
 
     def _solo(self, request: PlanRequest, script: str) -> tuple[tuple[RankPlan, ...], tuple[Stage, ...]]:
         rank = RankPlan(0, request.hosts[0].name, role_of(0, 1), self._container(request, 0, script, {}))

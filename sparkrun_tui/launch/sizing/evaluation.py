@@ -182,6 +182,7 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
         message = f"`{recipe.runtime}` is not an engine that this program launches"
         problems.append(Problem(Severity.ERROR, "unknown-runtime", message, beginning(recipe)))
     estimate = judged_size(rendered, target.chosen(hosts), store, facts)
+    problems = [problem for problem in problems if not _is_applied(problem, recipe)]
     if checks:
         redact = redactor(rendered=rendered)
         problems = [problem_shown(problem, redact) for problem in problems]
@@ -224,7 +225,7 @@ def recipe_problems(
 def _is_applied(problem: Problem, recipe: Recipe) -> bool:
     """Whether a problem only says that the command has no place for a key which the engine puts there itself."""
     engine = ENGINES.get(recipe.runtime)
-    if engine is None or problem.code != "unused-override":
+    if engine is None or problem.code not in ("unused-override", "unused-default"):
         return False
     return any(problem.message.startswith(f"`{key}` ") for key in engine.applied)
 

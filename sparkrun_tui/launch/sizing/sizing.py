@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Protocol
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.image_version import version_in_tag
-from sparkrun_tui.engines.layout.hosts import hosts_wanted
+from sparkrun_tui.engines.layout.hosts import degrees, hosts_wanted
 from sparkrun_tui.engines.registry import ENGINES, family_of
 from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.launch.sizing.calibration import measured_on
 from sparkrun_tui.launch.sizing.measured_store import image_facts
 from sparkrun_tui.memory.engines import unknown
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
+from sparkrun_tui.memory.metadata_block import MetadataBlock, metadata_block
 from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
@@ -70,6 +72,27 @@ def declared_facts(rendered: Rendered) -> ModelFacts:
         head_dim=meta.head_dim,
         model_vram_bytes=meta.model_vram,
         kv_vram_per_token_bytes=meta.kv_vram_per_token,
+    )
+
+
+def declared_block(rendered: Rendered) -> MetadataBlock | None:
+    """The figures by the recipe's own metadata, shared out as its command says; None where it states no weights.
+
+    A command that cannot be built counts as one that says nothing: what is wrong with it is a problem of the recipe.
+    """
+    family = family_of(rendered.recipe.runtime)
+    parts = {"tensor_parallel": 1, "pipeline_parallel": 1}
+    kv_dtype = ""
+    try:
+        parts |= degrees(rendered, family)
+        kv_dtype = engine_settings(rendered).kv_cache_dtype
+    except SparkrunError:
+        kv_dtype = ""
+    context = rendered.get("max_model_len")
+    if context is None:
+        context = rendered.get("ctx_size")
+    return metadata_block(
+        declared_facts(rendered), context, parts["tensor_parallel"], parts["pipeline_parallel"], kv_dtype
     )
 
 

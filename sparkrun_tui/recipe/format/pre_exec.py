@@ -75,17 +75,21 @@ def before_entries(recipe: Recipe, fill: Callable[[str], str], problems: list[Pr
 
 
 def listed(recipe: Recipe, key: str, problems: list[Problem]) -> Iterator[tuple[Spot | None, Any]]:
-    """The entries of a list of the recipe, each with its place; a single text counts as a list of one."""
+    """The entries of a list of the recipe, each with its place.
+
+    A single text counts as a list of one, and so does one command with its time as a mapping.
+    """
     data = recipe.runtime_config.get(key)
     spot = recipe.place_of(key)
     if data in (None, "", []):
         return
-    if not isinstance(data, (str, list)):
-        what = "names" if key == "mods" else "commands"
+    is_name = key == "mods"
+    if isinstance(data, str) or (isinstance(data, Mapping) and not is_name):
+        data = [data]
+    if not isinstance(data, list):
+        what = "names" if is_name else "commands"
         problems.append(Problem(Severity.ERROR, "hook", f"`{key}` must be a list of {what}", spot))
         return
-    if isinstance(data, str):
-        data = [data]
     for number, entry in enumerate(data, 1):
         yield recipe.spots.get(f"{key}[{number}]") or spot, entry
 

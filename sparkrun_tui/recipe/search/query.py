@@ -32,6 +32,9 @@ KEYS = {
 }
 """Keys of the query line, each with its help text for completion."""
 
+PLACE = "@"
+"""The key of the condition that a word such as `@community` or `@community/qwen` makes."""
+
 _ALIASES = {
     "context": "ctx",
     "engine": "runtime",
@@ -115,7 +118,9 @@ def parse_query(text: str) -> Query:
             if near and value and not value.startswith("//"):
                 hints.append(f"{key}: is not a filter and is searched as a word; {near}")
             value = f"{match['key'].lower()}:{value}"
-        if value:
+        if value.startswith(PLACE) and value != PLACE:
+            filters.append(Filter(PLACE, (value.removeprefix(PLACE).rstrip("/"),), negated))
+        elif value:
             words.append(Word(value, negated))
     return Query(tuple(words), tuple(filters), tuple(notes), tuple(hints))
 
@@ -229,11 +234,27 @@ def _textual(key: str, value: str) -> Predicate:
         return lambda entry: entry.runtime.startswith(value)
     if key == "registry":
         return lambda entry: _is_of_registry(entry, value)
+    if key == PLACE:
+        return lambda entry: _is_at(entry, value)
     if key == "source":
         return lambda entry: entry.source.kind.value.startswith(value)
     return lambda entry: value in entry.text_of(key)
 
 
 def _is_of_registry(entry: Entry, value: str) -> bool:
-    names = (entry.source.registry, entry.source.repository)
-    return any(name.lower().startswith(value) for name in names if name)
+    return any(name.startswith(value) for name in registry_names(entry))
+
+
+def _is_at(entry: Entry, value: str) -> bool:
+    """Whether an entry is of the registry `value`, or where more stands behind the registry, has that in its name."""
+    for name in registry_names(entry):
+        if name.startswith(value):
+            return True
+        if value.startswith(f"{name}/") and value[len(name) + 1 :] in f"{entry.text_of('name')}\n{entry.model.lower()}":
+            return True
+    return False
+
+
+def registry_names(entry: Entry) -> tuple[str, ...]:
+    """The names, in lower case, that an entry's registry goes by; empty where it is of none."""
+    return tuple(name.lower() for name in (entry.source.registry, entry.source.repository) if name)
