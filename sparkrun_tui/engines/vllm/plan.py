@@ -51,11 +51,6 @@ DEFAULT_PORT = 8000
 RAY_PORT = 46379
 MASTER_PORT = 25000
 NAME_FLAGS = ("--served-model-name", "--served_model_name")
-CACHES: Mapping[str, str] = {
-    "vllm": "/root/.cache/vllm",
-    "flashinfer": "/root/.cache/flashinfer",
-    "triton": "/root/.triton",
-}
 RAY_ENV: Mapping[str, str] = {
     # Ray counts the page cache as used and kills workers at 95 %; on unified memory every large model reaches that.
     "RAY_memory_monitor_refresh_ms": "0",
@@ -188,7 +183,7 @@ class Vllm(Engine):
             image=self.image(request.rendered.recipe),
             script=script,
             env=env,
-            caches=CACHES,
+            caches=self.family.caches,
         )
 
 
