@@ -13,6 +13,7 @@ from math import inf
 
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.engines.checks.cache import check_cache
 from sparkrun_tui.engines.checks.command_lines import check_command
 from sparkrun_tui.engines.checks.fields import (
     check_container,
@@ -110,6 +111,7 @@ def validate(
     found += _strange_keys(recipe)
     found += check_flags(result, engine_version)
     found += check_revision(result)
+    found += check_cache(result)
     found += _check_words(result)
     found += _check_path(result.recipe)
     found += hooks_of(result).problems
