@@ -23,6 +23,7 @@ from sparkrun_tui.engines.checks.fields import (
     problem,
 )
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
+from sparkrun_tui.engines.checks.unused import unused_defaults
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.engines.layout.options import mount_problems
@@ -45,8 +46,6 @@ from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
 _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipeline_parallel"})
 """Keys with which no engine starts when their value is bad."""
-_NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
-"""Keys that decide about hosts even when the command does not use them."""
 _MAX_UNKNOWN = 100
 """Most unknown keys that are compared with the format's: no person writes a file with more of them."""
 _VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
@@ -104,7 +103,7 @@ def validate(
     found += check_metadata(recipe)
     found += check_topology(result, attention_heads, gpus_per_host)
     found += _check_values(result)
-    found += _unused_defaults(result)
+    found += unused_defaults(result)
     found += _check_env(recipe, environ, result.chain)
     found += field_problems(recipe, result.chain)
     found += _check_later(recipe)
@@ -238,23 +237,6 @@ def _utilisation(rendered: Rendered, text: str, wrong: str) -> tuple[Severity, s
         return Severity.ERROR, wrong, ""
     remedy = f"{text} may be meant as GiB: write a share of the memory, such as {min(value, 121) / 121:.2f}"
     return Severity.ERROR, wrong, remedy
-
-
-def _unused_defaults(rendered: Rendered) -> Iterator[Problem]:
-    recipe = rendered.recipe
-    if recipe.command is None:
-        return
-    conditions: set[str] = set()
-    for layer in recipe.original.layers:
-        conditions.update(layer.when.get("config", {}))
-    for key, value in recipe.defaults.items():
-        if key in rendered.used or key in conditions or key in rendered.overrides:
-            continue
-        message = f"`{key}` is not used by the command"
-        severity = Severity.WARNING
-        if key in _NOT_IN_COMMANDS and recipe.min_nodes == recipe.max_nodes:
-            severity = Severity.NOTE
-        yield Problem(severity, "unused-default", message, recipe.spots.get(f"defaults.{key}") or value.spot)
 
 
 def _check_env(recipe: Recipe, environ: Mapping[str, str], chain: Mapping[str, ChainValue]) -> Iterator[Problem]:
