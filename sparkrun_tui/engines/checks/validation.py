@@ -32,7 +32,7 @@ from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
 from sparkrun_tui.recipe.format.hooks import container_options, hooks_of, model_on_hosts
-from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS, below
+from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS, NOT_DONE, below
 from sparkrun_tui.recipe.format.loader import unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -64,7 +64,7 @@ _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("args", "parameters", "settings"), "defaults"),
 }
 """Keys of other formats, and the key of this format that means the same."""
-_CONTAINER_OPTIONS = below("executor_config")
+_CONTAINER_OPTIONS = {key for key in below("executor_config") if f"executor_config.{key}" not in NOT_DONE}
 _OTHER_FORMATS: Mapping[str, str] = {
     "services": "a file for Docker Compose",
     "apiVersion": "a file for Kubernetes",
