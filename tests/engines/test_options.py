@@ -129,6 +129,22 @@ def test_users_that_cannot_enter_roots_home_find_the_cache_elsewhere(user: str) 
     assert Mount("/home/ada/.cache/huggingface", "/cache/huggingface") in box.mounts
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("user: '1000'", "private"),
+        ("user: 'vllm:video'", "private"),
+        ("user: '1000', ipc: host", "host"),
+        ("user: root", "host"),
+        ("user: '0:0'", "host"),
+        ("shm_size: 16gb", "host"),
+    ],
+)
+def test_only_root_shares_the_hosts_memory_by_itself(options: str, expected: str) -> None:
+    box = plan(with_command("vllm serve {model}", top=f"executor_config: {{{options}}}")).ranks[0].container
+    assert create_body(box)["HostConfig"]["IpcMode"] == expected
+
+
 def test_a_recipe_that_names_the_other_place_finds_the_cache_there() -> None:
     text = SOLO.replace("{model}", "/cache/huggingface/hub/models--acme--x/snapshots/1")
     mounts = plan(rendered(text)).ranks[0].container.mounts

@@ -303,8 +303,13 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"SemLock\._rebuild",
         "Ranks on several hosts through local processes",
-        "vLLM ran its ranks as processes of one machine although they are on several.",
+        "vLLM ran its ranks as processes of one machine although they are on several. On one host, something has"
+        " removed its semaphores from the shared memory.",
         by_hand("--distributed-executor-backend ray in the command", "the image's default has changed"),
+        by_hand(
+            "ipc: private in executor_config, where the container does not run as root",
+            "with --ipc host, systemd-logind removes them when that user's last SSH session ends",
+        ),
     ),
     cause(
         r"World size \((\d+)\) is larger than the number of available GPUs \((\d+)\) in this node",
