@@ -111,6 +111,27 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
         ("vllm", "OSError: You are trying to access a gated repo.", "No access to the model", {}),
         ("vllm", "HfHubHTTPError: 429 Client Error: Too Many Requests", "Too many requests", {}),
         ("vllm", "start.sh: line 3: vllm: command not found", "The image lacks the engine", {}),
+        ("vllm", "bash: vllm: command not found", "The image lacks the engine", {}),
+        ("llama-cpp", "sh: 1: llama-server: not found", "The image lacks the engine", {}),
+        (
+            "vllm",
+            "/bin/bash: line 1: ray: command not found",
+            "The image lacks Ray",
+            {"distributed_executor_backend": "mp"},
+        ),
+        ("vllm", "sh: 1: ray: not found", "The image lacks Ray", {"distributed_executor_backend": "mp"}),
+        (
+            "vllm",
+            "ValueError: The supplied chat template string (falcon.jinja) appears path-like, but doesn't exist!",
+            "The chat template is not in the container",
+            {},
+        ),
+        (
+            "sglang",
+            "RuntimeError: Chat template /t/falcon.jinja is not a built-in template name or a valid chat template file",
+            "The chat template is not in the container",
+            {},
+        ),
         ("vllm", "RuntimeError: Failed to find C compiler. Please specify", "The image lacks a compiler", {}),
         ("vllm", "RuntimeError: CUDA unknown error - this may be due to", "Driver and image do not match", {}),
         (
@@ -398,6 +419,13 @@ def test_a_cause_whose_words_are_cut_off_is_still_named(engine: str) -> None:
         diagnose(engine, {"spark-1": (line,)}, values={}, memory_total=None)
     found = diagnosed("vllm: error: unrecognized arguments: \t", engine="vllm")
     assert found.repairs
+
+
+def test_a_flag_with_one_dash_too_few_is_named() -> None:
+    found = diagnosed("vllm: error: unrecognized arguments: -language-model-only", engine="vllm")
+    assert [repair.title for repair in found.repairs] == [
+        "write `--language-model-only` instead of `-language-model-only`"
+    ]
 
 
 def test_memory_after_the_weights_were_loaded_is_not_short_for_the_weights() -> None:
