@@ -26,6 +26,7 @@ from sparkrun_tui.engines.registry import ENGINES, FAMILIES, counterpart, family
 from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.names.local_model import is_path
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed, nearest
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.template import scan
@@ -90,7 +91,8 @@ def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
     """
     recipe = rendered.recipe
     family = family_of(recipe.runtime)
-    if family is None or not recipe.model_revision:
+    if family is None or not recipe.model_revision or is_path(recipe.model):
+        # A model on the hosts is not fetched, so it has no revision to pass.
         return ()
     row = family.flags.by_key.get("model_revision")
     if row is None:

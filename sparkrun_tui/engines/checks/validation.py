@@ -64,6 +64,10 @@ _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("args", "parameters", "settings"), "defaults"),
 }
 """Keys of other formats, and the key of this format that means the same."""
+_METADATA_ELSEWHERE = frozenset(
+    ["model_type", "quantization", "quant_bits", "model_max_len", "kv_lora_rank", "qk_rope_head_dim", "compress_ratios"]
+)
+"""Keys of `metadata` that sparkrun's own estimate reads (sparkrun/core/recipe.py): they are no typing errors."""
 _CONTAINER_OPTIONS = {key for key in below("executor_config") if f"executor_config.{key}" not in NOT_DONE}
 _OTHER_FORMATS: Mapping[str, str] = {
     "services": "a file for Docker Compose",
@@ -295,6 +299,8 @@ def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
             yield problem(recipe, Severity.WARNING, "misplaced-key", message, f"runtime_config.{key}", remedy=remedy)
     for key in islice(recipe.metadata.extra, _MAX_UNKNOWN):
         near = _nearly(key.lower(), METADATA_KEYS)
+        if key in _METADATA_ELSEWHERE:
+            continue
         if near and f"metadata.{near}" not in recipe.spots:
             message = f"`metadata.{key}` is not a key of the format, and has no effect"
             remedy = f"did you mean `{near}`?"
