@@ -428,6 +428,12 @@ def test_a_flag_with_one_dash_too_few_is_named() -> None:
     ]
 
 
+def test_flags_that_join_hosts_are_not_to_be_removed_from_the_recipe() -> None:
+    found = diagnosed("vllm: error: unrecognized arguments: --nnodes 2 --node-rank 0", engine="vllm")
+    assert found.repairs[0].title == "use a newer image"
+    assert not any("remove" in repair.title for repair in found.repairs)
+
+
 def test_memory_after_the_weights_were_loaded_is_not_short_for_the_weights() -> None:
     found = diagnosed(
         "Model loading took 18.1450 GiB memory and 40.7 seconds",

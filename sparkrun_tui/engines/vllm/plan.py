@@ -189,7 +189,9 @@ class Vllm(Engine):
 
 def without_ray() -> Vllm:
     """vLLM whose ranks on several hosts are connected by its own distribution."""
-    return Vllm(name="vllm-distributed", title="vLLM without Ray", aliases=(), short="vllm-d", ray=False)
+    return Vllm(
+        name="vllm-distributed", title="vLLM without Ray", aliases=(), short="vllm-d", ray=False, joined_by="--nnodes"
+    )
 
 
 def _has_token(request: PlanRequest) -> bool:

@@ -29,6 +29,8 @@ _TOKEN = (
         "403 means that the token is valid, but the licence was not accepted",
     ),
 )
+_JOINING = frozenset({"--nnodes", "--node-rank", "--master-addr", "--master-port", "--headless"})
+"""Flags of vLLM that are added to a command for each of several hosts (engines/vllm/plan.py)."""
 _QUOTED = re.compile(r"'([^']+)'")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
 
@@ -41,6 +43,12 @@ def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     if family is not None and f"-{flag}" in load_flags(family).by_spelling:
         # vllm-project/vllm#46325
         return (by_hand(f"write `-{flag}` instead of `{flag}`", "with two dashes"),)
+    if flag in _JOINING:
+        # spark-arena/sparkrun#287
+        return (
+            by_hand("use a newer image", f"`{flag}` is given by this program to join several hosts"),
+            by_hand("connect the hosts by Ray: `runtime: vllm-ray`", "where the image has it"),
+        )
     same = counterpart(flag, family) if family is not None else None
     if same is not None:
         other, row = same
