@@ -110,6 +110,18 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
         ),
         ("vllm", "OSError: You are trying to access a gated repo.", "No access to the model", {}),
         ("vllm", "HfHubHTTPError: 429 Client Error: Too Many Requests", "Too many requests", {}),
+        (
+            "vllm",
+            "Value error, Unknown attention backend: 'B12X_MLA_SPARSE'. Valid options are: FLASH_ATTN, TRITON_ATTN",
+            "The image does not know the attention kernel",
+            {},
+        ),
+        (
+            "vllm",
+            "RuntimeError: a and b must have same reduction dim, but got [8192, 3840] X [5632, 1024].",
+            "Two layers do not fit together",
+            {"env.VLLM_USE_V2_MODEL_RUNNER": "1"},
+        ),
         ("vllm", "start.sh: line 3: vllm: command not found", "The image lacks the engine", {}),
         ("vllm", "bash: vllm: command not found", "The image lacks the engine", {}),
         ("llama-cpp", "sh: 1: llama-server: not found", "The image lacks the engine", {}),
