@@ -31,6 +31,8 @@ from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.format.export import yaml_scalar
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.model import Value
+from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
+from sparkrun_tui.recipe.names.mounts import is_below
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.environment import references
 from sparkrun_tui.recipe.values.masking import gives_secret
@@ -41,7 +43,6 @@ _VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|\$([A-Z
 _MARK = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 """A variable of the workstation within a word of the command, until the word is quoted."""
 _PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
-_CACHE = re.compile(r"huggingface|/\.cache(?:/|$)|/\.triton|/\.nv(?:/|$)")
 _MODEL_FLAGS = ("--model", "--model-path", "-m")
 _NAMED_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SET_HERE = frozenset({
@@ -565,8 +566,9 @@ class _Service:
 
     def _volumes(self, mounts: Sequence[_Mount]) -> Iterator[str]:
         for mount in mounts:
-            if _CACHE.search(mount.target):
-                self.note(f"the volume at {mount.target} is left out: containers get the host's Hugging Face cache")
+            kept = self._kept(mount.target)
+            if kept:
+                self.note(f"the volume at {mount.target} is left out: {kept}")
                 continue
             is_of_model = self.model and mount.source and self.model.startswith(mount.source.rstrip("/"))
             if is_of_model:
@@ -577,6 +579,15 @@ class _Service:
                 self.note(f"the volume {mount.source or '(without a name)'} at {mount.target} is not carried over")
                 continue
             yield f"{mount.source}:{mount.target}{':ro' if mount.read_only else ''}"
+
+    def _kept(self, target: str) -> str:
+        """Why a volume need not be carried over, where a launch keeps the folder of itself; else empty."""
+        target = target.rstrip("/")
+        if "huggingface" in target or any(is_below(cache, [target]) for cache in CACHE_TARGETS):
+            return "containers get the host's Hugging Face cache"
+        if any(is_below(target, [cache]) for cache in self.family.caches.values()):
+            return "a launch keeps this cache of the engine on each host"
+        return ""
 
     # The rest.
 

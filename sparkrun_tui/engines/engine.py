@@ -33,6 +33,8 @@ class Engine(ABC):
     """Override keys that it puts into a command which has no placeholder for them."""
     one_host: bool = False
     """Whether it serves from one host only."""
+    joined_by: str = ""
+    """The flag by which its ranks on several hosts find each other; empty where something else connects them."""
     short: str = ""
     """What a narrow column shows instead of the name."""
 
@@ -65,9 +67,11 @@ class Engine(ABC):
         return repository_needs(rendered, self.family)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """Problems with a missing image, defaults that a built command leaves out, and the path of a draft model."""
+        """Problems with the image, defaults that a built command leaves out, and the path of a draft model."""
+        image = self.image(rendered.recipe)
         return (
-            *image_problems(rendered.recipe, self.image(rendered.recipe)),
+            *image_problems(rendered.recipe, image),
+            *host_rules.joining_problems(rendered, self.family, image, self.joined_by),
             *left_out(rendered, self.family),
             *draft_problems(rendered, self.family),
         )

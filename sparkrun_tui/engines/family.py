@@ -135,6 +135,8 @@ class Family:
     starter: Starter
     image_words: str
     """A pattern that is found in the labels of its images."""
+    caches: Mapping[str, str] = field(default_factory=dict)
+    """Folders of a container that are kept on the host, since they save compiling: name to path in the container."""
     log_words: tuple[str, ...] = ()
     """Words that its log has in many lines and those of others have in few."""
     modules: tuple[str, ...] = ()

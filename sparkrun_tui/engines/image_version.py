@@ -38,6 +38,15 @@ def _parts(version: str) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+def repository_of(image: str) -> str:
+    """An image's name without its tag, its digest and the registry that Docker takes by itself."""
+    name = image.partition("@")[0]
+    head, _, tag = name.rpartition(":")
+    if head and "/" not in tag:
+        name = head
+    return name.removeprefix("docker.io/")
+
+
 def version_in_tag(family: Family, image: str) -> str:
     """The version that an image's tag states (`0.32.0`, `b11669`); empty when it states none.
 
@@ -57,6 +66,9 @@ def version_in_tag(family: Family, image: str) -> str:
     if month:
         return family.tag_versions.get(month.group(1), "")
     release = re.match(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?)(?![0-9])", tag)
+    if release is None and repository_of(image) in family.official_images:
+        # Behind other words stand the versions of CUDA and Python, too, but none of those begins with 0.
+        release = re.search(r"(?<=[-_])v?(0\.[0-9]+\.[0-9]+)(?![0-9.])", tag)
     if release:
         if is_older(release.group(1), family.first_version):
             return ""

@@ -95,6 +95,32 @@ def test_what_is_not_carried_over_is_said() -> None:
     assert "canary" not in found.text + said
 
 
+def test_only_caches_that_a_launch_keeps_are_left_out() -> None:
+    targets = ("huggingface", "flashinfer/", "vllm", "torch_extensions")
+    volumes = ", ".join(f"'/data/{name}:/root/.cache/{name}'" for name in targets)
+    volumes += ", '/data/nv:/root/.nv'"
+    text = f"services:\n  a:\n    image: vllm/vllm-openai:v0.31.0\n    command: --model a/b\n    volumes: [{volumes}]\n"
+    recipe, found = made(text)
+    assert recipe.runtime_config["executor_config"] == {
+        "volumes": ["/data/torch_extensions:/root/.cache/torch_extensions", "/data/nv:/root/.nv"]
+    }
+    said = {note for note in found.notes if "left out" in note}
+    assert said == {
+        "the volume at /root/.cache/huggingface is left out: containers get the host's Hugging Face cache",
+        "the volume at /root/.cache/flashinfer/ is left out: a launch keeps this cache of the engine on each host",
+        "the volume at /root/.cache/vllm is left out: a launch keeps this cache of the engine on each host",
+    }
+
+
+def test_a_volume_over_all_caches_is_left_out() -> None:
+    text = (
+        "services: {a: {image: 'vllm/vllm-openai:v0.31.0', command: --model a/b, volumes: ['~/.cache:/root/.cache']}}"
+    )
+    recipe, found = made(text)
+    assert "executor_config" not in recipe.runtime_config
+    assert "the volume at /root/.cache is left out: containers get the host's Hugging Face cache" in found.notes
+
+
 @pytest.mark.parametrize(
     ("service", "runtime", "model", "argv"),
     [

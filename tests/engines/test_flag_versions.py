@@ -6,7 +6,7 @@ import pytest
 
 from sparkrun_tui.engines.checks.flags import check_flags
 from sparkrun_tui.engines.dumps import Change, load_flags
-from sparkrun_tui.engines.registry import FAMILIES
+from sparkrun_tui.engines.registry import FAMILIES, engine_for
 from sparkrun_tui.launch.sizing.evaluation import Target, evaluate
 from sparkrun_tui.launch.sizing.image_label import version_of
 from sparkrun_tui.launch.sizing.measured_store import ImageFacts, learn_image
@@ -223,3 +223,24 @@ def test_what_a_shell_fills_in_is_not_read_as_json() -> None:
         f"  vllm serve {{model}} --kv-transfer-config {command.replace('{', '{{').replace('}', '}}')}\n"
     )
     assert check_flags(render(given, {})) == ()
+
+
+@pytest.mark.parametrize(
+    ("runtime", "image", "nodes", "expected"),
+    [
+        ("vllm-distributed", "vllm/vllm-openai:v0.10.0", 2, ["joining-flag"]),
+        ("vllm-distributed", "vllm/vllm-openai:v0.11.1", 2, []),
+        ("vllm-distributed", "vllm/vllm-openai:latest", 2, []),
+        ("vllm-distributed", "vllm/vllm-openai:v0.10.0", 1, []),
+        ("vllm", "vllm/vllm-openai:v0.10.0", 2, []),
+    ],
+)
+def test_several_hosts_need_an_image_that_knows_how_to_join_them(
+    runtime: str, image: str, nodes: int, expected: list[str]
+) -> None:
+    what = load_text(
+        f"model: a/b\nruntime: {runtime}\ncontainer: {image}\nmin_nodes: {nodes}\n"
+        "defaults: {port: 8000}\ncommand: vllm serve {model} --port {port}\n"
+    )
+    found = engine_for(what.runtime).check(render(what, {}))
+    assert [problem.code for problem in found] == expected

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.layout.options import mount_of, size_bytes
 from sparkrun_tui.engines.plan import Mount, PlanRequest, ServePlan
 from sparkrun_tui.engines.registry import engine_for
@@ -94,6 +95,28 @@ def test_a_network_of_its_own_opens_the_servers_port() -> None:
     assert refused(plan(rendered(VLLM + "executor_config: {network: bridge}\n"), 2)) == ["container-network"]
 
 
+@pytest.mark.parametrize("option", ["auto_remove: true", "gpus: '1'", "gpu_access_mode: cdi"])
+def test_options_of_the_format_that_are_not_carried_out_are_called_so(option: str) -> None:
+    what = with_command("vllm serve {model} --port 8001", top=f"executor_config: {{{option}}}")
+    (problem,) = [found for found in validate(what.recipe, what) if found.code == "executor-config"]
+    key = option.partition(":")[0]
+    assert problem.severity is Severity.WARNING
+    assert problem.message.startswith(f"`executor_config.{key}` (")
+    assert problem.message.endswith(") is not carried out by this program")
+
+
+def test_options_that_ask_for_what_happens_anyway_are_no_finding() -> None:
+    options = "auto_remove: false, gpus: all, gpu_access_mode: gpus"
+    what = with_command("vllm serve {model} --port 8001", top=f"executor_config: {{{options}}}")
+    assert [found.message for found in validate(what.recipe, what) if found.code == "executor-config"] == []
+
+
+def test_an_option_that_the_format_does_not_have_is_unknown() -> None:
+    what = with_command("vllm serve {model} --port 8001", top="executor_config: {auto_start: true}")
+    (problem,) = [found for found in validate(what.recipe, what) if found.code == "executor-config"]
+    assert problem.message == "`executor_config.auto_start` is unknown and has no effect"
+
+
 @pytest.mark.parametrize("user", ["1000", "1000:1000", "vllm"])
 def test_users_that_cannot_enter_roots_home_find_the_cache_elsewhere(user: str) -> None:
     what = with_command(
@@ -104,6 +127,22 @@ def test_users_that_cannot_enter_roots_home_find_the_cache_elsewhere(user: str) 
     assert box.env["HF_HOME"] == "/cache/huggingface"
     assert "-m /cache/huggingface/hub/x.gguf" in box.script
     assert Mount("/home/ada/.cache/huggingface", "/cache/huggingface") in box.mounts
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("user: '1000'", "private"),
+        ("user: 'vllm:video'", "private"),
+        ("user: '1000', ipc: host", "host"),
+        ("user: root", "host"),
+        ("user: '0:0'", "host"),
+        ("shm_size: 16gb", "host"),
+    ],
+)
+def test_only_root_shares_the_hosts_memory_by_itself(options: str, expected: str) -> None:
+    box = plan(with_command("vllm serve {model}", top=f"executor_config: {{{options}}}")).ranks[0].container
+    assert create_body(box)["HostConfig"]["IpcMode"] == expected
 
 
 def test_a_recipe_that_names_the_other_place_finds_the_cache_there() -> None:

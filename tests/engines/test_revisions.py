@@ -52,3 +52,7 @@ def test_another_model_has_no_pin() -> None:
     what = rendered(text + "command: vllm serve {model} --revision {model_revision}\n", model="c/d")
     assert check_revision(what) == ()
     assert plan(what).models == (ModelNeed("c/d", "main"),)
+
+
+def test_a_model_on_the_hosts_has_no_revision_to_pass() -> None:
+    assert check_revision(with_command("vllm serve {model}", "vllm", "/srv/models/b", f"model_revision: {PIN}")) == ()

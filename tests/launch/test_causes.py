@@ -110,7 +110,40 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
         ),
         ("vllm", "OSError: You are trying to access a gated repo.", "No access to the model", {}),
         ("vllm", "HfHubHTTPError: 429 Client Error: Too Many Requests", "Too many requests", {}),
+        (
+            "vllm",
+            "Value error, Unknown attention backend: 'B12X_MLA_SPARSE'. Valid options are: FLASH_ATTN, TRITON_ATTN",
+            "The image does not know the attention kernel",
+            {},
+        ),
+        (
+            "vllm",
+            "RuntimeError: a and b must have same reduction dim, but got [8192, 3840] X [5632, 1024].",
+            "Two layers do not fit together",
+            {"env.VLLM_USE_V2_MODEL_RUNNER": "1"},
+        ),
         ("vllm", "start.sh: line 3: vllm: command not found", "The image lacks the engine", {}),
+        ("vllm", "bash: vllm: command not found", "The image lacks the engine", {}),
+        ("llama-cpp", "sh: 1: llama-server: not found", "The image lacks the engine", {}),
+        (
+            "vllm",
+            "/bin/bash: line 1: ray: command not found",
+            "The image lacks Ray",
+            {"distributed_executor_backend": "mp"},
+        ),
+        ("vllm", "sh: 1: ray: not found", "The image lacks Ray", {"distributed_executor_backend": "mp"}),
+        (
+            "vllm",
+            "ValueError: The supplied chat template string (falcon.jinja) appears path-like, but doesn't exist!",
+            "The chat template is not in the container",
+            {},
+        ),
+        (
+            "sglang",
+            "RuntimeError: Chat template /t/falcon.jinja is not a built-in template name or a valid chat template file",
+            "The chat template is not in the container",
+            {},
+        ),
         ("vllm", "RuntimeError: Failed to find C compiler. Please specify", "The image lacks a compiler", {}),
         ("vllm", "RuntimeError: CUDA unknown error - this may be due to", "Driver and image do not match", {}),
         (
@@ -398,6 +431,19 @@ def test_a_cause_whose_words_are_cut_off_is_still_named(engine: str) -> None:
         diagnose(engine, {"spark-1": (line,)}, values={}, memory_total=None)
     found = diagnosed("vllm: error: unrecognized arguments: \t", engine="vllm")
     assert found.repairs
+
+
+def test_a_flag_with_one_dash_too_few_is_named() -> None:
+    found = diagnosed("vllm: error: unrecognized arguments: -language-model-only", engine="vllm")
+    assert [repair.title for repair in found.repairs] == [
+        "write `--language-model-only` instead of `-language-model-only`"
+    ]
+
+
+def test_flags_that_join_hosts_are_not_to_be_removed_from_the_recipe() -> None:
+    found = diagnosed("vllm: error: unrecognized arguments: --nnodes 2 --node-rank 0", engine="vllm")
+    assert found.repairs[0].title == "use a newer image"
+    assert not any("remove" in repair.title for repair in found.repairs)
 
 
 def test_memory_after_the_weights_were_loaded_is_not_short_for_the_weights() -> None:

@@ -87,6 +87,11 @@ def test_graphs_are_charged_since_0_21_and_the_share_grew() -> None:
     [
         ("vllm", "vllm/vllm-openai:v0.32.0-aarch64", "0.32.0"),
         ("vllm", "nvcr.io/nvidia/vllm:26.08-py3", "0.27.1"),
+        ("vllm", "vllm/vllm-openai:vllm-x86_64-cu13-0.25.1-7a33ba9", "0.25.1"),
+        ("vllm", "docker.io/vllm/vllm-openai:aarch64-v0.25.1", "0.25.1"),
+        ("vllm", "vllm/vllm-openai:nightly-cuda-13.0.1", ""),
+        ("vllm", "vllm/vllm-openai:cu130-nightly", ""),
+        ("vllm", "acme/vllm-tuned:aarch64-v0.25.1", ""),
         ("vllm", "registry:5000/team/vllm", ""),
         ("vllm", "vllm-node:latest", ""),
         ("vllm", "ghcr.io/team/vllm-nightly:20260927", "20260927"),

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sparkrun_tui.base.errors import UsageError
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Severity, Value
 from sparkrun_tui.recipe.values.overrides import changed, metadata_in_force, parse_assignment, parse_value, render
 from sparkrun_tui.recipe.values.rendered import Origin
@@ -125,6 +126,24 @@ def test_unknown_placeholders_have_line_column_and_a_suggestion() -> None:
     assert lines[problem.spot.line - 1][problem.spot.column - 1 :].startswith("{gpu_memory_usage}")
     assert got.command is not None and "{gpu_memory_usage}" in got.command
     assert got.errors == got.problems
+
+
+def test_the_models_path_is_the_model_where_nothing_else_is_said() -> None:
+    base = minimal("vllm serve {resolved_model_path} --chat-template {resolved_model_path}/chat.jinja", "{}")
+    assert render(base, {}).argv == ("vllm", "serve", base.model, "--chat-template", f"{base.model}/chat.jinja")
+    assert render(base, {"model": "c/d"}).argv[2] == "c/d"
+    assert render(base, {"resolved_model_path": "/srv/d"}).argv[2] == "/srv/d"
+    assert codes(render(base, {}).problems) == []
+    assert "resolved_model_path" not in render(minimal("vllm serve {model}", "{}"), {}).chain
+    local = load_text(base.text.replace(f"model: {base.model}", "model: ~/models/d"))
+    assert render(local, {}).argv[2] == "/root/models/d"
+
+
+def test_a_path_of_cluster_config_says_how_it_is_written_here() -> None:
+    text = minimal("vllm serve {resolved_model_path}", "{}").text
+    [problem] = render(load_text(text + "cluster_config: {resolved_model_path: /srv/models/d}\n"), {}).problems
+    assert (problem.severity, problem.code) == (Severity.ERROR, "unknown-placeholder")
+    assert problem.remedy == "here a model on the hosts is `model: /srv/models/d`, and `{model}` in the command"
 
 
 @pytest.mark.parametrize(

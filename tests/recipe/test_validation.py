@@ -4,6 +4,7 @@ import pytest
 
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.values.overrides import render
 
@@ -410,3 +411,11 @@ def test_a_command_that_serves_something_else(command: str, named: bool) -> None
 def test_a_model_that_the_container_does_not_see(model: str, more: str, told: bool) -> None:
     text = f"model: {model}\nruntime: vllm\ncontainer: x/y:1\ncommand: vllm serve {{model}}\n{more}\n"
     assert ("model-path" in codes(validate(recipe(text), None, {}))) is told
+
+
+@pytest.mark.parametrize("key", ["model_type: llama", "quant_bits: 4", "quantization: nvfp4", "kv_lora_rank: 512"])
+def test_facts_for_other_estimates_are_no_typing_errors(key: str) -> None:
+    base = load_text(
+        f"model: a/b\nruntime: vllm\ncontainer: a/b:1\nmetadata: {{{key}}}\ncommand: vllm serve {{model}}\n"
+    )
+    assert validate(base, None, {}) == ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.engines.dumps import EngineFlag, History, load_flags, release_numbers
 from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.image_version import version_in_tag
+from sparkrun_tui.engines.image_version import repository_of, version_in_tag
 
 _NOT_RELEASED = re.compile(
     r"20[0-9]{6}|(?<![a-z])(rc[0-9]*|dev[0-9]*|alpha|beta|nightly|preview|exp|custom|patch(ed)?|main|git)"
@@ -61,17 +61,9 @@ def build_in(family: Family, image: str, reported: str = "") -> Build | None:
         return Build(version, exact=False)
     if version:
         return Build(version, history.holds(version))
-    if _repository(image) in family.official_images:
+    if repository_of(image) in family.official_images:
         return Build("", exact=False)
     return None
-
-
-def _repository(image: str) -> str:
-    name = image.partition("@")[0]
-    head, _, tag = name.rpartition(":")
-    if head and "/" not in tag:
-        name = head
-    return name.removeprefix("docker.io/")
 
 
 def _released(family: Family, image: str) -> str:
@@ -79,7 +71,7 @@ def _released(family: Family, image: str) -> str:
     tag = image.partition("@")[0].rpartition(":")[2].lower()
     if _NOT_RELEASED.search(tag) or _AFTER_NUMBER.search(tag):
         return ""
-    if re.search(family.image_words, _repository(image), re.IGNORECASE) is None:
+    if re.search(family.image_words, repository_of(image), re.IGNORECASE) is None:
         return ""
     version = version_in_tag(family, image)
     return version if release_numbers(version) else ""

@@ -90,6 +90,7 @@ def check_revision(rendered: Rendered) -> tuple[Problem, ...]:
     recipe = rendered.recipe
     family = family_of(recipe.runtime)
     if family is None or not recipe.model_revision or is_path(recipe.model):
+        # A model on the hosts is not fetched, so it has no revision to pass.
         return ()
     row = family.flags.by_key.get("model_revision")
     if row is None:

@@ -13,6 +13,7 @@ from math import inf
 
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.engines.checks.cache import check_cache
 from sparkrun_tui.engines.checks.command_lines import check_command
 from sparkrun_tui.engines.checks.fields import (
     check_container,
@@ -23,6 +24,7 @@ from sparkrun_tui.engines.checks.fields import (
 )
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.checks.per_host import check_per_host
+from sparkrun_tui.engines.checks.unused import unused_defaults
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.engines.layout.options import mount_problems
@@ -31,7 +33,7 @@ from sparkrun_tui.recipe.bundled_files.attachments import bring
 from sparkrun_tui.recipe.format.characters import check_characters
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
 from sparkrun_tui.recipe.format.hooks import container_options, hooks_of, model_on_hosts
-from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS, below
+from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS, NOT_DONE, below
 from sparkrun_tui.recipe.format.loader import unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -45,8 +47,6 @@ from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
 _STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipeline_parallel"})
 """Keys with which no engine starts when their value is bad."""
-_NOT_IN_COMMANDS = frozenset({"tensor_parallel", "pipeline_parallel", "data_parallel"})
-"""Keys that decide about hosts even when the command does not use them."""
 _MAX_UNKNOWN = 100
 """Most unknown keys that are compared with the format's: no person writes a file with more of them."""
 _VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
@@ -65,7 +65,11 @@ _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("args", "parameters", "settings"), "defaults"),
 }
 """Keys of other formats, and the key of this format that means the same."""
-_CONTAINER_OPTIONS = below("executor_config")
+_METADATA_ELSEWHERE = frozenset(
+    ["model_type", "quantization", "quant_bits", "model_max_len", "kv_lora_rank", "qk_rope_head_dim", "compress_ratios"]
+)
+"""Keys of `metadata` that sparkrun's own estimate reads (sparkrun/core/recipe.py): they are no typing errors."""
+_CONTAINER_OPTIONS = {key for key in below("executor_config") if f"executor_config.{key}" not in NOT_DONE}
 _OTHER_FORMATS: Mapping[str, str] = {
     "services": "a file for Docker Compose",
     "apiVersion": "a file for Kubernetes",
@@ -104,7 +108,7 @@ def validate(
     found += check_metadata(recipe)
     found += check_topology(result, attention_heads, gpus_per_host)
     found += _check_values(result)
-    found += _unused_defaults(result)
+    found += unused_defaults(result)
     found += _check_env(recipe, environ, result.chain)
     found += field_problems(recipe, result.chain)
     found += _check_later(recipe)
@@ -112,6 +116,7 @@ def validate(
     found += check_flags(result, engine_version)
     found += check_revision(result)
     found += check_per_host(result)
+    found += check_cache(result)
     found += _check_words(result)
     found += _check_path(result.recipe)
     found += hooks_of(result).problems
@@ -240,23 +245,6 @@ def _utilisation(rendered: Rendered, text: str, wrong: str) -> tuple[Severity, s
     return Severity.ERROR, wrong, remedy
 
 
-def _unused_defaults(rendered: Rendered) -> Iterator[Problem]:
-    recipe = rendered.recipe
-    if recipe.command is None:
-        return
-    conditions: set[str] = set()
-    for layer in recipe.original.layers:
-        conditions.update(layer.when.get("config", {}))
-    for key, value in recipe.defaults.items():
-        if key in rendered.used or key in conditions or key in rendered.overrides:
-            continue
-        message = f"`{key}` is not used by the command"
-        severity = Severity.WARNING
-        if key in _NOT_IN_COMMANDS and recipe.min_nodes == recipe.max_nodes:
-            severity = Severity.NOTE
-        yield Problem(severity, "unused-default", message, recipe.spots.get(f"defaults.{key}") or value.spot)
-
-
 def _check_env(recipe: Recipe, environ: Mapping[str, str], chain: Mapping[str, ChainValue]) -> Iterator[Problem]:
     for name in recipe.env:
         if variable_name(name) is None:
@@ -313,6 +301,8 @@ def _strange_keys(recipe: Recipe) -> Iterator[Problem]:
             yield problem(recipe, Severity.WARNING, "misplaced-key", message, f"runtime_config.{key}", remedy=remedy)
     for key in islice(recipe.metadata.extra, _MAX_UNKNOWN):
         near = _nearly(key.lower(), METADATA_KEYS)
+        if key in _METADATA_ELSEWHERE:
+            continue
         if near and f"metadata.{near}" not in recipe.spots:
             message = f"`metadata.{key}` is not a key of the format, and has no effect"
             remedy = f"did you mean `{near}`?"

@@ -10,7 +10,9 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
+from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.engines.settings import DEGREES
 from sparkrun_tui.engines.settings import degrees as given_degrees
@@ -94,6 +96,21 @@ def check_hosts(rendered: Rendered, family: Family, hosts: Sequence[HostView]) -
         remedy = f"choose more hosts, or lower tensor_parallel to {gpus}"
         problems.append(Problem(Severity.ERROR, "too-few-gpus", message, spot, remedy))
     return tuple(problems)
+
+
+def joining_problems(rendered: Rendered, family: Family, image: str, flag: str) -> tuple[Problem, ...]:
+    """A warning where the image is older than the flag by which the ranks on several hosts find each other."""
+    recipe = rendered.recipe
+    if not flag or recipe.min_nodes < 2:
+        return ()
+    version = version_in_tag(family, image)
+    came = load_flags(family).history.came(flag)
+    if came is None or not came.not_yet(version):
+        return ()
+    message = f"several hosts are joined by `{flag}`, which {family.title} {version} does not know yet"
+    spot = recipe.spots.get("container") or recipe.spots.get("min_nodes")
+    remedy = f"use an image with {family.title} {came.after} or newer, or connect the hosts by Ray: `runtime: vllm-ray`"
+    return (Problem(Severity.WARNING, "joining-flag", message, spot, remedy),)
 
 
 def _named(parts: Mapping[str, int]) -> str:

@@ -252,11 +252,24 @@ def _apply(spec: ContainerSpec, options: ContainerOptions, host: HostView) -> Co
         cap_add=tuple(dict.fromkeys((*spec.cap_add, *options.cap_add))),
         entrypoint=options.entrypoint or (),
         network=options.network or spec.network,
-        ipc=options.ipc or spec.ipc,
+        ipc=_ipc(options, spec),
         memory=size_bytes(options.memory_limit) if options.memory_limit else 0,
         security_opt=options.security_opt,
         labels={**spec.labels, **_labels(options)},
     )
+
+
+def _ipc(options: ContainerOptions, spec: ContainerSpec) -> str:
+    """The shared memory that a container sees: its own where it does not run as root and the recipe does not say.
+
+    systemd-logind removes what a user other than root has in the host's /dev/shm once the user's last SSH session ends
+    (RemoveIPC in logind.conf), also under a server that runs. `--ipc host` would put the engine's semaphores there.
+    """
+    if options.ipc:
+        return options.ipc
+    if is_root(options.user):
+        return spec.ipc
+    return "private"
 
 
 def _labels(options: ContainerOptions) -> dict[str, str]:

@@ -67,6 +67,7 @@ LLAMA_CPP = Family(
         defaults=("n_gpu_layers: 99", "ctx_size: {context}"),
         one_host=True,
     ),
+    caches={"llama.cpp": "/root/.cache/llama.cpp", "nv": "/root/.nv"},
     log_words=("llama_", "ggml_", "llama-server", "gguf", "load_tensors", "srv  ", "slot "),
     image_words=r"llama[._-]?cpp|llama[._-]?server",
     official_images=("ghcr.io/ggml-org/llama.cpp", "ghcr.io/ggerganov/llama.cpp"),

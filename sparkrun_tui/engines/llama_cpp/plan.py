@@ -57,7 +57,6 @@ RPC_PORT = 50052
 FILE_FLAGS = ("-hff", "--hf-file", "--hf_file")
 NAME_FLAGS = ("-a", "--alias")
 _OWN = "The projector of the model's repository, if it has one, is fetched and passed as --mmproj."
-CACHES: Mapping[str, str] = {"llama.cpp": "/root/.cache/llama.cpp", "nv": "/root/.nv"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +171,7 @@ class LlamaCpp(Engine):
             image=self.image(request.rendered.recipe),
             script=script,
             env=extra,
-            caches=CACHES,
+            caches=self.family.caches,
             collective=False,
         )
 

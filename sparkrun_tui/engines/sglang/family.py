@@ -133,6 +133,12 @@ SGLANG = Family(
             "--vae-cpu-offload",
         }
     ),
+    caches={
+        "sglang": "/root/.cache/sglang",
+        "flashinfer": "/root/.cache/flashinfer",
+        "deep_gemm": "/root/.cache/deep_gemm",
+        "triton": "/root/.triton",
+    },
     log_words=("sglang", "sgl_kernel", "sgl-kernel", "Scheduler hit an exception", " TP0]"),
     modules=("sglang",),
     rank_flags=frozenset({"--nnodes", "--node-rank"}),

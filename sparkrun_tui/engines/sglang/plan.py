@@ -28,12 +28,6 @@ IMAGE_PREFIX = "scitrera/dgx-spark-sglang"
 DEFAULT_PORT = 30_000
 DIST_PORT = 25_000
 NAME_FLAGS = ("--served-model-name", "--served_model_name")
-CACHES: Mapping[str, str] = {
-    "sglang": "/root/.cache/sglang",
-    "flashinfer": "/root/.cache/flashinfer",
-    "deep_gemm": "/root/.cache/deep_gemm",
-    "triton": "/root/.triton",
-}
 ENV: Mapping[str, str] = {"NCCL_CUMEM_ENABLE": "0", "SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK": "0"}
 
 
@@ -109,7 +103,7 @@ class Sglang(Engine):
             image=self.image(request.rendered.recipe),
             script=script,
             env=ENV,
-            caches=CACHES,
+            caches=self.family.caches,
         )
 
 

@@ -303,8 +303,13 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"SemLock\._rebuild",
         "Ranks on several hosts through local processes",
-        "vLLM ran its ranks as processes of one machine although they are on several.",
+        "vLLM ran its ranks as processes of one machine although they are on several. On one host, something has"
+        " removed its semaphores from the shared memory.",
         by_hand("--distributed-executor-backend ray in the command", "the image's default has changed"),
+        by_hand(
+            "ipc: private in executor_config, where the container does not run as root",
+            "with --ipc host, systemd-logind removes them when that user's last SSH session ends",
+        ),
     ),
     cause(
         r"World size \((\d+)\) is larger than the number of available GPUs \((\d+)\) in this node",
@@ -429,10 +434,28 @@ CAUSES: tuple[Cause, ...] = (
     # vllm-project/vllm#22193
     cause(
         r"Head size (\d{1,6}) is not supported by (\w{1,60})|"
-        r"Selected backend \S{1,80} is not valid for this configuration|Unknown attention backend: '?(\w{1,60})",
+        r"Selected backend \S{1,80} is not valid for this configuration",
         "The chosen attention kernel does not fit the model",
         "The attention kernel that was asked for cannot run this model.",
         by_hand("remove attention_backend and VLLM_ATTENTION_BACKEND", "vLLM then chooses"),
+    ),
+    # spark-arena/recipe-registry#23
+    cause(
+        r"Unknown attention backend: '?(\w{1,60})",
+        "The image does not know the attention kernel",
+        "vLLM in this image has no attention backend called {0}. A tag that moves may hold another build than the"
+        " one that the recipe was written for.",
+        by_hand("use the image that the recipe was written for", "by its digest, or by a tag that does not move"),
+        by_hand("remove attention_backend and VLLM_ATTENTION_BACKEND", "vLLM then chooses"),
+    ),
+    # vllm-project/vllm#48848
+    cause(
+        r"a and b must have same reduction dim, but got \[([\d, ]{1,40})\] X \[([\d, ]{1,40})\]",
+        "Two layers do not fit together",
+        "[{0}] meets [{1}]. The older model runner of vLLM 0.25.1 does this with drafters of Gemma 4.",
+        set_env("VLLM_USE_V2_MODEL_RUNNER", "1", "the newer runner"),
+        by_hand("leave the drafter out", "where the recipe has one"),
+        weight=Weight.UNKNOWN,
     ),
     # vllm-project/vllm#8893, #12754; lm-sys/FastChat#3507
     cause(

@@ -83,6 +83,7 @@ VLLM = Family(
     image_words="vllm",
     official_images=("vllm/vllm-openai", "nvcr.io/nvidia/vllm"),
     prepared=experts_as_switch,
+    caches={"vllm": "/root/.cache/vllm", "flashinfer": "/root/.cache/flashinfer", "triton": "/root/.triton"},
     log_words=("vllm", "(EngineCore", "(APIServer", "(Worker", "RayWorkerWrapper", "VllmWorker"),
     modules=("vllm",),
     dated_tags=True,

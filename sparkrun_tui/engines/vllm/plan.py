@@ -54,11 +54,6 @@ DEFAULT_PORT = 8000
 RAY_PORT = 46379
 MASTER_PORT = 25000
 NAME_FLAGS = ("--served-model-name", "--served_model_name")
-CACHES: Mapping[str, str] = {
-    "vllm": "/root/.cache/vllm",
-    "flashinfer": "/root/.cache/flashinfer",
-    "triton": "/root/.triton",
-}
 RAY_ENV: Mapping[str, str] = {
     # Ray counts the page cache as used and kills workers at 95 %; on unified memory every large model reaches that.
     "RAY_memory_monitor_refresh_ms": "0",
@@ -210,13 +205,15 @@ class Vllm(Engine):
             image=self.image(request.rendered.recipe),
             script=script,
             env=env,
-            caches=CACHES,
+            caches=self.family.caches,
         )
 
 
 def without_ray() -> Vllm:
     """vLLM whose ranks on several hosts are connected by its own distribution."""
-    return Vllm(name="vllm-distributed", title="vLLM without Ray", aliases=(), short="vllm-d", ray=False)
+    return Vllm(
+        name="vllm-distributed", title="vLLM without Ray", aliases=(), short="vllm-d", ray=False, joined_by="--nnodes"
+    )
 
 
 def _has_token(request: PlanRequest) -> bool:

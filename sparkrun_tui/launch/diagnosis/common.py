@@ -6,6 +6,7 @@ import re
 
 from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
+from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.logs.causes import (
     Cause,
     Context,
@@ -28,6 +29,8 @@ _TOKEN = (
         "403 means that the token is valid, but the licence was not accepted",
     ),
 )
+_JOINING = frozenset({"--nnodes", "--node-rank", "--master-addr", "--master-port", "--headless"})
+"""Flags of vLLM that are added to a command for each of several hosts (engines/vllm/plan.py)."""
 _QUOTED = re.compile(r"'([^']+)'")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
 
@@ -37,6 +40,15 @@ def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     if not flag:
         return (by_hand("read the engine's usage message above this line", "it names the flag that it does not know"),)
     family = family_of(context.engine)
+    if family is not None and f"-{flag}" in load_flags(family).by_spelling:
+        # vllm-project/vllm#46325
+        return (by_hand(f"write `-{flag}` instead of `{flag}`", "with two dashes"),)
+    if flag in _JOINING:
+        # spark-arena/sparkrun#287
+        return (
+            by_hand("use a newer image", f"`{flag}` is given by this program to join several hosts"),
+            by_hand("connect the hosts by Ray: `runtime: vllm-ray`", "where the image has it"),
+        )
     same = counterpart(flag, family) if family is not None else None
     if same is not None:
         other, row = same
@@ -92,7 +104,9 @@ def _value_error(match: re.Match[str], _: Context) -> str:
 
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
 _STARTS = "|".join(re.escape(family.start[0]) for family in FAMILIES.values())
-_PROGRAMS = f"{_MODULES}|{_STARTS}|ray|python"
+_PROGRAMS = f"{_MODULES}|{_STARTS}|python"
+_SHELL = r"(?:\S{1,200}: )?(?:line )?(?:\d+: )?"
+"""How a shell begins a message: `start.sh: line 3: `, `/bin/bash: line 1: `, `sh: 1: `, `bash: `."""
 
 FLAG_CAUSES: tuple[Cause, ...] = (
     cause(
@@ -125,18 +139,29 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         "This version has no {0} parser called {1}.",
         mend=_parsers,
     ),
+    # vllm/entrypoints/chat_utils.py, sglang/srt/managers/template_manager.py; eugr/spark-vllm-docker#294, vllm#47600
+    cause(
+        r"[Cc]hat template (?:string \()?([^\s()]{1,200})\)? (?:appears path-like, but|is not a built-in)",
+        "The chat template is not in the container",
+        "There is no file {0} in the container, from the folder where the engine starts.",
+        by_hand(
+            "put it beside the recipe, with `pre_exec: [{copy: FILE, dest: FOLDER}]`", "and name it by its whole path"
+        ),
+        by_hand("leave --chat-template out", "the model's own template is used then"),
+        by_hand("add the mod that brings it, or an image that has it"),
+    ),
     cause(
         r"error: argument (\S{1,200}): (.+)", "A flag's value is refused", "The engine refuses {0}: {1}", mend=_correct
     ),
     cause(
-        rf"^(?:\S+: line \d+: )?({_PROGRAMS}): (?:command )?not found",
+        rf"^{_SHELL}({_PROGRAMS}): (?:command )?not found",
         "The image lacks the engine",
         "There is no `{0}` in this image.",
         by_hand("check `container`: it must be an image of this engine"),
     ),
-    # NVIDIA/dgx-spark-playbooks#109
+    # NVIDIA/dgx-spark-playbooks#109, #75
     cause(
-        r"No module named '?ray\b",
+        rf"No module named '?ray\b|^{_SHELL}ray: (?:command )?not found",
         "The image lacks Ray",
         "Ray was asked for, and it is not in this image.",
         set_value("distributed_executor_backend", "mp", Context({}), "without Ray"),

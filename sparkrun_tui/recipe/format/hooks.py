@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.recipe.format.keys import NOT_DONE
 from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed, timed_command
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.local_model import LocalModel, local_model
@@ -27,6 +28,8 @@ _USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
 _RESTART = re.compile(r"no|always|unless-stopped|on-failure(:[0-9]{1,4})?")
 _SECURITY = re.compile(r"[a-z][a-z-]{1,40}([=:][A-Za-z0-9_./:@+-]{1,200})?")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}(=[^\0\n\r]{0,1000})?")
+_DONE_ANYWAY: Mapping[str, Any] = {"auto_remove": False, "gpus": "all", "gpu_access_mode": "gpus"}
+"""Options that are not carried out, by the value that asks for what happens here."""
 _SMALLEST_MEMORY = 6 << 20
 """Bytes; Docker refuses a lower limit."""
 OWN_LABELS = re.compile(r"(io\.)?sparkrun-tui(\.|$)", re.IGNORECASE)
@@ -325,7 +328,13 @@ class _Options:
             return None
 
     def finish(self) -> tuple[Problem, ...]:
-        for key in self.data:
-            if key not in self.read:
-                self._wrong(f"`executor_config.{key}` is unknown and has no effect", Severity.WARNING)
+        for key, value in self.data.items():
+            if key in self.read or (key in _DONE_ANYWAY and value == _DONE_ANYWAY[key]):
+                continue
+            does = NOT_DONE.get(f"executor_config.{key}")
+            if does:
+                message = f"`executor_config.{key}` ({does}) is not carried out by this program"
+            else:
+                message = f"`executor_config.{key}` is unknown and has no effect"
+            self._wrong(message, Severity.WARNING)
         return tuple(self.problems)

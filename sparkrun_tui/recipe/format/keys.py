@@ -98,7 +98,8 @@ KEYS: tuple[Key, ...] = (
     Key("executor_config.cap_add", "list", "none", _LATER, "plan, trust", "capabilities of Linux"),
     Key("executor_config.entrypoint", "text or list", "the image's is not used", _LATER, "plan", "a program around it"),
     Key("executor_config.network", "word", "`host`", _LATER, "plan, trust", "the network of the container"),
-    Key("executor_config.ipc", "word", "`host`", _LATER, "plan, trust", "the shared memory that it sees"),
+    Key("executor_config.ipc", "word", "`host`; `private` for users other than root", _LATER, "plan, trust",
+        "the shared memory that it sees"),
     Key("executor_config.privileged", "true or false", "false", _LATER, "plan, trust", "full access to the hosts"),
     Key("executor_config.memory_limit", "size", "no limit", _LATER, "plan", "the most memory of the container"),
     Key("executor_config.restart_policy", "word", "`no`", _LATER, "plan, trust", "when Docker restarts it"),
@@ -143,6 +144,12 @@ KEYS: tuple[Key, ...] = (
         "what the model cannot do, for a gateway", True),
     Key("runtime_version", "text", "none", _LATER, "nothing: reported", "the version of its engine", True),
     Key("min_sparkrun_version", "text", "none", _LATER, "nothing: reported", "the sparkrun that it needs", True),
+    Key("executor_config.auto_remove", "true or false", "false", _LATER, "nothing: reported",
+        "whether a container is removed when it ends; here it stays, with its log"),
+    Key("executor_config.gpus", "text", "`all`", _LATER, "nothing: reported",
+        "which GPUs a container gets; here it gets all of its host"),
+    Key("executor_config.gpu_access_mode", "word", "`gpus`", _LATER, "nothing: reported",
+        "how GPUs are asked of Docker; here by `--gpus`"),
     Key("volumes", "list", "none", _HERE, "nothing: reported",
         "folders of the host to mount; `executor_config.volumes` is what mounts them", True),
 )  # fmt: skip
@@ -158,6 +165,10 @@ KNOWN_KEYS = frozenset(key.name for key in KEYS if _plain(key.name) and not key.
 
 MEANINGS = {key.name: key.does for key in KEYS if key.later}
 """The keys among the settings of the runtime, and what they do."""
+
+
+NOT_DONE = {key.name: key.does for key in KEYS if key.reader.startswith("nothing")}
+"""The keys that are known and not carried out, and what they do elsewhere."""
 
 
 def below(holder: str) -> frozenset[str]:

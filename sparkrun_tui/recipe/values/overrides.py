@@ -31,6 +31,8 @@ _EMPTY: Mapping[str, object] = MappingProxyType({})
 _META = re.compile(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
 LOST_CONTINUATION = re.compile(r"(?<!\\)((?:\\\\)*)\\([ \t]+)(?=\n)")
 """A backslash with blanks behind it at the end of a line. Of two backslashes the first takes the second as a letter."""
+_MODEL_PATH = "resolved_model_path"
+"""A placeholder that sparkrun fills: with the path of `cluster_config` where it gives one, else with the model."""
 _MOST_REPORTED = 20
 """The most placeholders without a value that are reported one by one."""
 _KEY = re.compile(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*")
@@ -85,8 +87,8 @@ def build_chain(
     """The effective values: overrides win over per-user defaults, those over the recipe's, `model` is lowest.
 
     `model_revision` is present when the recipe pins one; for another model that the user names, it is `main`.
-    `mmproj` is present where the recipe has that key, or a command for llama.cpp that uses it. A part of a value that
-    cannot be set is left as it is.
+    `mmproj` is present where the recipe has that key, or a command for llama.cpp that uses it, `resolved_model_path`
+    where the command uses it. A part of a value that cannot be set is left as it is.
     """
     chain, _ = _chain(recipe, launch_keys.divided(recipe, overrides), user_defaults)
     return chain
@@ -107,6 +109,8 @@ def _chain(
     if projector:
         spot = recipe.place_of("mmproj")
         chain["mmproj"] = ChainValue(Value(projector, projector, spot), Origin.MODEL)
+    if f"{{{_MODEL_PATH}}}" in (recipe.command or "") and not _path_elsewhere(recipe):
+        chain[_MODEL_PATH] = ChainValue(Value("{model}", "{model}", recipe.spots.get("model")), Origin.MODEL)
     for key, value in recipe.defaults.items():
         chain[key] = ChainValue(value, Origin.RECIPE)
     for key, data in user_defaults.items():
@@ -128,6 +132,14 @@ def _chain(
             continue
         chain[root] = ChainValue(value, Origin.OVERRIDE)
     return chain, problems
+
+
+def _path_elsewhere(recipe: Recipe) -> str:
+    """The path on the hosts that `cluster_config` gives for the model; empty where it gives none."""
+    settings = recipe.runtime_config.get("cluster_config")
+    if not isinstance(settings, dict):
+        return ""
+    return str(settings.get(_MODEL_PATH) or "")
 
 
 def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY) -> Rendered:
@@ -296,6 +308,9 @@ def _unknown(recipe: Recipe, slot: Slot, chain: Mapping[str, ChainValue], around
     program = not hint and looks_like_a_program(recipe.command or "", slot.offset, around)
     severity = Severity.WARNING if program else Severity.ERROR
     remedy = hint or f"add `{slot.key}` to `defaults`, or set it with -o {slot.key}=VALUE"
+    path = _path_elsewhere(recipe)
+    if slot.key == _MODEL_PATH and path:
+        remedy = f"here a model on the hosts is `model: {path[:200]}`, and `{{model}}` in the command"
     return Problem(
         severity,
         "unknown-placeholder",
