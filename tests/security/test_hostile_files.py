@@ -51,7 +51,7 @@ OWN_WAYS = {
     "launch/run/parts/owner.py": "/proc",
     "cli/commands/diagnose.py": "a file that the user names, which may be a pipe",
     "cli/launch.py": "/dev/null",
-    "remote/hub/memory_limit.py": "/proc",
+    "base/memory_limit.py": "/proc",
     "remote/hub/worker.py": "a lock, which is not read",
 }
 """Modules that may open files by other means than `base.files`, and why."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.record.events import Diagnosed
     from sparkrun_tui.launch.record.logs import LogLine
 
-MOST_BYTES = 64 << 20
+MOST_BYTES = 8 << 20
 """The most of a log that is read: its end of a file, its beginning of a stream."""
+MOST_LINES = 100_000
+"""The most lines of it. Millions of short ones need a hundred times their size in memory, and minutes."""
 
 
 @click.command("diagnose")
@@ -59,8 +62,8 @@ def _engine(name: str) -> str:
     return family.name
 
 
-def _file(path: Path) -> bytes:
-    """The end of a file, or of what is no plain file the beginning, as of a stream."""
+def _file(path: Path) -> list[bytes]:
+    """The last lines of a file, or of what is no plain file the first ones, as of a stream."""
     if path.is_dir():
         raise UsageError(f"`{path}` is a folder", remedy="Give the file with the log.")
     try:
@@ -71,25 +74,34 @@ def _file(path: Path) -> bytes:
             if size > MOST_BYTES:
                 say(f"only the last {MOST_BYTES >> 20} MiB of {path} are read")
                 file.seek(size - MOST_BYTES)
-            return file.read(MOST_BYTES)
+            lines = file.read(MOST_BYTES).rsplit(b"\n", MOST_LINES)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+    if len(lines) > MOST_LINES:
+        say(f"only the last {MOST_LINES:,} lines of {path} are read")
+        del lines[0]
+    return lines
 
 
-def _stream(stream: BinaryIO) -> bytes:
+def _stream(stream: BinaryIO) -> list[bytes]:
+    """The first lines of a stream."""
     data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
         say(f"only the first {MOST_BYTES >> 20} MiB are read")
-    return data[:MOST_BYTES]
+    lines = data[:MOST_BYTES].split(b"\n", MOST_LINES)
+    if len(lines) > MOST_LINES:
+        say(f"only the first {MOST_LINES:,} lines are read")
+        del lines[-1]
+    return lines
 
 
-def _lines(data: bytes) -> list[LogLine]:
+def _lines(raw: Sequence[bytes]) -> list[LogLine]:
     """The lines of a log, without control characters and secrets."""
     from sparkrun_tui.base.text import decode
     from sparkrun_tui.launch.record.logs import LogLine, safe_line
 
     redact = gate().redact
-    return [safe_line(LogLine(0.0, "stdout", text), redact) for text in decode(data).split("\n")]
+    return [safe_line(LogLine(0.0, "stdout", decode(line)), redact) for line in raw]
 
 
 def _of_launch(name: str) -> tuple[dict[str, list[LogLine]], str, dict[str, str]]:

@@ -234,16 +234,13 @@ class Diagnosis:
         """Up to five causes that weigh as much as the best one, each title once, the best first."""
         found = [*self._found, *_from_exits(exits or {}, self._context)]
         ranked: list[Diagnosed] = []
-        titles: set[str] = set()
         while found and len(ranked) < _MOST_RANKED:
             best = _best(found)
-            if best.title not in titles:
-                titles.add(best.title)
-                ranked.append(best.diagnosed())
-            is_alone = not best.known
-            found = [item for item in found if item.weight is best.weight and item is not best]
-            if is_alone:
+            ranked.append(best.diagnosed())
+            if not best.known:
                 break
+            # All of this title go at once: a log may have it in every line.
+            found = [item for item in found if item.weight is best.weight and item.title != best.title]
         return tuple(ranked)
 
     @property

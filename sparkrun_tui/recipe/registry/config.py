@@ -19,6 +19,8 @@ from sparkrun_tui.recipe.suggestions import did_you_mean
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?![-/])[A-Za-z0-9._~/-]+")
 _SHORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+_AT_HOST = re.compile(r"(?:[\w.][\w.-]*@)?(?:[\w][\w.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+"""User, host and port of an address: ssh puts the first two into commands of the user's configuration."""
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 _GENERIC = ("recipes", "recipe-registry", "registry", "sparkrun-recipes")
 """Names of repositories that do not say whose recipes they contain."""
@@ -198,12 +200,15 @@ def check_url(text: str) -> str:
     except ValueError as error:
         # For example an invalid address in brackets.
         raise UsageError(f"{refused}: {error}", remedy=forms) from None
-    if parts.scheme in ("https", "ssh") and host and not host.startswith("-"):
+    if parts.scheme in ("https", "ssh") and host:
         # SSH addresses have a user's name; over https it may be a token.
         has_token = parts.scheme == "https" and parts.username
         if parts.password or has_token:
             remedy = "leave it out of the address: git asks its credential helper"
             raise UsageError("the address contains a password or token", remedy=remedy)
+        # An address of https as well: `insteadOf` of the user's git may make one of ssh of it.
+        if _AT_HOST.fullmatch(parts.netloc) is None:
+            raise UsageError(refused, remedy=forms)
         return url
     is_local = parts.scheme == "file" and not parts.netloc
     if is_local and parts.path.startswith("/"):

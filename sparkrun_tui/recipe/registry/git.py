@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.files import read_text
+from sparkrun_tui.base.memory_limit import within
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import decode, log_line
@@ -23,6 +25,11 @@ MAX_CLONE = 300 << 20
 """The most bytes of a clone on disk."""
 TIMEOUT = 180.0
 """Seconds for one call of git."""
+MAX_MEMORY = 400 << 20
+"""The most bytes of memory of git and of each program that it starts.
+
+They hold in memory what a server lists, and every object but a large file: a megabyte that was sent can be gigabytes.
+"""
 MAX_BLOB = 1 << 20
 """Larger files are not fetched where the server can leave them out."""
 MAX_OUTPUT = 32 << 20
@@ -48,6 +55,9 @@ _SAFE = (
     "protocol.allow=never",
     "protocol.https.allow=always",
     "protocol.ssh.allow=always",
+    # Larger files are passed through in pieces, and no more threads are started than the limit on memory has room for.
+    f"core.bigFileThreshold={MAX_BLOB + 1}",
+    "pack.threads=2",
     "gc.auto=0",
     "maintenance.auto=false",
     "advice.detachedHead=false",
@@ -72,6 +82,8 @@ def environment() -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_SYSTEM": "/dev/null",
         "GIT_OPTIONAL_LOCKS": "0",
+        # Some systems know no limit for a process; this is git's own, on a single piece of memory.
+        "GIT_ALLOC_LIMIT": str(MAX_MEMORY),
         "LC_ALL": "C",
     }
 
@@ -241,7 +253,7 @@ def _run(
     sink: _Sink | None = None,
 ) -> bytes:
     """What git prints. Raises `RecipeError` when it fails or is stopped, see `_watch`."""
-    command = ["git", *_options(url, offline), *arguments]
+    command = within(MAX_MEMORY, [_program(), *_options(url, offline), *arguments])
     variables = environment() | {"GIT_ALLOW_PROTOCOL": _protocols(url, offline)}
     is_local = offline or url.startswith("file:")
     hidden: list[str] = []
@@ -254,14 +266,10 @@ def _run(
     with tempfile.TemporaryFile() as source:
         source.write(stdin)
         source.seek(0)
-        try:
-            process = subprocess.Popen(
-                command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables,
-                start_new_session=True, cwd="/",
-            )  # fmt: skip
-        except OSError as error:
-            remedy = "install git, which fetches registries"
-            raise RecipeError(f"git cannot be run: {error.strerror or error}", remedy=remedy) from error
+        process = subprocess.Popen(
+            command, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=variables,
+            start_new_session=True, cwd="/",
+        )  # fmt: skip
         with process:
             try:
                 reason = _watch(process, out, words, watched, progress)
@@ -269,11 +277,21 @@ def _run(
                 _kill(process)
     if reason or process.returncode != 0:
         message = reason or _reason(words.text()) or f"git ended with exit status {process.returncode}"
+        if _OUT_OF_MEMORY.search(message):
+            message = f"the repository makes git take more than {MAX_MEMORY >> 20} MiB of memory"
         if url:
             message = f"{url}: {message}"
         # An address, or that of a proxy in git's message, may contain a password.
         raise RecipeError(Redactor(hidden)(message))
     return bytes(out.data)
+
+
+def _program() -> str:
+    """The path of git. Raises `RecipeError` where there is none."""
+    found = shutil.which("git")
+    if found is None:
+        raise RecipeError("git is not on this machine", remedy="install git, which fetches registries")
+    return found
 
 
 def _watch(
@@ -331,6 +349,9 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
+
+_OUT_OF_MEMORY = re.compile(r"[Oo]ut of memory|attempting to allocate|[Cc]annot allocate memory|unable to mmap")
+"""What git says where it gets no memory, or by its own limit."""
 
 _PROGRESS_LINE = re.compile(r"(remote: )?([A-Z][a-z]+( [a-z]+)*: +\d+|Total \d+ |Cloning into |From )")
 """Lines about git's progress."""

@@ -82,6 +82,8 @@ class _OnlyHttps(urllib.request.HTTPRedirectHandler):
         newurl: str,
     ) -> urllib.request.Request | None:
         """The next request. Raises `UsageError` for an address that is not https."""
+        # The caller reads the rest of this answer, without a limit: of a closed one nothing is left to read.
+        fp.close()
         check_address(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

@@ -18,11 +18,11 @@ from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.memory_limit import half_of_memory
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.hub import cache as hub_cache
-from sparkrun_tui.remote.hub.memory_limit import half_of_memory
 from sparkrun_tui.remote.meter import Meter
 from sparkrun_tui.remote.ports.models import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 

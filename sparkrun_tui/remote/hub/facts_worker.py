@@ -20,6 +20,7 @@ from typing import Any
 
 from sparkrun_tui.base.files import open_regular
 from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.memory_limit import limit_memory
 from sparkrun_tui.models import safetensors_header
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.digest import Digest, digest_config, to_data
@@ -27,7 +28,6 @@ from sparkrun_tui.models.gguf import header as gguf_header
 from sparkrun_tui.models.gguf.keys import plain_keys
 from sparkrun_tui.models.gguf.reader import gguf_weights
 from sparkrun_tui.models.tensor_classes import weight_facts
-from sparkrun_tui.remote.hub.memory_limit import limit_memory
 from sparkrun_tui.remote.hub.worker import describe
 
 Read = Callable[[str, int, int], bytes]

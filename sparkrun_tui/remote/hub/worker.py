@@ -21,8 +21,8 @@ from typing import Any
 
 from sparkrun_tui.base.files import Busy, hold, overwrite
 from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.memory_limit import limit_memory, resident
 from sparkrun_tui.remote.hub.confinement import confine_writes
-from sparkrun_tui.remote.hub.memory_limit import limit_memory, resident
 from sparkrun_tui.remote.ports.models import folder_name
 
 _REPORT_EVERY = 0.25
