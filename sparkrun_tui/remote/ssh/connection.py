@@ -161,7 +161,7 @@ class Opener:
                 tunnel=self._tunnel or (),
                 proxy_command=proxy,
                 client_factory=lambda: client,
-                known_hosts=known.entries,
+                known_hosts=known.lists,
                 host_key_alias=endpoint.host_key_alias or None,
                 server_host_key_algs=algorithms,
                 username=endpoint.user or (),
