@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import asyncssh
 import pytest
 
 from sparkrun_tui.remote.failures import NeedsUser
-from sparkrun_tui.remote.ssh.host_key_policy import Question
+from sparkrun_tui.remote.ssh import bounds
+from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy, Question
 from sparkrun_tui.remote.ssh.pool import SshPool
+from sparkrun_tui.remote.ssh.resolve import Endpoint
 from sparkrun_tui.remote.transport import LinkState
-from tests.support.site import Site
+from tests.support.site import FixedResolver, Site, until
 
 
 class Person:
@@ -67,3 +71,37 @@ async def test_a_host_that_is_named_by_its_address_is_known(site: Site) -> None:
     await pool.transport("spark").connect()
     assert pool.transport("spark").link.state is LinkState.UP
     await pool.close()
+
+
+async def test_a_host_chooses_no_prime(tmp_path: Path) -> None:
+    """In a group exchange it would, before its key is looked at, and a large prime takes minutes to look at."""
+    asked: list[object] = []
+
+    class Server(asyncssh.SSHServer):
+        def connection_lost(self, exc: Exception | None) -> None:
+            asked.append(exc)
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    acceptor = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_host_keys=[key],
+        server_factory=Server,
+        kex_algs=["diffie-hellman-group-exchange-sha256", "diffie-hellman-group18-sha512", "rsa2048-sha256"],
+    )
+    endpoint = Endpoint("spark", "127.0.0.1", acceptor.get_port(), "me")
+    pool = SshPool(FixedResolver({"spark": endpoint}), HostKeyPolicy(tmp_path / "own"), local=lambda _name: False)
+    with pytest.raises(NeedsUser, match="shares no encryption"):
+        await pool.transport("spark").connect()
+    await pool.close()
+    acceptor.close()
+    await until(lambda: asked)
+    assert all(isinstance(error, asyncssh.KeyExchangeFailed) for error in asked), "an exchange was begun"
+
+
+async def test_what_sshd_prefers_is_offered(site: Site) -> None:
+    await site.pool.transport("spark").connect()
+    offered = bounds.key_exchanges()
+    for name in ("curve25519-sha256", "ecdh-sha2-nistp256", "ecdh-sha2-nistp521", "diffie-hellman-group14-sha256"):
+        assert name in offered
+    assert not [name for name in offered if "exchange" in name or "gex" in name or "rsa" in name]

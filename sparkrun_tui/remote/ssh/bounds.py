@@ -14,7 +14,29 @@ program sends itself is less, since channels have windows.
 MAX_DEBUG = 1000
 """The most debug messages on one connection; sshd sends a few at the login."""
 
+_KEY_EXCHANGES = (
+    "mlkem",
+    "sntrup",
+    "curve25519-sha256",
+    "ecdh-sha2-nistp",
+    "diffie-hellman-group14-sha256",
+    "diffie-hellman-group16-sha512",
+)
+"""How the names of the key exchanges begin that take milliseconds, whatever the host sends.
+
+In a group exchange the host sends a prime, and a look at a large one takes minutes, in which the app stands still;
+its key has not been seen by then. Every sshd has had one of these since 2014.
+"""
+
 _HOST_KEYS = "_process_hostkeys_00_at_openssh_dot_com_global_request"
+
+
+def key_exchanges() -> list[str]:
+    """The key exchanges to offer a host, best first."""
+    from asyncssh.kex import get_default_kex_algs
+
+    known = [name.decode("ascii") for name in get_default_kex_algs()]
+    return [name for name in known if name.startswith(_KEY_EXCHANGES)]
 
 
 def bind(connection: asyncssh.SSHClientConnection) -> None:

@@ -176,6 +176,7 @@ class Opener:
                 gss_host=None,
                 host_based_auth=False,
                 x509_trusted_certs=None,
+                kex_algs=bounds.key_exchanges(),
                 encryption_algs=_CIPHERS,
                 compression_algs=["none"],
                 connect_timeout=LOGIN_TIMEOUT,
