@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.files import read_text
@@ -37,13 +37,26 @@ class KnownHosts:
     """The revoked keys as ordinary entries: asyncssh forgets them where a host on another port has no other entry."""
     passed_over: int = 0
 
-    def trusted_keys(self, endpoint: Endpoint, address: str = "") -> list[asyncssh.SSHKey]:
+    def trusted_keys(self, endpoint: Endpoint) -> list[asyncssh.SSHKey]:
         """The keys that a host may show."""
-        return _matches(self.entries, endpoint, address)
+        return _matches(self.entries, endpoint, "")
 
     def revoked_keys(self, endpoint: Endpoint, address: str = "") -> list[asyncssh.SSHKey]:
         """The keys that a host must not show."""
         return _matches(self.revoked, endpoint, address)
+
+    def lists(self, host: str, address: str, port: int | None) -> Sequence[Any]:
+        """The trusted keys, authorities and so on that asyncssh is to use for a host.
+
+        Trusted is what is known of the name that was asked for. asyncssh by itself also trusts what is known of the
+        address, to which a name leads by DNS or mDNS: another host, which answers for the name, would be let in by its
+        own key.
+        """
+        of_name = self.entries.match(host, "", port)
+        of_both = self.entries.match(host, address, port)
+        keys, authorities, _, certificates, _, subjects, _ = of_name
+        _, _, revoked_keys, _, revoked_certificates, _, revoked_subjects = of_both
+        return keys, authorities, revoked_keys, certificates, revoked_certificates, subjects, revoked_subjects
 
 
 def _matches(entries: asyncssh.SSHKnownHosts, endpoint: Endpoint, address: str) -> list[asyncssh.SSHKey]:
@@ -84,7 +97,7 @@ def judge(known: KnownHosts, endpoint: Endpoint, address: str, key: asyncssh.SSH
     """How `key`, offered by the host, relates to `known`; with the fingerprints that were expected instead."""
     if key in known.revoked_keys(endpoint, address):
         return Verdict.REVOKED, [fingerprint(key)]
-    trusted = known.trusted_keys(endpoint, address)
+    trusted = known.trusted_keys(endpoint)
     if key in trusted:
         return Verdict.KNOWN, []
     kind = key.get_algorithm()

@@ -1,0 +1,107 @@
+"""A host is known by the name that was asked for, and its key exchange costs this program next to nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from sparkrun_tui.remote.failures import NeedsUser
+from sparkrun_tui.remote.ssh import bounds
+from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy, Question
+from sparkrun_tui.remote.ssh.pool import SshPool
+from sparkrun_tui.remote.ssh.resolve import Endpoint
+from sparkrun_tui.remote.transport import LinkState
+from tests.support.site import FixedResolver, Site, until
+
+
+class Person:
+    """Declines every question, and keeps it."""
+
+    def __init__(self) -> None:
+        self.asked: list[Question] = []
+
+    async def __call__(self, question: Question) -> str | None:
+        self.asked.append(question)
+        return None
+
+
+def name_leads_to(site: Site, known_hosts: str, person: Person) -> SshPool:
+    """A pool for which the name `localhost` leads to the address of the site's server."""
+    (site.folder / "known_hosts").write_text(known_hosts)
+    site.change(host="localhost")
+    return SshPool(site.resolver, site.policy, person, local=lambda _name: False)
+
+
+async def test_another_host_that_answers_for_a_name_is_refused(site: Site) -> None:
+    """The one whose address the name leads to is known by its address, and the name by another key."""
+    right = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip()
+    person = Person()
+    pool = name_leads_to(site, f"[localhost]:{site.server.port} {right}\n{site.server.known_hosts_line}", person)
+    with pytest.raises(NeedsUser, match="HAS CHANGED"):
+        await pool.transport("spark").connect()
+    await pool.close()
+    assert person.asked == []
+
+
+@pytest.mark.parametrize("strict", ["ask", "yes"])
+async def test_a_name_is_not_known_because_its_address_is(strict: str, site: Site) -> None:
+    person = Person()
+    pool = name_leads_to(site, site.server.known_hosts_line, person)
+    site.change(strict=strict)
+    with pytest.raises(NeedsUser, match="is not known"):
+        await pool.transport("spark").connect()
+    await pool.close()
+    assert len(person.asked) == (strict == "ask")
+
+
+async def test_a_key_that_is_revoked_for_the_address_stays_revoked(site: Site) -> None:
+    assert site.server.host_key is not None
+    public = site.server.host_key.export_public_key().decode().strip()
+    known = f"[localhost]:{site.server.port} {public}\n@revoked {site.server.known_hosts_line}"
+    pool = name_leads_to(site, known, Person())
+    with pytest.raises(NeedsUser, match="revoked"):
+        await pool.transport("spark").connect()
+    await pool.close()
+
+
+async def test_a_host_that_is_named_by_its_address_is_known(site: Site) -> None:
+    pool = SshPool(site.resolver, site.policy, Person(), local=lambda _name: False)
+    await pool.transport("spark").connect()
+    assert pool.transport("spark").link.state is LinkState.UP
+    await pool.close()
+
+
+async def test_a_host_chooses_no_prime(tmp_path: Path) -> None:
+    """In a group exchange it would, before its key is looked at, and a large prime takes minutes to look at."""
+    asked: list[object] = []
+
+    class Server(asyncssh.SSHServer):
+        def connection_lost(self, exc: Exception | None) -> None:
+            asked.append(exc)
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    acceptor = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_host_keys=[key],
+        server_factory=Server,
+        kex_algs=["diffie-hellman-group-exchange-sha256", "diffie-hellman-group18-sha512", "rsa2048-sha256"],
+    )
+    endpoint = Endpoint("spark", "127.0.0.1", acceptor.get_port(), "me")
+    pool = SshPool(FixedResolver({"spark": endpoint}), HostKeyPolicy(tmp_path / "own"), local=lambda _name: False)
+    with pytest.raises(NeedsUser, match="shares no encryption"):
+        await pool.transport("spark").connect()
+    await pool.close()
+    acceptor.close()
+    await until(lambda: asked)
+    assert all(isinstance(error, asyncssh.KeyExchangeFailed) for error in asked), "an exchange was begun"
+
+
+async def test_what_sshd_prefers_is_offered(site: Site) -> None:
+    await site.pool.transport("spark").connect()
+    offered = bounds.key_exchanges()
+    for name in ("curve25519-sha256", "ecdh-sha2-nistp256", "ecdh-sha2-nistp521", "diffie-hellman-group14-sha256"):
+        assert name in offered
+    assert not [name for name in offered if "exchange" in name or "gex" in name or "rsa" in name]
