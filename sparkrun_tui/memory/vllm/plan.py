@@ -7,6 +7,7 @@ from math import ceil
 
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
+from sparkrun_tui.memory.vllm.drafting import NO_DRAFTER, drafter_layers
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
 from sparkrun_tui.memory.vllm.kernels import vllm_kernel_refusal
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
@@ -15,16 +16,10 @@ from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
-_NO_LAYERS = ("ngram", "suffix", "medusa", "custom_class", "mlp_speculator", "extract_hidden_states")
-"""Speculative methods that draft without attention layers of their own."""
-
 _SYNCHRONOUS = ("suffix", "medusa")
 """Speculative methods that switch asynchronous scheduling off in every version (vllm/config/vllm.py)."""
 
 _WINDOWS = frozenset({SpecKind.WINDOW, SpecKind.WINDOW_MLA})
-
-
-_NO_DRAFTER = "nothing is known of the draft model; its cache is counted like five of the model's own layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,33 +171,6 @@ def stage_sizes(layers: int, stages: int) -> list[int]:
     return sizes
 
 
-def drafter_layers(facts: ModelFacts, settings: EngineSettings) -> tuple[tuple[Layer, ...], str]:
-    """The layers that speculation adds, and a note when they had to be assumed."""
-    speculative = settings.speculative
-    if speculative is None or speculative.method.startswith(_NO_LAYERS):
-        return (), ""
-    if facts.drafter is not None and facts.drafter.layers is not None:
-        return facts.drafter.layers, ""
-    if "mtp" in speculative.method or speculative.method in ("nextn", "deepseek_mtp"):
-        if any(layer.inputs is not None for layer in facts.mtp):
-            # Only as many of Inkling's modules are made as tokens are drafted.
-            return facts.mtp[: speculative.tokens or None], ""
-        if facts.mtp:
-            return facts.mtp, ""
-        return _assumed(facts, 1), "the drafter's layer is assumed to be like the model's"
-    if facts.mtp and not speculative.model:
-        return facts.mtp, ""
-    if speculative.method in ("dflash", "dspark"):
-        return _assumed(facts, 5), _NO_DRAFTER
-    return _assumed(facts, 1), "nothing is known of the draft model; its cache is assumed small"
-
-
-def _assumed(facts: ModelFacts, count: int) -> tuple[Layer, ...]:
-    """`count` full attention layers like the target's."""
-    like = next((layer for layer in facts.layers or () if layer.attention and not layer.shares), None)
-    return (replace(like, state=None),) * count if like else ()
-
-
 def batch_limits(
     settings: EngineSettings, rules: VllmRules, max_length: int, device: Device = SPARK
 ) -> tuple[int, int]:
@@ -265,7 +233,7 @@ def plan_cache(
         context_parallel=settings.context_parallel,
         rules=rules,
         notes=(note,) if note else (),
-        unknown_drafter=note == _NO_DRAFTER,
+        unknown_drafter=note == NO_DRAFTER,
     )
 
 
