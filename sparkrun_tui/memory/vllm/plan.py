@@ -7,7 +7,7 @@ from math import ceil
 
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
-from sparkrun_tui.memory.vllm.drafting import NO_DRAFTER, drafter_layers
+from sparkrun_tui.memory.vllm.drafting import NO_DRAFTER, Drafts, block_queries, drafts_of
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
 from sparkrun_tui.memory.vllm.kernels import vllm_kernel_refusal
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
@@ -57,7 +57,8 @@ class VllmPlan:
 
     def _group_blocks(self, spec: Spec, length: int) -> int:
         """One group's blocks; context parallelism divides the tokens of full attention."""
-        if self.context_parallel > 1 and spec.kind in (SpecKind.FULL, SpecKind.MLA):
+        shared_out = spec.kind in (SpecKind.FULL, SpecKind.MLA) and not spec.whole
+        if self.context_parallel > 1 and shared_out:
             length = -(-length // self.context_parallel)
         return spec.blocks(length, self.in_flight)
 
@@ -217,6 +218,7 @@ def plan_cache(
     cache = builder.plan()
     grouping, note = _grouping(builder, cache)
     tokens, sequences = batch_limits(settings, rules, max_length, device)
+    sequences = _drafting_limit(facts, settings, rules, tokens, sequences)
     state = builder.state
     stages = range(settings.pipeline_parallel)
     return VllmPlan(
@@ -237,6 +239,22 @@ def plan_cache(
     )
 
 
+def _drafting_limit(facts: ModelFacts, settings: EngineSettings, rules: VllmRules, tokens: int, sequences: int) -> int:
+    """The requests at once whose blocks are drafted in one pass of `tokens`; raises Unsupported when none is.
+
+    Source: vllm/config/vllm.py (_set_max_num_scheduled_tokens).
+    """
+    queries = block_queries(facts, settings)
+    if not queries or not rules.draft_pass_limit:
+        return sequences
+    if tokens <= queries:
+        raise Unsupported(
+            f"the draft model needs {queries} tokens for each request, more than the {tokens} batched tokens "
+            "leave; raise --max-num-batched-tokens"
+        )
+    return min(sequences, tokens // queries)
+
+
 def _grouping(builder: Builder, cache: CachePlan) -> tuple[Grouping, str]:
     """Group the layers of the model and its drafter, with a note on what was assumed; raises Unsupported."""
     facts, settings = builder.facts, builder.settings
@@ -244,7 +262,8 @@ def _grouping(builder: Builder, cache: CachePlan) -> tuple[Grouping, str]:
     if per_token:
         placed, note = _declared(per_token, settings), "the cache per token is the recipe's own figure"
     else:
-        drafts, note = drafter_layers(facts, settings)
+        drafts = drafts_of(facts, settings, builder.rules)
+        note = drafts.note
         placed = _place(builder, cache, facts.layers or (), drafts)
     try:
         grouping = group_layers(
@@ -274,16 +293,20 @@ def _hybrid(facts: ModelFacts, settings: EngineSettings) -> bool:
     return not (facts.model_type.startswith("llama4") and method.startswith("eagle"))
 
 
-def _place(builder: Builder, cache: CachePlan, layers: tuple[Layer, ...], drafts: tuple[Layer, ...]) -> list[Placed]:
+def _place(builder: Builder, cache: CachePlan, layers: tuple[Layer, ...], drafts: Drafts) -> list[Placed]:
     """Lay the specs of all layers on their stages; the drafter sits on the last, and windows keep its tokens."""
     stages = builder.settings.pipeline_parallel
     kept = _retained(builder)
     made: dict[tuple[int, CachePlan], tuple[Spec, ...]] = {}
     placed: list[Placed] = []
     sizes = stage_sizes(len(layers), stages)
-    stage_of = [stage for stage, size in enumerate(sizes) for _ in range(size)] + [stages - 1] * len(drafts)
-    for index, (layer, stage) in enumerate(zip((*layers, *drafts), stage_of, strict=True)):
+    stage_of = [stage for stage, size in enumerate(sizes) for _ in range(size)]
+    stage_of += [stages - 1] * len(drafts.layers)
+    own_draft = builder.draft_cache(cache) if drafts.block else None
+    for index, (layer, stage) in enumerate(zip((*layers, *drafts.layers), stage_of, strict=True)):
         own = builder.cache_of(index, cache)
+        if own_draft is not None and index >= len(layers):
+            own = own_draft
         specs = made.get((id(layer), own))
         if specs is None:
             specs = made[id(layer), own] = tuple(

@@ -115,7 +115,9 @@ def _class(module: Module) -> str:
 
 
 def _plain_share(module: Module, stored: Stored, kernels: Kernels) -> float:
-    """A rank's share of a module's bytes in the checkpoint."""
+    """A rank's share of a module's bytes in the checkpoint, 0 when the module is only made on loading."""
+    if module.made:
+        return 0.0
     size = module.copies * stored.size(module.rows, module.columns)
     if module.kind is Kind.EXPERTS and kernels.whole_experts:
         return size / kernels.spread
@@ -200,6 +202,7 @@ def _held(modules: Sequence[Module], scheme: Scheme) -> Held:
             module.split,
             module.heads,
             module.linear,
+            module.made,
             module.name.rpartition(".")[2],
             stored,
         )
