@@ -153,6 +153,30 @@ def test_other_backends_and_versions_have_other_blocks(fields: dict[str, Any], b
     assert of_kind(glm(**fields), SpecKind.WINDOW)[0][0] == block
 
 
+def test_a_context_that_only_another_backend_holds_is_unknown() -> None:
+    # A published start of a fork served 327,680 tokens in 4,445,787,956 bytes.
+    target = replace(facts(POOLED), drafter=facts(drafters.CONVOLVED), params=100_000_000_000)
+    host = assumed_spark("spark-1")
+
+    def judged(**fields: Any) -> tuple[Level, str]:
+        asked = settings(
+            **NEW,
+            kv_cache_dtype="fp8_e4m3",
+            tensor_parallel=2,
+            kv_cache_memory_bytes=4445787956,
+            max_model_len=327680,
+            speculative=Speculative("dflash", 7, "org/draft", **fields),
+        )
+        verdict = estimate(target, asked, [host, host]).context
+        return verdict.level, verdict.detail
+
+    level, detail = judged()
+    assert level is Level.UNKNOWN
+    assert "attention backend" in detail
+    assert judged(backend="triton_attn")[0] is Level.GOOD
+    assert judged(backend="flashinfer")[0] is Level.BAD
+
+
 def test_attention_sinks_need_flashinfer() -> None:
     plan = drafted(models.MAMBA2, drafters.SUNK, 65536, speculative=Speculative("dspark", 7, "org/draft"))
     assert plan.block > 64

@@ -45,6 +45,11 @@ class VllmPlan:
     notes: tuple[str, ...] = ()
     unknown_drafter: bool = False
     """Whether a draft model of several layers is there of which nothing is known: its cache may be of any size."""
+    short_windows: bool = False
+    """Whether a drafter's windows lie in short blocks beside longer ones because of the backend it is assumed to have.
+
+    Each such block then weighs as much as one of the model's (GLM-5.3-Flash).
+    """
 
     @property
     def bytes_per_block(self) -> int:
@@ -236,7 +241,16 @@ def plan_cache(
         rules=rules,
         notes=(note,) if note else (),
         unknown_drafter=note == NO_DRAFTER,
+        short_windows=_has_short_windows(grouping, settings, cache),
     )
+
+
+def _has_short_windows(grouping: Grouping, settings: EngineSettings, cache: CachePlan) -> bool:
+    """Whether windows of a drafter with an assumed backend have shorter blocks than the layers packed with them."""
+    speculative = settings.speculative
+    if not cache.packed or speculative is None or speculative.backend:
+        return False
+    return any(group.spec.kind is SpecKind.WINDOW and group.spec.block < cache.block for group in grouping.groups)
 
 
 def _drafting_limit(facts: ModelFacts, settings: EngineSettings, rules: VllmRules, tokens: int, sequences: int) -> int:
