@@ -31,15 +31,14 @@ def block_drafter_modules(facts: ModelFacts, layers: Sequence[Layer]) -> tuple[M
         found += _convolutions(config, hidden, at)
         found.append(small(2 * hidden))
     joined = _taps(config, len(layers)) * (positive(config, "target_hidden_size") or hidden)
-    found.append(Module("fc", Kind.SMALL, hidden, joined, Split.WHOLE))
+    found.append(Module("fc", Kind.DENSE, hidden, joined, Split.WHOLE))
     found.append(small(3 * hidden))
     if word(config, "model_type") == "laguna":
         found.append(small(joined))
     found += _selector(facts)
     found += _markov(facts)
     found += _own_ends(facts)
-    if facts.quant is None:
-        found += _joined_keys(facts, layers)
+    found += _joined_keys(facts, layers)
     return tuple(found)
 
 
@@ -61,7 +60,7 @@ def _convolutions(config: Config, hidden: int, at: str) -> list[Module]:
     found: list[Module] = []
     for name in ("attention_conv", "mlp_conv"):
         rows = 2 * taps * (hidden // group)
-        found.append(Module(f"{at}.{name}.kernel_projection", Kind.SMALL, rows, hidden, Split.WHOLE))
+        found.append(Module(f"{at}.{name}.kernel_projection", Kind.DENSE, rows, hidden, Split.WHOLE))
         found.append(small(2 * taps * hidden))
     return found
 
@@ -104,14 +103,14 @@ def _own_ends(facts: ModelFacts) -> list[Module]:
 def _joined_keys(facts: ModelFacts, layers: Sequence[Layer]) -> list[Module]:
     """The second copy of all layers' key and value projections, for one product with the target's hidden states.
 
-    Only of projections that are not quantised. Source: vllm/model_executor/models/qwen3_dflash.py
+    There is none where the projections are quantised. Source: vllm/model_executor/models/qwen3_dflash.py
     (_build_context_kv_buffers), sglang/kernels/ops/speculative/fused_kv_materialize.py.
     """
     found = []
-    for layer in layers:
+    for index, layer in enumerate(layers):
         attention = layer.attention
         if attention is not None:
             rows = attention.kv_heads * (attention.head_k + attention.head_v)
-            columns, heads = facts.hidden or 0, attention.kv_heads
-            found.append(Module("", Kind.SMALL, rows, columns, heads=heads, linear=False, made=True))
+            name = f"layers.{index}.self_attn.k_proj"
+            found.append(Module(name, Kind.ATTENTION, rows, facts.hidden or 0, heads=attention.kv_heads, made=True))
     return found

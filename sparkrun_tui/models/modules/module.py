@@ -41,7 +41,7 @@ class Module:
     `name` is the checkpoint's name without what stands before `layers`. `heads` is set where the rows belong to KV
     heads, of which a rank keeps at least one. `element` is the bytes of one element where the code fixes them, 0 for
     the model's own dtype. `linear` says whether a format may quantise the module at all, `made` whether it is made on
-    loading and not in the checkpoint.
+    loading, as a copy of matrices that are not quantised, and is not in the checkpoint.
     """
 
     name: str
