@@ -76,8 +76,9 @@ class Inputs:
 
     def keep(self, table: Mapping[str, Any]) -> None:
         """Take from an earlier table what no input told."""
+        quantised = {row.get("config"): row for row in table["models"].values() if "quantization_config" in row}
         for name, config in table["configs"].items():
-            row = table["models"].get(name, {})
+            row = table["models"].get(name) or quantised.get(name, {})
             if name not in self.configs:
                 self.configs[name] = unpacked(config)
                 if "quantization_config" in row:

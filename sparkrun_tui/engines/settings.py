@@ -133,6 +133,8 @@ def _speculative(found: Mapping[str, object]) -> Speculative | None:
         merged.setdefault("model", whole.get("model"))
         merged.setdefault("revision", whole.get("revision"))
         merged.setdefault("tokens", whole.get("num_speculative_tokens"))
+        merged.setdefault("cache_dtype", whole.get("kv_cache_dtype"))
+        merged.setdefault("backend", whole.get("attention_backend"))
     method = str(merged.get("method") or "").lower()
     model = str(merged.get("model") or "")
     tokens = whole_of(merged.get("tokens"), most=_MOST_DRAFTED) or 0
@@ -140,5 +142,11 @@ def _speculative(found: Mapping[str, object]) -> Speculative | None:
         return None
     if not method and not model:
         return None
-    revision = str(merged.get("revision") or "")
-    return Speculative(method=method, tokens=tokens, model=model, revision=revision)
+    return Speculative(
+        method=method,
+        tokens=tokens,
+        model=model,
+        revision=str(merged.get("revision") or ""),
+        cache_dtype=str(merged.get("cache_dtype") or "").lower(),
+        backend=str(merged.get("backend") or "").lower(),
+    )

@@ -15,13 +15,16 @@ class Speculative:
     `revision` is that of the draft model, empty for the default branch.
 
     `method` is the engine's own word in lower case (`mtp`, `eagle3`, `dflash`, `draft_model`,
-    `ngram` ...), empty when it follows from the draft model.
+    `ngram` ...), empty when it follows from the draft model. `cache_dtype` is the data type of the draft model's own
+    cache, empty when it is the target's; `backend` its attention backend in lower case, empty when the engine chooses.
     """
 
     method: str = ""
     tokens: int = 0
     model: str = ""
     revision: str = ""
+    cache_dtype: str = ""
+    backend: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,6 @@ def _counted(facts: ModelFacts) -> Parameters | None:
     sums = dict.fromkeys(_CLASSES.values(), 0)
     for module in modules.text:
         name = _CLASSES.get(module.kind)
-        if name is not None:
+        if name is not None and not module.made:
             sums[name] += module.elements
     return Parameters(**sums, drafter=count(modules.drafter))

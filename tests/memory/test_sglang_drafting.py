@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from sparkrun_tui.memory.estimate import assumed_spark, estimate
+from sparkrun_tui.memory.result import Level
 from sparkrun_tui.memory.settings import Speculative
-from sparkrun_tui.memory.sglang.cell import cell_of
+from sparkrun_tui.memory.sglang.cell import SglangRefusal, cell_of
 from sparkrun_tui.memory.sglang.states import draft_tokens
-from tests.memory import models
+from sparkrun_tui.models.facts import WeightFacts
+from tests.memory import drafters, models
 from tests.memory.models import facts
-from tests.memory.sglang import DRAFT4, GPT_OSS, MTP4, plan, told
+from tests.memory.sglang import DRAFT4, GIB, GPT_OSS, MTP4, plan, told
 
 
 def test_eagle_counts_one_layer_of_the_target() -> None:
@@ -35,6 +38,77 @@ def test_dflash_counts_its_own_layers_and_block() -> None:
     found = plan(model, 112, 94.5, utilisation=0.6, speculative=Speculative("dflash", model="x"))
     assert (found.tokens, found.cell and found.cell.total) == (317769, 167936)
     assert draft_tokens(model, told(speculative=Speculative("dflash"))) == 16
+
+
+@pytest.mark.parametrize(
+    ("fields", "ranks", "size"),
+    [
+        ({}, 1, 2),
+        ({"kv_cache_dtype": "fp8_e4m3"}, 1, 1),
+        ({"kv_cache_dtype": "nvfp4"}, 1, 1),
+        ({"kv_cache_dtype": "fp8_e4m3", "speculative": Speculative("dflash", model="x", cache_dtype="bf16")}, 1, 2),
+        ({"speculative": Speculative("dflash", model="x", cache_dtype="fp8_e5m2")}, 1, 1),
+        ({"tensor_parallel": 2}, 2, 2),
+    ],
+)
+def test_windowed_drafters_keep_every_token_in_their_own_data_type(
+    fields: dict[str, Any], ranks: int, size: int
+) -> None:
+    # mem_cache/draft_kv_budget.py: heads of a rank x (key + value) x layers x bytes, whatever the windows are.
+    model = replace(facts(models.DENSE), drafter=facts(drafters.BLOCK))
+    asked = {"speculative": Speculative("dflash", model="x"), **fields}
+    cell = cell_of(model, model.layers or (), told(**asked))
+    assert cell.draft == 8 // ranks * 256 * 5 * size
+
+
+def test_a_checkpoints_own_cache_type_is_not_the_drafters() -> None:
+    scheme = {"quantization_config": {"quant_method": "fp8", "kv_cache_scheme": {"num_bits": 8, "type": "float"}}}
+    model = replace(facts({**models.DENSE, **scheme}), drafter=facts(drafters.BLOCK))
+    cell = cell_of(model, model.layers or (), told(speculative=Speculative("dflash", model="x")))
+    assert (cell.full, cell.draft) == (36 * 8 * 256, 5 * 8 * 256 * 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "drafter", "tokens"),
+    [
+        ("dflash", drafters.CONVOLVED, 8),
+        ("dflash", drafters.BLOCK, 16),
+        ("dflash", drafters.LAGUNA, 16),
+        ("dspark", drafters.SUNK, 9),
+    ],
+)
+def test_a_drafters_file_says_how_long_its_blocks_are(method: str, drafter: dict[str, Any], tokens: int) -> None:
+    model = replace(facts(models.DENSE), drafter=facts(drafter))
+    assert draft_tokens(model, told(speculative=Speculative(method, model="x"))) == tokens
+
+
+def test_blocks_of_an_unknown_drafter_have_the_usual_length() -> None:
+    model = facts(models.DENSE)
+    assert draft_tokens(model, told(speculative=Speculative("dflash", model="x"))) == 16
+    assert draft_tokens(model, told(speculative=Speculative("dspark", model="x"))) == 8
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"pipeline_parallel": 2, "speculative": Speculative("dflash", model="x")}, "pipeline"),
+        ({"speculative": Speculative("dflash")}, "--speculative-draft-model-path"),
+    ],
+)
+def test_settings_that_block_drafters_refuse(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(SglangRefusal, match=reason):
+        plan(models.DENSE, 112, 90, utilisation=0.6, **fields)
+
+
+def test_nothing_is_said_of_a_context_beside_an_unknown_block_drafter() -> None:
+    known = replace(facts(models.DENSE), weights=WeightFacts(16 * GIB, "t", sharded=16 * GIB))
+    asked = told(utilisation=0.8, max_model_len=16384, speculative=Speculative("dflash", model="org/draft"))
+    found = estimate(known, asked, [assumed_spark("spark-1")])
+    assert found.context.level is Level.UNKNOWN
+    assert "draft model" in found.context.detail
+    assert not found.proposals
+    drafting = estimate(replace(known, drafter=facts(drafters.BLOCK)), asked, [assumed_spark("spark-1")])
+    assert drafting.context.level is Level.GOOD
 
 
 def test_drafting_modules_count_with_their_index_keys() -> None:

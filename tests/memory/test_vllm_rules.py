@@ -281,8 +281,14 @@ def test_context_parallelism_divides_tokens() -> None:
 
 
 def test_a_block_outermost_layout_packs_unequal_pages() -> None:
+    # The five full layers set the block, which takes two of the 25 windowed ones: thirteen groups of those.
     found = plan(models.UNEQUAL, 65536, kv_cache_layout="BLHNC")
-    assert found.bytes_per_block == 25 * 131072
+    assert found.bytes_per_block == 5 * 65536
+    assert found.blocks_per_request(65536) == 4096 + 13 * 1089
+    usual = plan(models.UNEQUAL, 65536)
+    assert found.request_bytes(65536) / usual.request_bytes(65536) == pytest.approx(1.22, abs=0.005)
+    before = plan(models.UNEQUAL, 65536, kv_cache_layout="BLHNC", version="0.29")
+    assert before.bytes_per_block == 25 * 131072
 
 
 def test_bytes_of_a_head_by_cache_format() -> None:

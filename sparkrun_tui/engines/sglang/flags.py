@@ -94,6 +94,7 @@ FLAGS = FlagTable(
         Flag(("--speculative-algorithm", "--speculative-algo"), sets="spec.method", read=word),
         Flag(("--speculative-draft-model-path", "--speculative-draft-model"), sets="spec.model", read=str),
         Flag(("--speculative-draft-model-revision",), sets="spec.revision", read=str),
+        Flag(("--speculative-draft-kv-cache-dtype",), sets="spec.cache_dtype", read=word),
         Flag(("--attn-dp-size", "--attention-data-parallel-size"), sets="sglang.attn_dp_size", read=count),
         Flag(("--enable-dp-attention",), switch=True, sets="sglang.dp_attention"),
         Flag(("--max-total-tokens",), sets="sglang.max_total_tokens", read=count),

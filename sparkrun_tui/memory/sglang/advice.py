@@ -84,7 +84,7 @@ def proposals_for(case: SglangCase) -> tuple[Proposal, ...]:
     found: list[Proposal] = []
     if short_of_slack(case):
         found += _for_slack(case)
-    if too_short(case):
+    if too_short(case) and not case.unknown_drafter:
         found += _for_pool(case)
     return tuple(found)
 

@@ -12,7 +12,8 @@ from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.overheads import Band, activation_memory
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.sglang.cell import SglangRefusal
+from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, SglangRefusal
+from sparkrun_tui.memory.sglang.family import is_deepseek_v4
 from sparkrun_tui.memory.sglang.fraction import chunk_of, graph_sizes, largest_batch
 from sparkrun_tui.memory.sglang.plan import SglangPlan, plan_sglang, sglang_fraction
 from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
@@ -70,6 +71,17 @@ class SglangCase:
             return None
         fixed = exact(self.plan.table + self.plan.outside, "request table")
         return add(fixed, self.graphs, self.activation)
+
+    @property
+    def unknown_drafter(self) -> bool:
+        """Whether a block drafter is there of which nothing is known: its pool may be of any size.
+
+        DeepSeek V4's is part of its checkpoint.
+        """
+        speculative = self.settings.speculative
+        if speculative is None or speculative.method not in BLOCK_METHODS or is_deepseek_v4(self.facts):
+            return False
+        return self.facts.drafter is None or self.facts.drafter.layers is None
 
     @property
     def longest(self) -> int | None:

@@ -10,6 +10,7 @@ from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.sglang.family import (
     attention_replicas,
     has_window_pool,
+    is_deepseek_v4,
     is_sparse,
     sparse_row_bytes,
     window_ratio,
@@ -23,6 +24,9 @@ from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, grouped,
 class SglangRefusal(Exception):
     """The server refuses these settings or dies of them at start; the text says why."""
 
+
+BLOCK_METHODS = frozenset({"dflash", "dspark"})
+"""Algorithms whose draft model drafts a block at once and has a pool of its own."""
 
 _FP8 = frozenset({"fp8_e4m3", "fp8_e5m2"})
 _ACCEPTED = _FP8 | {"fp8", "auto", "bf16", "bfloat16", "mxfp8", "nvfp4", "fp4_mx_block16"}
@@ -147,7 +151,7 @@ def _drafter(
     """What the drafter takes per full token, per window token, and beside the budget.
 
     EAGLE counts one layer of the target's, a standalone model its number of layers in the target's size,
-    DFlash its own; the checkpoint's own modules as many as `num_nextn_predict_layers` says, on the window
+    DFlash and DSpark their own; the checkpoint's own modules as many as `num_nextn_predict_layers` says, on the window
     side in window models. Without that key nothing is reserved and one full layer comes on top.
     """
     speculative = settings.speculative
@@ -168,13 +172,34 @@ def _drafter(
         drafter = facts.drafter.layers
     if speculative.method == "standalone":
         return reference * len(drafter or ()), 0.0, 0.0
-    if speculative.method == "dflash" and drafter is not None:
-        total = 0.0
-        for layer in drafter:
-            if layer.attention is not None:
-                total += layer_bytes(facts, settings, layer.attention, dtype, ranks)
-        return total, 0.0, 0.0
+    if speculative.method in BLOCK_METHODS and drafter is not None and not is_deepseek_v4(facts):
+        return _block_drafter(facts, settings, drafter), 0.0, 0.0
     return reference, 0.0, 0.0
+
+
+def _block_drafter(facts: ModelFacts, settings: EngineSettings, layers: Sequence[Layer]) -> float:
+    """The bytes per token of a block drafter on one rank.
+
+    Every layer keeps every token, windowed ones too. The data type is the drafter's own flag, else the server's; where
+    that is `auto` the drafter keeps its own type, whatever the target's checkpoint asks for. A packed type counts one
+    byte an element. Source: sglang/srt/mem_cache/draft_kv_budget.py, speculative/dflash_utils.py
+    (dflash_draft_cell_size_per_token), mem_cache/kv_cache_dtype.py (configure_kv_cache_dtype).
+    """
+    drafter = facts.drafter or facts
+    stated = settings.speculative.cache_dtype if settings.speculative is not None else ""
+    dtype = stated or settings.kv_cache_dtype
+    if dtype == "auto" and not stated and is_sparse(facts):
+        dtype = "fp8_e4m3"
+    element = 1
+    if dtype in ("auto", "bf16", "bfloat16"):
+        element = drafter.element_bytes
+    ranks = attention_ranks(settings)
+    total = 0
+    for layer in layers:
+        if layer.attention is not None:
+            heads = max(1, layer.attention.kv_heads // ranks)
+            total += heads * (layer.attention.head_k + layer.attention.head_v) * element
+    return float(total)
 
 
 def _drafts_itself(facts: ModelFacts, speculative: Speculative) -> bool:

@@ -137,6 +137,11 @@ def _context(case: SglangCase) -> Verdict:
         return verdicts.unknown("context unknown", "the weights or how the model caches tokens are not known")
     if not length:
         return verdicts.unknown("context unknown", "neither the recipe nor the model states a context length")
+    if case.unknown_drafter:
+        missing = "how the draft model caches tokens is not known"
+        return verdicts.unknown(
+            "context unknown", f"{missing}; with one layer like the model's the pool holds {plan.tokens:,} tokens"
+        )
     detail = f"the pool holds {plan.tokens:,} tokens, {plan.requests:,} requests at once at most"
     if plan.slots is not None:
         detail += f"; {plan.slots.count:,} recurrent slots, {plan.slots.per_request} for each request"

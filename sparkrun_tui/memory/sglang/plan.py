@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB, MIB
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.sglang.cell import Cell, SglangRefusal, cell_of
+from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, Cell, SglangRefusal, cell_of
 from sparkrun_tui.memory.sglang.family import has_window_pool, is_deepseek_v4, page_size, takes_images
 from sparkrun_tui.memory.sglang.fraction import chunk_of, default_fraction, running_requests
 from sparkrun_tui.memory.sglang.sparse_v4 import V4Pools, v4_pools
@@ -86,6 +86,7 @@ def plan_sglang(facts: ModelFacts, settings: EngineSettings, before: int, after:
     """
     if facts.layers is None:
         raise SglangRefusal("how SGLang caches tokens of this model is not known")
+    _check_drafter(facts, settings)
     length = settings.max_model_len or facts.max_length or 0
     fraction = sglang_fraction(facts, settings, total)
     budget = budget_of(facts, settings, fraction, before, after)
@@ -108,6 +109,18 @@ def plan_sglang(facts: ModelFacts, settings: EngineSettings, before: int, after:
     if not cells:
         raise SglangRefusal("the model caches no tokens")
     return _plan(facts, settings, cells, slots, rest, fraction, length)
+
+
+def _check_drafter(facts: ModelFacts, settings: EngineSettings) -> None:
+    """Raises `SglangRefusal` where the server refuses a block drafter (arg_groups/speculative_hook.py)."""
+    speculative = settings.speculative
+    if speculative is None or speculative.method not in BLOCK_METHODS:
+        return
+    name = speculative.method.upper()
+    if settings.pipeline_parallel > 1:
+        raise SglangRefusal(f"{name} drafts only without pipeline parallelism")
+    if speculative.method == "dflash" and not speculative.model and facts.drafter is None:
+        raise SglangRefusal(f"{name} needs --speculative-draft-model-path")
 
 
 def _plan(

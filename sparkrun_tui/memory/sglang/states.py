@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.sglang.cell import SglangRefusal, attention_ranks
+from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, SglangRefusal, attention_ranks
 from sparkrun_tui.memory.sglang.family import attention_replicas, page_size
 from sparkrun_tui.memory.sglang.fraction import running_requests
+from sparkrun_tui.models.config.drafters import draft_block
 from sparkrun_tui.models.config.values import word
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts
@@ -132,22 +133,29 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
     return Slots(count, share, whole, (count + 1) * per + drafting, drafting)
 
 
+_DFLASH_BLOCK, _DSPARK_BLOCK = 16, 7
+"""The blocks of drafters whose file does not say (DEFAULT_DSPARK_GAMMA)."""
+
 _WIDE_TREES = ("LlamaForCausalLM", "Grok")
 
 
 def draft_tokens(facts: ModelFacts, settings: EngineSettings) -> int:
     """How many tokens one step drafts: the flags, else the algorithm's default; 0 without speculation.
 
-    Source: sglang/srt/server_args.py (auto_choose_speculative_params).
+    A block drafter's file says how many it drafts; DSpark's block does not count the token it begins with. Source:
+    sglang/srt/server_args.py (auto_choose_speculative_params), arg_groups/speculative_hook.py (_handle_dflash,
+    _handle_dspark).
     """
     speculative, options = settings.speculative, settings.sglang
     if speculative is None:
         return 0
     if options.speculative_num_draft_tokens is not None:
         return options.speculative_num_draft_tokens
-    if speculative.method == "dflash":
-        block = facts.drafter.config.get("block_size") if facts.drafter is not None else None
-        return block if isinstance(block, int) and not isinstance(block, bool) else 16
+    if speculative.method in BLOCK_METHODS:
+        block = draft_block(facts.drafter.config) if facts.drafter is not None else None
+        if speculative.method == "dspark":
+            return (block or _DSPARK_BLOCK) + 1
+        return block or _DFLASH_BLOCK
     if options.speculative_num_steps is not None and options.speculative_eagle_topk in (None, 1):
         return options.speculative_num_steps + 1
     if speculative.method == "ngram":

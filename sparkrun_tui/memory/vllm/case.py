@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import HostMemory, Level
@@ -40,7 +40,8 @@ def _drafter_length(facts: ModelFacts, settings: EngineSettings, rules: VllmRule
 class VllmCase:
     """Settings on a host: the cache plan (None: unknown), the pool, the length in tokens (None: unknown).
 
-    `capped` is the length to which a draft model shortens the context, None when it does not.
+    `capped` is the length to which a draft model shortens the context, None when it does not. `other_plan` is the plan
+    with another attention backend for the draft model, where that would need much less and is not stated.
     """
 
     facts: ModelFacts
@@ -53,6 +54,7 @@ class VllmCase:
     length: int | None
     capped: int | None = None
     refused: str = ""
+    other_plan: VllmPlan | None = None
 
     @property
     def room(self) -> int | None:
@@ -70,7 +72,16 @@ class VllmCase:
             return Level.UNKNOWN
         if self.plan.fits(self.pool.pool_low, self.length):
             return Level.GOOD
-        return Level.TIGHT if self.plan.fits(self.room, self.length) else Level.BAD
+        if self.plan.fits(self.room, self.length):
+            return Level.TIGHT
+        return Level.UNKNOWN if self.depends_on_backend else Level.BAD
+
+    @property
+    def depends_on_backend(self) -> bool:
+        """Whether a request of full length fits only with another attention backend for the draft model."""
+        if self.plan is None or self.other_plan is None or self.room is None or self.length is None:
+            return False
+        return not self.plan.fits(self.room, self.length) and self.other_plan.fits(self.room, self.length)
 
     @property
     def longest(self) -> int | None:
@@ -116,4 +127,8 @@ def work_out(
         refused = str(error)
     if automatic and plan is not None and pool.pool is not None and length:
         length = plan.longest(pool.pool, length) or length
-    return VllmCase(facts, settings, host, rules, pool.weights, plan, pool, length, capped, refused)
+    other = None
+    if plan is not None and plan.short_windows and settings.speculative is not None:
+        elsewhere = replace(settings.speculative, backend="triton_attn")
+        other = plan_cache(facts, replace(settings, speculative=elsewhere), length or 1, device=device_of(host))
+    return VllmCase(facts, settings, host, rules, pool.weights, plan, pool, length, capped, refused, other)

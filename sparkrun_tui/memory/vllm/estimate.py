@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory import verdicts
 from sparkrun_tui.memory.bands import part, worst_headroom, worst_verdict
 from sparkrun_tui.memory.hosts import floors, others
@@ -13,6 +14,7 @@ from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
 from sparkrun_tui.memory.splitting import hosts_used
 from sparkrun_tui.memory.vllm.advice import max_utilisation, min_hosts, min_utilisation, proposals_for
 from sparkrun_tui.memory.vllm.case import VllmCase, work_out
+from sparkrun_tui.memory.vllm.plan import VllmPlan
 from sparkrun_tui.memory.vllm.pool import utilisation_of
 from sparkrun_tui.models.facts import ModelFacts
 
@@ -122,10 +124,23 @@ def _context(case: VllmCase) -> Verdict:
     if plan.unknown_drafter:
         longest = f"; counted like layers of the model, {case.longest:,} tokens would fit" if case.longest else ""
         return verdicts.unknown("context unknown", f"how the draft model caches tokens is not known{longest}")
+    if case.depends_on_backend:
+        return verdicts.unknown("context unknown", _by_backend(case, plan, length))
     if level is Level.BAD:
         return verdicts.context_too_long(length, case.longest or 0, plan.request_bytes(length), room)
     at_once = case.concurrency or 0.0
     return verdicts.context_fits(level, length, at_once, plan.request_bytes(length), room)
+
+
+def _by_backend(case: VllmCase, plan: VllmPlan, length: int) -> str:
+    """What a request takes with FlashInfer for the draft model, and with a backend that takes longer blocks."""
+    needed = format_gib(plan.request_bytes(length), 2)
+    other = format_gib(case.other_plan.request_bytes(length), 2) if case.other_plan is not None else "less"
+    return (
+        f"it depends on the draft model's attention backend: with FlashInfer, which vLLM chooses for this cache, one "
+        f"request of {length:,} tokens takes {needed}, with TRITON_ATTN {other}; "
+        f"the cache has about {format_gib(max(case.room or 0, 0), 2)}"
+    )
 
 
 def _notes(case: VllmCase) -> tuple[str, ...]:

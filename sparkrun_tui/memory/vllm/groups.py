@@ -134,7 +134,11 @@ def _equal_pages(layers: Sequence[Placed]) -> tuple[Group, ...]:
 
 
 def _packed(layers: Sequence[Placed], padded_pattern: bool, alignment: int) -> Grouping:
-    """Group layers of different page sizes side by side in one block (_get_packed_kv_cache_groups)."""
+    """Group layers of different page sizes side by side in one block (_get_packed_kv_cache_groups).
+
+    States go into as many groups as keep the block as it is, since 0.30 also rings, and windows where no pattern
+    repeats.
+    """
     buckets: list[list[Placed]] = []
     for placed in layers:
         for bucket in buckets:
@@ -145,14 +149,19 @@ def _packed(layers: Sequence[Placed], padded_pattern: bool, alignment: int) -> G
             buckets.append([placed])
     repeats = _repeats(buckets)
     counts = [_group_count(bucket, repeats) for bucket in buckets]
+    loose = {SpecKind.STATE}
+    if not padded_pattern:
+        loose.add(SpecKind.TAIL)
+        if repeats is None:
+            loose.add(SpecKind.WINDOW)
     anchor = max(
-        _widest(bucket, len(bucket) if bucket[0].spec.kind is SpecKind.STATE else count)
+        _widest(bucket, len(bucket) if bucket[0].spec.kind in loose else count)
         for bucket, count in zip(buckets, counts, strict=True)
     )
     groups: list[Group] = []
     for bucket, count in zip(buckets, counts, strict=True):
         spec = bucket[0].spec
-        if spec.kind is SpecKind.STATE:
+        if spec.kind in loose:
             count = max(count, ceil(len(bucket) / max(anchor // spec.page, 1)))
         groups.extend(Group(part, spec) for part in _split(bucket, count))
     pattern = _pattern_bytes(buckets, repeats) if padded_pattern else 0

@@ -11,6 +11,7 @@ from sparkrun_tui.memory.vllm.devices import Device, has_flashinfer_gdn
 from sparkrun_tui.memory.vllm.groups import common_multiple
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules
+from sparkrun_tui.models.config.drafters import has_sinks
 from sparkrun_tui.models.config.families import WITHOUT_ATTENTION
 from sparkrun_tui.models.dtypes import element_bytes, head_bytes, index_bytes, is_turboquant, latent_bytes
 from sparkrun_tui.models.facts import ModelFacts
@@ -23,6 +24,16 @@ _WIDENED = frozenset({StateKind.GDN, StateKind.MAMBA2, StateKind.KDA})
 """States whose convolution keeps one column more per drafted token."""
 
 
+_FLASHINFER_DTYPES = frozenset({"fp8", "fp8_e4m3", "fp8_e5m2", "nvfp4", "nvfp4_4over6"})
+"""Data types of the cache that only FlashInfer reads; others that are quantised run on Triton."""
+
+_PLAIN = frozenset({"auto", "bfloat16", "float16"})
+"""Data types of a cache that is not quantised; each is that of the model."""
+
+_FLASHINFER_BLOCKS = (16, 32, 64)
+"""The blocks in tokens that FlashInfer's kernels take (vllm/v1/attention/backends/flashinfer.py)."""
+
+
 class Unsupported(Exception):
     """The engine refuses this combination, or uses a format that is not modelled; the text says which."""
 
@@ -32,7 +43,9 @@ class CachePlan:
     """How one rank stores a model's caches: resolved dtype, base block in tokens, and page paddings.
 
     `state_page` is what a recurrent state is padded to in bytes (None: its own size). `packed` layouts
-    put pages of different size side by side, with blocks aligned to `alignment` bytes.
+    put pages of different size side by side, with blocks aligned to `alignment` bytes. `window_block` is the block of
+    window layers in tokens where it is one of their own (0: the base block). `whole` says that context parallelism does
+    not share out the tokens.
     """
 
     cache_dtype: str
@@ -40,6 +53,8 @@ class CachePlan:
     state_page: int | None = None
     packed: bool = False
     alignment: int = 1
+    window_block: int = 0
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +142,18 @@ class Builder:
             return self.facts.declared.kv_dtype or "auto"
         return "auto"
 
+    def _asked_dtype(self) -> str:
+        """The cache dtype before the model's own layout is known: the flag, else the checkpoint's scheme."""
+        asked = self.settings.kv_cache_dtype or "auto"
+        return self._own_dtype() if asked == "auto" else asked
+
     def cache_dtype(self) -> str:
         """The cache dtype: the flag, else the checkpoint's scheme, else the model's own.
 
         On a GB10 sparse latent models have one backend, which stores fp8_ds_mla
         (vllm/platforms/cuda.py, vllm/v1/attention/backends/mla/). Raises Unsupported.
         """
-        asked = self.settings.kv_cache_dtype or "auto"
-        if asked == "auto":
-            asked = self._own_dtype()
+        asked = self._asked_dtype()
         if self.compressed:
             return "fp8_ds_mla"
         if not self.sparse:
@@ -243,6 +261,42 @@ class Builder:
             return replace(plan, cache_dtype="auto")
         return plan
 
+    def draft_cache(self, plan: CachePlan) -> CachePlan:
+        """The plan for the layers of a block drafter, which has a backend and a data type of its own.
+
+        Its windows have the longest block that the backend's kernels take, up to the base block: FlashAttention and
+        Triton take any multiple of 16 tokens, FlashInfer up to 64. Before 0.30 they had the shortest. Each rank of
+        context parallelism keeps all tokens. Source: vllm/v1/worker/gpu/spec_decode/dflash/ (load_dflash_model),
+        vllm/model_executor/layers/attention/attention.py (get_kv_cache_spec, _largest_kernel_block_within).
+        """
+        speculative = self.settings.speculative
+        dtype = speculative.cache_dtype if speculative is not None else ""
+        if not dtype:
+            dtype = self._asked_dtype()
+        if dtype in _PLAIN and plan.cache_dtype in _PLAIN:
+            dtype = plan.cache_dtype
+        window_block = 16
+        if self.rules.long_draft_blocks:
+            window_block = max(16, plan.block // 16 * 16)
+            if self._drafts_on_flashinfer(dtype):
+                window_block = max(size for size in _FLASHINFER_BLOCKS if size <= window_block)
+        return replace(plan, cache_dtype=dtype, window_block=window_block, whole=True)
+
+    def _drafts_on_flashinfer(self, dtype: str) -> bool:
+        """Whether a block drafter's attention runs on FlashInfer.
+
+        Where the configuration does not say so, FlashAttention comes first; but for Hopper's it reads no cache of eight
+        bits or fewer, and knows no attention sinks. Source: vllm/platforms/cuda.py (_get_backend_priorities),
+        vllm/v1/attention/backends/ (supports_kv_cache_dtype, supports_sink).
+        """
+        speculative = self.settings.speculative
+        if speculative is not None and speculative.backend:
+            return speculative.backend.startswith("flashinfer")
+        if self.device.capability is not None and self.device.capability[0] == 9:
+            return False
+        config = self.facts.drafter.config if self.facts.drafter is not None else {}
+        return dtype in _FLASHINFER_DTYPES or has_sinks(config)
+
     def specs(self, layer: Layer, plan: CachePlan) -> Iterator[Spec]:
         """The specs that one layer registers, none for a layer that shares another's cache."""
         attention = layer.attention
@@ -263,9 +317,13 @@ class Builder:
     def _attention_spec(self, attention: Attention, plan: CachePlan) -> Spec:
         """The spec of a full, window, chunked or latent attention cache."""
         kind = SpecKind(attention.kind.value)
-        page = plan.block * self.token_bytes(attention, plan.cache_dtype)
+        block = plan.block
+        if kind is SpecKind.WINDOW and plan.window_block:
+            block = plan.window_block
+        page = block * self.token_bytes(attention, plan.cache_dtype)
         identity = (self.heads(attention), attention.head_k, attention.head_v, plan.cache_dtype)
-        return Spec(kind, plan.block, page, identity, window=attention.window or 0)
+        whole = plan.whole and self.settings.context_parallel > 1
+        return Spec(kind, block, page, identity, window=attention.window or 0, whole=whole)
 
     def _inputs_spec(self, inputs: Attention) -> Spec:
         """The spec of the inputs of a layer's convolutions: blocks as long as the kernel, always in bfloat16."""

@@ -7,6 +7,7 @@ from math import ceil
 
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
+from sparkrun_tui.memory.vllm.drafting import NO_DRAFTER, Drafts, block_queries, drafts_of
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
 from sparkrun_tui.memory.vllm.kernels import vllm_kernel_refusal
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
@@ -15,16 +16,10 @@ from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
-_NO_LAYERS = ("ngram", "suffix", "medusa", "custom_class", "mlp_speculator", "extract_hidden_states")
-"""Speculative methods that draft without attention layers of their own."""
-
 _SYNCHRONOUS = ("suffix", "medusa")
 """Speculative methods that switch asynchronous scheduling off in every version (vllm/config/vllm.py)."""
 
 _WINDOWS = frozenset({SpecKind.WINDOW, SpecKind.WINDOW_MLA})
-
-
-_NO_DRAFTER = "nothing is known of the draft model; its cache is counted like five of the model's own layers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +45,11 @@ class VllmPlan:
     notes: tuple[str, ...] = ()
     unknown_drafter: bool = False
     """Whether a draft model of several layers is there of which nothing is known: its cache may be of any size."""
+    short_windows: bool = False
+    """Whether a drafter's windows lie in short blocks beside longer ones because of the backend it is assumed to have.
+
+    Each such block then weighs as much as one of the model's (GLM-5.3-Flash).
+    """
 
     @property
     def bytes_per_block(self) -> int:
@@ -62,7 +62,8 @@ class VllmPlan:
 
     def _group_blocks(self, spec: Spec, length: int) -> int:
         """One group's blocks; context parallelism divides the tokens of full attention."""
-        if self.context_parallel > 1 and spec.kind in (SpecKind.FULL, SpecKind.MLA):
+        shared_out = spec.kind in (SpecKind.FULL, SpecKind.MLA) and not spec.whole
+        if self.context_parallel > 1 and shared_out:
             length = -(-length // self.context_parallel)
         return spec.blocks(length, self.in_flight)
 
@@ -176,33 +177,6 @@ def stage_sizes(layers: int, stages: int) -> list[int]:
     return sizes
 
 
-def drafter_layers(facts: ModelFacts, settings: EngineSettings) -> tuple[tuple[Layer, ...], str]:
-    """The layers that speculation adds, and a note when they had to be assumed."""
-    speculative = settings.speculative
-    if speculative is None or speculative.method.startswith(_NO_LAYERS):
-        return (), ""
-    if facts.drafter is not None and facts.drafter.layers is not None:
-        return facts.drafter.layers, ""
-    if "mtp" in speculative.method or speculative.method in ("nextn", "deepseek_mtp"):
-        if any(layer.inputs is not None for layer in facts.mtp):
-            # Only as many of Inkling's modules are made as tokens are drafted.
-            return facts.mtp[: speculative.tokens or None], ""
-        if facts.mtp:
-            return facts.mtp, ""
-        return _assumed(facts, 1), "the drafter's layer is assumed to be like the model's"
-    if facts.mtp and not speculative.model:
-        return facts.mtp, ""
-    if speculative.method in ("dflash", "dspark"):
-        return _assumed(facts, 5), _NO_DRAFTER
-    return _assumed(facts, 1), "nothing is known of the draft model; its cache is assumed small"
-
-
-def _assumed(facts: ModelFacts, count: int) -> tuple[Layer, ...]:
-    """`count` full attention layers like the target's."""
-    like = next((layer for layer in facts.layers or () if layer.attention and not layer.shares), None)
-    return (replace(like, state=None),) * count if like else ()
-
-
 def batch_limits(
     settings: EngineSettings, rules: VllmRules, max_length: int, device: Device = SPARK
 ) -> tuple[int, int]:
@@ -249,6 +223,7 @@ def plan_cache(
     cache = builder.plan()
     grouping, note = _grouping(builder, cache)
     tokens, sequences = batch_limits(settings, rules, max_length, device)
+    sequences = _drafting_limit(facts, settings, rules, tokens, sequences)
     state = builder.state
     stages = range(settings.pipeline_parallel)
     return VllmPlan(
@@ -265,8 +240,33 @@ def plan_cache(
         context_parallel=settings.context_parallel,
         rules=rules,
         notes=(note,) if note else (),
-        unknown_drafter=note == _NO_DRAFTER,
+        unknown_drafter=note == NO_DRAFTER,
+        short_windows=_has_short_windows(grouping, settings, cache),
     )
+
+
+def _has_short_windows(grouping: Grouping, settings: EngineSettings, cache: CachePlan) -> bool:
+    """Whether windows of a drafter with an assumed backend have shorter blocks than the layers packed with them."""
+    speculative = settings.speculative
+    if not cache.packed or speculative is None or speculative.backend:
+        return False
+    return any(group.spec.kind is SpecKind.WINDOW and group.spec.block < cache.block for group in grouping.groups)
+
+
+def _drafting_limit(facts: ModelFacts, settings: EngineSettings, rules: VllmRules, tokens: int, sequences: int) -> int:
+    """The requests at once whose blocks are drafted in one pass of `tokens`; raises Unsupported when none is.
+
+    Source: vllm/config/vllm.py (_set_max_num_scheduled_tokens).
+    """
+    queries = block_queries(facts, settings)
+    if not queries or not rules.draft_pass_limit:
+        return sequences
+    if tokens <= queries:
+        raise Unsupported(
+            f"the draft model needs {queries} tokens for each request, more than the {tokens} batched tokens "
+            "leave; raise --max-num-batched-tokens"
+        )
+    return min(sequences, tokens // queries)
 
 
 def _grouping(builder: Builder, cache: CachePlan) -> tuple[Grouping, str]:
@@ -276,7 +276,8 @@ def _grouping(builder: Builder, cache: CachePlan) -> tuple[Grouping, str]:
     if per_token:
         placed, note = _declared(per_token, settings), "the cache per token is the recipe's own figure"
     else:
-        drafts, note = drafter_layers(facts, settings)
+        drafts = drafts_of(facts, settings, builder.rules)
+        note = drafts.note
         placed = _place(builder, cache, facts.layers or (), drafts)
     try:
         grouping = group_layers(
@@ -306,16 +307,20 @@ def _hybrid(facts: ModelFacts, settings: EngineSettings) -> bool:
     return not (facts.model_type.startswith("llama4") and method.startswith("eagle"))
 
 
-def _place(builder: Builder, cache: CachePlan, layers: tuple[Layer, ...], drafts: tuple[Layer, ...]) -> list[Placed]:
+def _place(builder: Builder, cache: CachePlan, layers: tuple[Layer, ...], drafts: Drafts) -> list[Placed]:
     """Lay the specs of all layers on their stages; the drafter sits on the last, and windows keep its tokens."""
     stages = builder.settings.pipeline_parallel
     kept = _retained(builder)
     made: dict[tuple[int, CachePlan], tuple[Spec, ...]] = {}
     placed: list[Placed] = []
     sizes = stage_sizes(len(layers), stages)
-    stage_of = [stage for stage, size in enumerate(sizes) for _ in range(size)] + [stages - 1] * len(drafts)
-    for index, (layer, stage) in enumerate(zip((*layers, *drafts), stage_of, strict=True)):
+    stage_of = [stage for stage, size in enumerate(sizes) for _ in range(size)]
+    stage_of += [stages - 1] * len(drafts.layers)
+    own_draft = builder.draft_cache(cache) if drafts.block else None
+    for index, (layer, stage) in enumerate(zip((*layers, *drafts.layers), stage_of, strict=True)):
         own = builder.cache_of(index, cache)
+        if own_draft is not None and index >= len(layers):
+            own = own_draft
         specs = made.get((id(layer), own))
         if specs is None:
             specs = made[id(layer), own] = tuple(

@@ -27,7 +27,7 @@ class Spec:
 
     `identity` holds heads, widths and format: layers whose specs are equal are of one kind. `window`
     is the window or chunk in tokens; `states` the blocks of a recurrent state; `extra` tokens that a
-    window keeps longer for drafters.
+    window keeps longer for drafters. `whole` says that context parallelism does not share out its tokens.
     """
 
     kind: SpecKind
@@ -37,6 +37,7 @@ class Spec:
     window: int = 0
     states: int = 0
     extra: int = 0
+    whole: bool = False
 
     def blocks(self, length: int, in_flight: int) -> int:
         """The blocks that one request of `length` tokens takes, with `in_flight` tokens scheduled.
@@ -60,7 +61,7 @@ class Spec:
 
     def same_type(self, other: Spec) -> bool:
         """Whether both always need the same number of slots (UniformTypeKVCacheSpecs.is_uniform_type)."""
-        if self.block != other.block:
+        if self.block != other.block or self.whole is not other.whole:
             return False
         if self.kind in _FULL_LIKE:
             return other.kind in _FULL_LIKE

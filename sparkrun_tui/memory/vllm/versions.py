@@ -18,6 +18,9 @@ class VllmRules:
     `in_flight_batches`: windows are sized for every batch scheduled at once, not for one. `utilisation`: default
     share. `ngram_is_synchronous`: drafting by n-grams switches asynchronous scheduling off. `gdn_checkpoint`:
     Gated DeltaNet keeps one more state block where FlashInfer's kernel is used, and its block is a multiple of 64.
+    `windowed_drafts`: block drafters keep only the windows of their windowed layers. `long_draft_blocks`:
+    those windows have the longest blocks that the kernels take, not the shortest. `draft_pass_limit`: the pass of a
+    block drafter must fit the batched tokens, which limits the requests at once.
     `drafter_caps_length`: a draft model with a shorter context shortens the target's. `uncached_states`: families
     without attention have no prefix caching by default.
     `graphs_charged`: CUDA graphs come out of the budget. `null_block`: the check holds one block back.
@@ -32,6 +35,9 @@ class VllmRules:
     in_flight_batches: bool
     ngram_is_synchronous: bool
     gdn_checkpoint: bool
+    windowed_drafts: bool
+    long_draft_blocks: bool
+    draft_pass_limit: bool
     drafter_caps_length: bool
     uncached_states: bool
     utilisation: float
@@ -96,7 +102,8 @@ def parse_version(text: str) -> tuple[int, int] | None:
 def rules_for(version: str) -> VllmRules:
     """The rules of a version as an image or a log states it, of the newest when it states none.
 
-    Sources: vllm/config/vllm.py (max_in_flight_tokens, since 0.26; n-grams and the drafter's length, 0.33),
+    Sources: vllm/config/vllm.py (max_in_flight_tokens, since 0.26; n-grams, the drafter's length and its pass,
+    0.33), vllm/model_executor/models/qwen3_dflash.py (windows, since 0.25),
     vllm/config/cache.py, vllm/v1/worker/gpu_worker.py (graphs, since 0.21), vllm/v1/core/kv_cache_planning.py,
     vllm/model_executor/layers/mamba/gdn/qwen_gdn_linear_attn.py (0.33).
     """
@@ -108,6 +115,9 @@ def rules_for(version: str) -> VllmRules:
         in_flight_batches=number >= (0, 26),
         ngram_is_synchronous=number < (0, 33),
         gdn_checkpoint=number >= (0, 33),
+        windowed_drafts=number >= (0, 25),
+        long_draft_blocks=number >= (0, 30),
+        draft_pass_limit=number >= (0, 33),
         drafter_caps_length=number >= (0, 33),
         uncached_states=number >= (0, 33),
         utilisation=0.92 if number >= (0, 20) else 0.90,

@@ -15,7 +15,7 @@ from sparkrun_tui.models.modules.listing import modules_of
 from sparkrun_tui.models.modules.module import Kind, Module, Modules, Split
 from sparkrun_tui.models.storage.checkpoint import checkpoint_scheme
 from sparkrun_tui.models.storage.scheme import Scheme, format_scheme, load_scheme, plain_scheme
-from sparkrun_tui.models.storage.stored import Stored
+from sparkrun_tui.models.storage.stored import Form, Stored
 from sparkrun_tui.models.weight_formats import weight_format
 
 _MOST_SPLITS = 256
@@ -95,6 +95,8 @@ class Holding:
         held += [(module, stored, "vision") for module, stored in self.vision]
         held += [(module, stored, "drafter") for module, stored in self.drafter]
         for module, stored, name in held:
+            if module.made and stored.form is not Form.PLAIN:
+                continue
             used = kernels
             if name == "vision" and kernels.whole_vision:
                 used = replace(kernels, ranks=1)
@@ -115,7 +117,9 @@ def _class(module: Module) -> str:
 
 
 def _plain_share(module: Module, stored: Stored, kernels: Kernels) -> float:
-    """A rank's share of a module's bytes in the checkpoint."""
+    """A rank's share of a module's bytes in the checkpoint, 0 when the module is only made on loading."""
+    if module.made:
+        return 0.0
     size = module.copies * stored.size(module.rows, module.columns)
     if module.kind is Kind.EXPERTS and kernels.whole_experts:
         return size / kernels.spread
@@ -200,6 +204,7 @@ def _held(modules: Sequence[Module], scheme: Scheme) -> Held:
             module.split,
             module.heads,
             module.linear,
+            module.made,
             module.name.rpartition(".")[2],
             stored,
         )

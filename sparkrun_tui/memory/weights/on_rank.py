@@ -10,6 +10,7 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weights.holdings import Holding, Sums, holding_of, model_kernels
 from sparkrun_tui.memory.weights.kernels import COMMON, Kernels, Loading
 from sparkrun_tui.memory.weights.rope import rope_bytes
+from sparkrun_tui.models.config.drafters import is_block_drafter
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 from sparkrun_tui.models.modules.module import Kind
 from sparkrun_tui.models.parameters import count_parameters
@@ -50,18 +51,19 @@ def weights_of(facts: ModelFacts, settings: EngineSettings, loading: Loading = C
     what its kernels pad and repack (`loading`).
     """
     declared = facts.declared
+    extra = _draft_model_bytes(facts, settings, loading)
     if declared is not None and declared.model_vram:
-        return _spread(facts, settings, WeightFacts(declared.model_vram, "recipe"), 0.0, "recipe", 0)
+        return _spread(facts, settings, WeightFacts(declared.model_vram, "recipe"), 0.0, "recipe", extra)
+    extra += rope_bytes(facts)
     holding = holding_of(facts, settings, loading)
     at_load = holding is not None and holding.scheme.at_load
     if facts.weights is not None and not at_load:
         margin = 0.02 if facts.weights.sharded is not None else 0.03
-        tables = rope_bytes(facts)
         kernels = None if holding is None else model_kernels(holding, facts, settings, loading)
-        return _spread(facts, settings, facts.weights, margin, facts.weights.source, tables, holding, kernels)
+        return _spread(facts, settings, facts.weights, margin, facts.weights.source, extra, holding, kernels)
     if holding is not None:
-        return _from_modules(facts, settings, holding, model_kernels(holding, facts, settings, loading))
-    return _from_count(facts, settings)
+        return _from_modules(facts, settings, holding, model_kernels(holding, facts, settings, loading), extra)
+    return _from_count(facts, settings, extra)
 
 
 def _stated(facts: ModelFacts) -> int | None:
@@ -73,20 +75,21 @@ def _stated(facts: ModelFacts) -> int | None:
     return facts.params
 
 
-def _from_modules(facts: ModelFacts, settings: EngineSettings, holding: Holding, kernels: Kernels) -> Weights:
+def _from_modules(
+    facts: ModelFacts, settings: EngineSettings, holding: Holding, kernels: Kernels, extra: int
+) -> Weights:
     """Add up the modules of a rank; the last pipeline stage also holds head, vision tower and drafter.
 
-    A stated number of parameters that is not the architecture's own scales all but the ends.
+    A stated number of parameters that is not the architecture's own scales all but the ends. `extra` is what each rank
+    adds, in bytes.
     """
     one = replace(kernels, ranks=1, spread=1, whole_experts=False)
     stated = _stated(facts)
     factor = _factor(holding, stated)
-    extra = rope_bytes(facts)
-    drafter = _draft_model_bytes(facts, settings)
     stages = settings.pipeline_parallel
     share = holding.on_rank(kernels)
     ends = share.embedding + share.head if stages == 1 else max(share.embedding, share.head)
-    rank = (share.body + share.experts) * factor / stages + ends + _beside(share, settings) + extra + drafter
+    rank = (share.body + share.experts) * factor / stages + ends + _beside(share, settings) + extra
     whole = _loaded(holding.on_rank(one), settings, factor)
     source = "config"
     if facts.declared is not None and facts.declared.params:
@@ -96,9 +99,7 @@ def _from_modules(facts: ModelFacts, settings: EngineSettings, holding: Holding,
     low, high = _margins(holding, settings)
     loaded = _loaded(holding.in_checkpoint(one), settings, factor)
     rank = round(rank)
-    return Weights(
-        round(whole) + extra + drafter, rank, int(rank * (1 - low)), int(rank * (1 + high)), source, round(loaded)
-    )
+    return Weights(round(whole) + extra, rank, int(rank * (1 - low)), int(rank * (1 + high)), source, round(loaded))
 
 
 def _loaded(sums: Sums, settings: EngineSettings, factor: float) -> float:
@@ -140,7 +141,7 @@ def _margins(holding: Holding, settings: EngineSettings) -> tuple[float, float]:
     return low, high
 
 
-def _from_count(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
+def _from_count(facts: ModelFacts, settings: EngineSettings, extra: int) -> Weights | None:
     """Estimate from a number of parameters and the format alone, where the architecture is not known."""
     stated = facts.declared.params if facts.declared else None
     source = "recipe" if stated else "parameters"
@@ -150,8 +151,7 @@ def _from_count(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
         return None
     total = _counted_bytes(facts, stated, form)
     spread = 0.02 if form.plain else 0.08
-    tables = rope_bytes(facts)
-    found = _spread(facts, settings, WeightFacts(total, "parameters"), spread, source, tables)
+    found = _spread(facts, settings, WeightFacts(total, "parameters"), spread, source, extra)
     return replace(found, low=int(found.rank * (1 - spread / 2)))
 
 
@@ -175,7 +175,7 @@ def _spread(
 ) -> Weights:
     """Take away what is not loaded, split the rest over the ranks and put a band around it.
 
-    Rank = sharded/tp/stages + replicated/stages + rope; the first and last stage also hold embedding and
+    Rank = sharded/tp/stages + replicated/stages + extra; the first and last stage also hold embedding and
     head whole, and expert parallelism spreads experts over the replicas too. `margin` is a share of the result,
     `extra` the bytes that each rank adds. What the kernels add to the checkpoint's bytes follows from the modules;
     `holding` None: nothing is known of them.
@@ -195,7 +195,6 @@ def _spread(
     body = ceil((sharded - ends - experts + experts / spread) / stages)
     per_stage = body + (ends if stages == 1 else max(weights.embedding, weights.head))
     added = added_whole = 0
-    drafter = _draft_model_bytes(facts, settings)
     if holding is not None and kernels is not None:
         one = replace(kernels, ranks=1, spread=1, whole_experts=False)
         share = holding.on_rank(kernels)
@@ -204,8 +203,8 @@ def _spread(
         towers = holding.on_rank(one).vision
         if towers:
             vision = round(vision * share.vision / towers)
-    rank = ceil(per_stage / ranks) + ceil(replicated / stages) + vision + extra + added + drafter
-    whole = loaded + extra + added_whole + drafter
+    rank = ceil(per_stage / ranks) + ceil(replicated / stages) + vision + extra + added
+    whole = loaded + extra + added_whole
     return Weights(whole, rank, int(rank * (1 - margin)), int(rank * (1 + margin)), source, loaded)
 
 
@@ -227,13 +226,37 @@ def uses_own_drafter(settings: EngineSettings) -> bool:
     )
 
 
-def _draft_model_bytes(facts: ModelFacts, settings: EngineSettings) -> int:
-    """The bytes of a separate draft model on one rank, 0 when there is none or nothing is known."""
+def _draft_model_bytes(facts: ModelFacts, settings: EngineSettings, loading: Loading) -> int:
+    """The bytes of a separate draft model on one rank, 0 when there is none or nothing is known.
+
+    Of a drafter of blocks the modules are known: its own quantisation counts, not that of the target's command.
+    """
     if settings.speculative is None or facts.drafter is None:
         return 0
     drafter = facts.drafter
+    if is_block_drafter(drafter.config):
+        found = _block_drafter_bytes(drafter, settings, loading)
+        if found is not None:
+            return found
     if drafter.weights is not None:
         return ceil(drafter.weights.total / settings.tensor_parallel)
     counted = count_parameters(drafter)
     total = drafter.params or (counted.total if counted else 0)
     return ceil(total * drafter.element_bytes / settings.tensor_parallel)
+
+
+def _block_drafter_bytes(drafter: ModelFacts, settings: EngineSettings, loading: Loading) -> int | None:
+    """The bytes of a drafter of blocks on one rank with its rope table, None when its modules are not known.
+
+    Headers give the checkpoint's bytes, and the modules what is added to them on loading.
+    """
+    own = replace(settings, quantization="")
+    holding = holding_of(drafter, own, loading)
+    if holding is None:
+        return None
+    kernels = model_kernels(holding, drafter, own, loading)
+    size = holding.on_rank(kernels).text
+    headers = drafter.weights
+    if headers is not None and headers.sharded is not None:
+        size += headers.sharded / kernels.ranks + headers.replicated - holding.in_checkpoint(kernels).text
+    return round(size) + rope_bytes(drafter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from sparkrun_tui.models.config.drafters import draft_window, is_block_drafter, windowed_drafts
 from sparkrun_tui.models.config.families import WITHOUT_ATTENTION
 from sparkrun_tui.models.config.values import Config, flag, mapping, positive, sequence, whole, word
 from sparkrun_tui.models.layers import MOST_LAYERS
@@ -69,6 +70,10 @@ Source: transformers, configuration_<family>.py (`sliding_window_pattern`, `laye
 """
 
 
+_FIRST_WINDOW = 28
+"""The first layer with a window in Qwen's files that do not say (transformers, configuration_qwen3.py)."""
+
+
 def layer_count(config: Config) -> int | None:
     """The number of decoder layers, None when the file does not say.
 
@@ -91,7 +96,7 @@ def layer_mix(config: Config, layers: int) -> tuple[Mix, ...]:
     the file has one that is used. Source: vllm/config/model.py (get_layers_start_end_indices,
     get_num_layers_by_block_type), vllm/model_executor/models/<family>.py.
     """
-    for reader in (_local, _listed, _patterned, _spaced):
+    for reader in (_local, _drafting, _listed, _patterned, _spaced):
         mix = reader(config, layers)
         if mix is not None:
             return mix
@@ -104,6 +109,8 @@ def layer_mix(config: Config, layers: int) -> tuple[Mix, ...]:
 
 def window_of(config: Config) -> int | None:
     """The sliding window in tokens when the model uses one, else None."""
+    if is_block_drafter(config):
+        return draft_window(config)
     window = positive(config, "sliding_window", "sliding_window_size")
     if window is None or config.get("use_sliding_window") is False:
         return None
@@ -123,6 +130,13 @@ def _local(config: Config, layers: int) -> tuple[Mix, ...] | None:
     if not is_inkling(config):
         return None
     return _indexed(layers, sequence(config, "local_layer_ids") or [], Mix.WINDOW, Mix.FULL)
+
+
+def _drafting(config: Config, layers: int) -> tuple[Mix, ...] | None:
+    """Read draft models that draft a block at once."""
+    if not is_block_drafter(config):
+        return None
+    return _chosen(windowed_drafts(config, layers), Mix.WINDOW, Mix.FULL)
 
 
 def _listed(config: Config, layers: int) -> tuple[Mix, ...] | None:
@@ -236,6 +250,8 @@ def _windowed(config: Config, layers: int) -> tuple[Mix, ...]:
             return (*mix[:-1], Mix.FULL)
         return mix
     if family.startswith(("qwen2", "qwen3")):
-        first = whole(config, "max_window_layers") or 0
+        first = whole(config, "max_window_layers")
+        if first is None:
+            first = _FIRST_WINDOW
         return _chosen([i >= first for i in range(layers)], Mix.WINDOW, Mix.FULL)
     return (Mix.WINDOW,) * layers

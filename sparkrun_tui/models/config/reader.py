@@ -11,6 +11,7 @@ from sparkrun_tui.models.config.attention import (
     layers_of,
     unfolded_width,
 )
+from sparkrun_tui.models.config.drafters import is_block_drafter
 from sparkrun_tui.models.config.families import is_modelled, not_modelled
 from sparkrun_tui.models.config.kinds import Mix, layer_count
 from sparkrun_tui.models.config.quant import quant_of
@@ -38,7 +39,7 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
     notes: tuple[str, ...] = ()
     if _has_unknown_index(text):
         notes = ("how the model caches an index beside its tokens (indexer_head_dim) is not known here",)
-    elif not is_modelled(family, architecture):
+    elif not is_modelled(family, architecture) and not is_block_drafter(text):
         notes = (not_modelled(family, architecture),)
     else:
         if count is not None:

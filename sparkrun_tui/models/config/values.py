@@ -20,7 +20,8 @@ _MOST_DIGITS = 6
 """One more than the digits of a layer's number."""
 _FLAT_LIST = re.compile(r"""\[\s*(?:(?:'[^',\\]*'|"[^",\\]*"|-?[0-9]{1,18})\s*(?:,\s*|(?=\])))*\]""", re.ASCII)
 
-_TEXT_KEYS = ("text_config", "llm_config", "language_config")
+_TEXT_KEYS = ("text_config", "llm_config", "language_config", "transformer_layer_config")
+"""Where files keep the text model's configuration; the last is that of drafters made with `speculators`."""
 _TOP_WINS = ("quantization_config", "compression_config")
 
 

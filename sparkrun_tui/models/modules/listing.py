@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sparkrun_tui.models.config.drafters import is_block_drafter
 from sparkrun_tui.models.config.values import flag, mapping, positive, whole
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Layer
+from sparkrun_tui.models.modules.drafting import block_drafter_modules
 from sparkrun_tui.models.modules.feed_forward import Feed, feed_modules, feeds_of, is_gated
 from sparkrun_tui.models.modules.mixing import mixing_modules
 from sparkrun_tui.models.modules.module import Kind, Module, Modules, Split, small
@@ -31,6 +33,8 @@ def modules_of(facts: ModelFacts) -> Modules | None:
         return None
     if Feed.DENSE in feeds and not facts.intermediate:
         return None
+    if is_block_drafter(facts.config):
+        return Modules(text=block_drafter_modules(facts, facts.layers), gated=is_gated(facts))
     vision = vision_modules(facts)
     return Modules(
         text=(*_ends(facts), *_body(facts, facts.layers, feeds)),

@@ -40,7 +40,8 @@ class Module:
 
     `name` is the checkpoint's name without what stands before `layers`. `heads` is set where the rows belong to KV
     heads, of which a rank keeps at least one. `element` is the bytes of one element where the code fixes them, 0 for
-    the model's own dtype. `linear` says whether a format may quantise the module at all.
+    the model's own dtype. `linear` says whether a format may quantise the module at all, `made` whether it is made on
+    loading, as a copy of matrices that are not quantised, and is not in the checkpoint.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Module:
     heads: int = 0
     element: int = 0
     linear: bool = True
+    made: bool = False
 
     @property
     def elements(self) -> int:
