@@ -274,3 +274,95 @@ def test_a_registry_that_limits_pulls() -> None:
     found = explain_refusal(text, "spark-1", VALUES)
     assert found is not None
     assert found.title == "Too many requests"
+
+
+CODE = '  File "/usr/lib/python3.12/multiprocessing/synchronize.py", line 115, in __setstate__'
+
+
+def test_a_rule_for_code_looks_at_code_only() -> None:
+    line = "self._semlock = _multiprocessing.SemLock._rebuild(*state)"
+    found = diagnosed(CODE, f"    {line}", "FileNotFoundError: [Errno 2] No such file or directory")
+    assert found.title == "Ranks on several hosts through local processes"
+    assert diagnosed(line, "FileNotFoundError: x").title == "Cause not known: FileNotFoundError"
+
+
+def test_words_in_the_code_of_a_traceback_are_no_cause() -> None:
+    lines = [
+        '  File "/opt/vllm/v1/core/kv_cache_utils.py", line 600, in check_enough_kv_cache_memory',
+        '    raise ValueError("No available memory for the cache blocks. "',
+        "          ^^^^^^^^^^^^^^^^^^^^^",
+        "ZebraError: no stripes",
+    ]
+    assert diagnosed(*lines).title == "Cause not known: ZebraError"
+
+
+def test_an_exception_that_python_ignores_is_none() -> None:
+    lines = [
+        "Exception ignored in: <function Pool.__del__ at 0x7f00>",
+        "Traceback (most recent call last):",
+        '  File "/usr/lib/python3.12/pool.py", line 9, in __del__',
+        "    self.close()",
+        "OSError: [Errno 28] No space left on device",
+    ]
+    assert diagnose("vllm", {"spark-1": lines}) is None
+    assert diagnosed(*lines, "ZebraError: no stripes").title == "Cause not known: ZebraError"
+
+
+def test_what_the_start_survived_is_not_its_cause() -> None:
+    early = "(EngineCore pid=2) ERROR 03-01 10:00:00 [a.py:1] OSError: [Errno 28] No space left on device"
+    loading = "(EngineCore pid=2) INFO 03-01 10:00:10 [m.py:1] Starting to load model acme/falcon..."
+    late = "(EngineCore pid=2) ERROR 03-01 10:00:20 [a.py:1] ZebraError: no stripes"
+    assert diagnosed(early).title == "The disk is full"
+    assert diagnosed(early, loading).title == "The disk is full"
+    assert diagnosed(early, loading, late).title == "Cause not known: ZebraError"
+    ready = "(APIServer pid=1) INFO:     Application startup complete."
+    assert diagnose("vllm", {"spark-1": [early, loading, ready]}) is None
+    assert diagnosed(early, loading, ready, late).title == "Cause not known: ZebraError"
+
+
+def test_what_another_worker_does_says_nothing_of_the_one_that_failed() -> None:
+    full = "(Worker_TP1 pid=3) ERROR 03-01 10:00:00 [a.py:1] OSError: [Errno 28] No space left on device"
+    other = "(Worker_TP0 pid=2) INFO 03-01 10:00:10 [m.py:1] Loading weights took 9.1 seconds"
+    late = "(Worker_TP0 pid=2) ERROR 03-01 10:00:20 [a.py:1] ZebraError: no stripes"
+    assert diagnosed(full, other, late).title == "The disk is full"
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "[2026-03-01 10:00:00] WARNING model_config.py:911: ",
+        "WARNING:  ",
+        "WARNING:root:",
+        "W0301 10:00:00.123000 140 torch/utils/cpp_extension.py:118] ",
+        "[W301 10:00:00.794554547 socket.cpp:464] ",
+        "/usr/lib/python3.12/site-packages/x.py:594: FutureWarning: ",
+        "2026-03-01 10:00:00.275 | WARNING  | mineru.utils:go:46 - ",
+        "Falling back to CPU: ",
+        "Ignore import error when loading x: ",
+    ],
+)
+def test_lines_of_programs_that_go_on_are_no_cause(prefix: str) -> None:
+    words = "libcuda.so.1: cannot open shared object file"
+    assert diagnose("vllm", {"spark-1": [prefix + words]}) is None
+    assert diagnosed(f"ImportError: {words}").title == "No GPU in the container"
+
+
+def test_rules_for_docker_do_not_read_what_an_engine_says() -> None:
+    words = "dial tcp 10.0.0.9:443: i/o timeout"
+    assert diagnosed(words).title == "The registry cannot be reached"
+    assert diagnose("vllm", {"spark-1": [f"(APIServer pid=1) ERROR 03-01 10:00:00 [a.py:1] {words}"]}) is None
+
+
+def test_a_rule_for_a_kind_never_beats_an_exception_of_its_own() -> None:
+    kind = "ModuleNotFoundError: No module named 'okapi'"
+    own = "ZebraError: no stripes"
+    assert diagnosed(kind).title == "The image lacks a Python package"
+    assert diagnosed(kind, own).title == "Cause not known: ZebraError"
+    direct = "The above exception was the direct cause of the following exception:"
+    assert diagnosed(kind, "", direct, "", own).title == "The image lacks a Python package"
+
+
+def test_a_warning_that_counts_does_not_beat_an_error_that_counts() -> None:
+    noted = "(Worker_TP0 pid=2) WARNING 03-01 10:00:00 [a.py:1] [Errno 28] No space left on device"
+    assert diagnosed(noted).title == "The disk is full"
+    assert diagnosed(noted, f"(Worker_TP0 pid=2) ERROR 03-01 10:00:01 [a.py:1] {OOM}").title == "Out of GPU memory"

@@ -94,6 +94,10 @@ class Cause:
     weight: Weight = Weight.CAUSE
     even_as_note: bool = False
     """Whether a line of level INFO or WARNING counts too."""
+    outside: bool = False
+    """Whether only lines count that no process of an engine wrote: those of Docker, of ssh and of the host."""
+    in_code: bool = False
+    """Whether it looks at the lines of code in a traceback rather than at what programs say."""
 
     def explain(self, match: re.Match[str], context: Context) -> str:
         """The explanation for a match."""
@@ -116,9 +120,11 @@ def cause(
     mend: Mend | None = None,
     weight: Weight = Weight.CAUSE,
     even_as_note: bool = False,
+    outside: bool = False,
+    in_code: bool = False,
 ) -> Cause:
     """A rule from a pattern's text, with fixed `repairs` or with `mend`, which works them out from the match."""
-    return Cause(LinePattern(pattern), title, why, mend or repairs, weight, even_as_note)
+    return Cause(LinePattern(pattern), title, why, mend or repairs, weight, even_as_note, outside, in_code)
 
 
 def by_hand(title: str, why: str = "") -> Repair:

@@ -305,6 +305,7 @@ CAUSES: tuple[Cause, ...] = (
         "Ranks on several hosts through local processes",
         "vLLM ran its ranks as processes of one machine although they are on several.",
         by_hand("--distributed-executor-backend ray in the command", "the image's default has changed"),
+        in_code=True,
     ),
     cause(
         r"World size \((\d+)\) is larger than the number of available GPUs \((\d+)\) in this node",

@@ -28,6 +28,7 @@ _TOKEN = (
         "403 means that the token is valid, but the licence was not accepted",
     ),
 )
+_OTHER_WEIGHTS = (by_hand("use a newer image"), by_hand("use another quantisation of the model"))
 _QUOTED = re.compile(r"'([^']+)'")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
 
@@ -239,8 +240,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})'",
         "The weights do not fit the engine's model",
         "This version does not know the weight {0}: it cannot load this model in this quantisation.",
-        by_hand("use a newer image"),
-        by_hand("use another quantisation of the model"),
+        *_OTHER_WEIGHTS,
     ),
     # vllm-project/vllm#26161
     cause(
@@ -255,16 +255,20 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         r"There is no module or parameter named '([\w.]{1,200})' in (\w{1,100})",
         "The weights do not fit the engine's model",
         "The files hold `{0}`, which this version's {1} does not have.",
-        by_hand("use a newer image"),
-        by_hand("use another quantisation of the model"),
+        *_OTHER_WEIGHTS,
     ),
     cause(
-        r"Following weights were not initialized from checkpoint|Attempted to load weight \(torch\.Size|"
+        r"Following weights were not initialized from checkpoint|Attempted to load weight \(torch\.Size",
+        "The weights do not fit the engine's model",
+        "This version expects other weights than the model's files hold.",
+        *_OTHER_WEIGHTS,
+    ),
+    cause(
         r"assert (?:param|param_data)\.(?:size\(\)|shape) == loaded_weight\.(?:size\(\)|shape)",
         "The weights do not fit the engine's model",
         "This version expects other weights than the model's files hold.",
-        by_hand("use a newer image"),
-        by_hand("use another quantisation of the model"),
+        *_OTHER_WEIGHTS,
+        in_code=True,
     ),
     cause(
         r"Tokenizer class (\w{1,80}) does not exist or is not currently imported",

@@ -35,12 +35,14 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "The image is for another processor",
         lambda match, _: f"The image has no build for this host{f' ({match[1]})' if match[1] else ''}.",
         _ARM_IMAGE,
+        outside=True,
     ),
     cause(
         r"manifest unknown|manifest for (\S+) not found",
         "The image's tag does not exist",
         "The registry has no such tag; it may have been removed.",
         by_hand("choose another tag in `container`"),
+        outside=True,
     ),
     cause(
         r"pull access denied for ([^\s,]+)|repository does not exist or may require|"
@@ -51,6 +53,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         ),
         by_hand("`docker login` on the host, if the image is private"),
         by_hand("build it on the host, or send it from the workstation", "names without a registry are local images"),
+        outside=True,
     ),
     cause(
         r"requirement error: unsatisfied condition: (cuda\S{1,40})",
@@ -58,6 +61,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "The image asks for {0} and the host's driver offers less.",
         by_hand("update the host's driver, then restart the host"),
         by_hand("use an older image of the engine"),
+        outside=True,
     ),
     cause(
         r"[Dd]river/library version mismatch",
@@ -70,6 +74,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "Docker may not raise limits on this host",
         "This Docker runs without root rights (rootless, or in an unprivileged container): memory cannot be locked.",
         by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
+        outside=True,
     ),
     # NVIDIA/nvidia-docker#1190
     cause(
@@ -78,6 +83,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "Docker is set up for the GPU, but NVIDIA's container toolkit is not installed.",
         by_hand("sudo apt install nvidia-container-toolkit"),
         _TOOLKIT,
+        outside=True,
     ),
     # dstackai/dstack#2306
     cause(
@@ -85,6 +91,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "NVIDIA's toolkit refuses the old way to the GPU",
         "NVIDIA's toolkit on this host is set to lists of devices (CDI) only, and Docker calls it without one.",
         by_hand("sudo nvidia-ctk config --in-place --set nvidia-container-runtime.mode=auto, then restart Docker"),
+        outside=True,
     ),
     # NVIDIA/nvidia-container-toolkit#678
     cause(
@@ -93,48 +100,56 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "This Docker runs without root rights (rootless, or in an unprivileged container).",
         by_hand("set no-cgroups = true in /etc/nvidia-container-runtime/config.toml", "only for rootless Docker"),
         by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
+        outside=True,
     ),
     cause(
         r"nvml error: driver not loaded|couldn't communicate with the NVIDIA driver",
         "The driver is not loaded",
         "The kernel runs without NVIDIA's driver: it was updated without a restart, or its module was not built.",
         by_hand("restart the host; then nvidia-smi", "dkms status shows a module that was not built"),
+        outside=True,
     ),
     cause(
         r"load library failed: libnvidia-ml\.so\.1",
         "Docker does not see the driver",
         "The driver's libraries are missing on this host, or Docker was installed as a snap and cannot see them.",
         by_hand("nvidia-smi on that host; `snap list docker`", "remove the snap and install docker-ce"),
+        outside=True,
     ),
     cause(
         r"ldcache error: open failed: (\S{1,100}): no such file",
         "NVIDIA's toolkit looks for another ldconfig",
         "The toolkit is set up for another distribution: there is no {0}.",
         by_hand('set ldconfig = "@/sbin/ldconfig" in /etc/nvidia-container-runtime/config.toml'),
+        outside=True,
     ),
     cause(
         r"nvidia-container-cli: mount error: file creation failed: \S{1,400}: file exists",
         "The image brings its own driver",
         "The image holds a library that the host's driver has to put there.",
         by_hand("use another image", "this one was made from a running GPU container"),
+        outside=True,
     ),
     cause(
         r"nvidia-container-cli: device error: .{0,80}unknown device",
         "There is no such GPU on this host",
         "The number or id of a GPU that was asked for does not exist there.",
         by_hand("check NVIDIA_VISIBLE_DEVICES and the cluster's GPUs: nvidia-smi -L"),
+        outside=True,
     ),
     cause(
         r"failed to stat CDI host device|CDI device injection failed|failed to inject CDI devices",
         "Docker's list of devices is out of date",
         "NVIDIA's toolkit has not listed this host's devices, or the driver changed since.",
         by_hand("sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml"),
+        outside=True,
     ),
     cause(
         r'adding custom device "(/dev/[\w/.-]{1,100})": no such file',
         "A device is missing on this host",
         "The host has no {0}.",
         by_hand("sudo modprobe ib_uverbs rdma_ucm", "for /dev/infiniband; else remove the device from the cluster"),
+        outside=True,
     ),
     # devcontainers/cli#613
     cause(
@@ -142,12 +157,14 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "A folder to mount does not exist",
         "The host has no {0}.",
         by_hand("make the folder on that host, or correct the mount", "Docker installed as a snap sees only the home"),
+        outside=True,
     ),
     cause(
         r"error while creating mount source path '([^']{1,300})'",
         "A folder to mount cannot be made",
         "Docker may not make {0} on that host: the disk is read-only, or a network drive refuses root.",
         by_hand("make the folder yourself, or correct the mount"),
+        outside=True,
     ),
     # moby/moby#18632
     cause(
@@ -156,6 +173,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "The host's clock is wrong, a proxy stands in between, or the registry's certificate is its own.",
         by_hand("check the clock: timedatectl"),
         by_hand("put the registry's certificate into /etc/docker/certs.d/REGISTRY/ca.crt on that host"),
+        outside=True,
     ),
     # moby/moby#51335
     cause(
@@ -165,24 +183,28 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "The host cannot reach the registry: no network, no name server, or a proxy that Docker does not know.",
         by_hand("check that host's network and name server: curl -I https://REGISTRY/v2/"),
         by_hand("send the image from the workstation", "`distribute: workstation` needs no network on the hosts"),
+        outside=True,
     ),
     cause(
         r"[Nn]o such image: (\S{1,300})",
         "The image is not on this host",
         "There is no {0} on that host.",
         by_hand("launch again: the image is pulled or sent"),
+        outside=True,
     ),
     cause(
         r"invalid reference format",
         "Not a name of an image",
         "`container` is not the name of an image: it holds blanks, capitals or other letters that names may not have.",
         by_hand("correct `container`"),
+        outside=True,
     ),
     cause(
         r"client version (\S{1,20}) is too (?:old|new)\.",
         "Docker's versions do not fit together",
         "A program speaks version {0} of Docker's API, which the daemon refuses.",
         by_hand("update Docker on that host, or set DOCKER_API_VERSION"),
+        outside=True,
     ),
     cause(
         r"^(?:\S{1,200}: )?Illegal instruction(?: \(core dumped\))?$",
@@ -196,6 +218,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "The image lacks a program",
         "There is no `{0}` in this image, and the start script needs it.",
         by_hand("check `container`: it must be an image of this engine, with a shell"),
+        outside=True,
     ),
     cause(
         # NVIDIA/nvidia-container-toolkit: src/nvc.c names the step that failed.
@@ -205,6 +228,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "Docker has no GPU on this host",
         "Docker on this host is not set up for the GPU.",
         _TOOLKIT,
+        outside=True,
     ),
     cause(
         r"permission denied while trying to connect to the [Dd]ocker|"
@@ -212,59 +236,69 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "No access to Docker",
         "Your user may not use Docker on this host.",
         by_hand("sudo usermod -aG docker $USER", "then log in again"),
+        outside=True,
     ),
     cause(
         r"Cannot connect to the Docker daemon",
         "Docker does not run",
         "The Docker daemon does not answer on this host.",
         by_hand("sudo systemctl start docker"),
+        outside=True,
     ),
     cause(
         r'Conflict\. The container name "/?([^"]+)" is already in use',
         "A container has this name already",
         "{0} exists on this host, most often from an earlier launch.",
         by_hand("stop and remove it in the fleet view"),
+        outside=True,
     ),
     cause(
         r"docker-import-\S{1,200}: no such file",
         "The image is incomplete",
         "The transfer of the image broke off.",
         by_hand("launch again, and check the disk"),
+        outside=True,
     ),
     cause(
         rf"REMOTE HOST IDENTIFICATION HAS CHANGED|host key {GAP}changed",
         "The host's key has changed",
         "The host was reinstalled, or another machine intercepts the connection. A changed key is not accepted.",
         by_hand("ssh-keygen -R HOST", "only if you know why the key is new"),
+        outside=True,
     ),
     cause(
         r"Host key verification failed",
         "The host's key is not known",
         "The host's key was not confirmed yet.",
         by_hand("connect once and compare the fingerprint"),
+        outside=True,
     ),
     cause(
         rf"time(?:d )?-?out{GAP}banner exchange|banner exchange{GAP}time(?:d )?-?out",
         "The host hardly answers",
         "The host accepts connections, but answers nothing: most often it has run out of memory.",
         by_hand("wait, or restart it; do not launch there meanwhile"),
+        outside=True,
     ),
     cause(
         r"ssh: connect to host (\S{1,300}) port (\d+): (.+)",
         "The host cannot be reached",
         "{0} port {1}: {2}. An address of the fast link is often only reachable from the other hosts.",
         by_hand("use the management address in the cluster"),
+        outside=True,
     ),
     cause(
         rf'rsync: {SHORT_GAP}mkdir (?:"([^"]{{1,200}})"|([^" ]{{1,200}})) failed: (.+)|rsync: {GAP}(Permission denied)',
         "The copy cannot be written",
         "The cache folder on the host is missing or belongs to another user.",
         by_hand("sudo chown -R $USER ~/.cache/huggingface on that host"),
+        outside=True,
     ),
     cause(
         r"Unknown runtime: '?([\w-]+)",
         "The recipe wants another launcher",
         "{0} is not an engine that this program launches.",
         by_hand("choose a recipe for vLLM, SGLang or llama.cpp"),
+        outside=True,
     ),
 )
