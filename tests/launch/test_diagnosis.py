@@ -366,3 +366,38 @@ def test_a_warning_that_counts_does_not_beat_an_error_that_counts() -> None:
     noted = "(Worker_TP0 pid=2) WARNING 03-01 10:00:00 [a.py:1] [Errno 28] No space left on device"
     assert diagnosed(noted).title == "The disk is full"
     assert diagnosed(noted, f"(Worker_TP0 pid=2) ERROR 03-01 10:00:01 [a.py:1] {OOM}").title == "Out of GPU memory"
+
+
+def test_no_memory_is_a_damaged_file_only_while_a_file_is_read() -> None:
+    assert diagnosed("MemoryError").title == "Cause not known: MemoryError"
+    frame = '  File "/opt/vllm/model_loader/weight_utils.py", line 9, in safetensors_weights_iterator'
+    assert diagnosed(frame, "    f.get_tensor(name)", "MemoryError").title == "A file of the model is damaged"
+
+
+@pytest.mark.parametrize(
+    ("line", "port", "sets"),
+    [
+        ("OSError: [Errno 98] error while attempting to bind on ('0.0.0.0', 8000): address already in use", 8000, 1),
+        ("OSError: [Errno 98] Address already in use", 8000, 1),
+        ("RuntimeError: [Errno 98] Address already in use, port: 29500", 29500, 0),
+    ],
+)  # fmt: skip
+def test_the_port_that_is_taken_is_the_one_that_the_line_names(line: str, port: int, sets: int) -> None:
+    found = diagnosed(line)
+    assert (found.title, len(overrides(found))) == ("The port is taken", sets)
+    assert f"port {port} " in found.explanation
+
+
+@pytest.mark.parametrize(
+    ("code", "title", "words"),
+    [
+        ("-9", "A worker process was killed", "killed from outside"),
+        ("-11", "A worker process ended without a message", "segmentation fault"),
+        ("1", "A worker process ended without a message", "exit code 1."),
+    ],
+)
+def test_how_a_worker_ended(code: str, title: str, words: str) -> None:
+    found = diagnosed(f"Worker proc VllmWorker-0 died unexpectedly (exit code: {code}), shutting down executor.")
+    assert found.title == title
+    assert words in found.explanation
+    assert bool(overrides(found)) == (code == "-9")

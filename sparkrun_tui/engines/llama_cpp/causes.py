@@ -283,6 +283,7 @@ CAUSES: tuple[Cause, ...] = (
         "llama.cpp says: {0}",
         by_hand("a newer image of llama.cpp, or another GGUF of the model"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"GGML_ASSERT\((.{1,200})\) failed",
@@ -294,8 +295,9 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"failed to load model(?: '(.*)')?",
         "The model could not be loaded",
-        "llama-server gives no reason of its own. Most often memory is short, or the file is damaged.",
-        mend=_smaller,
+        "llama-server gives no reason in this line; the lines above it do.",
+        by_hand("-v in the command", "without it some builds do not print why"),
+        by_hand("compare the file's SHA-256 with the Hub's", "a download that broke off looks like this, too"),
         weight=Weight.CONSEQUENCE,
     ),
 )

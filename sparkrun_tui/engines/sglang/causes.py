@@ -172,6 +172,7 @@ CAUSES: tuple[Cause, ...] = (
         "SGLang says: {0}",
         mend=_graphs_failed,
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"No processor registered for architecture: (\[[^\]]{0,200}\])",
@@ -210,8 +211,15 @@ CAUSES: tuple[Cause, ...] = (
         mend=lambda _, context: (set_value("kv_cache_dtype", "fp8_e4m3", context, "what vLLM means by fp8"),),
     ),
     cause(
-        r"Rank (\d+) scheduler died during initialization \(exit code: (-?\d+)\)",
+        r"Rank (\d+) scheduler died during initialization \(exit code: (-9)\)",
         "A rank's process was killed",
+        lambda match, _: ended_words(f"The process of rank {match[1]}", match[2]),
+        mend=after_kill,
+        weight=Weight.HINT,
+    ),
+    cause(
+        r"Rank (\d+) scheduler died during initialization \(exit code: (-?\d+)\)",
+        "A rank's process ended without a message",
         lambda match, _: ended_words(f"The process of rank {match[1]}", match[2]),
         mend=after_kill,
         weight=Weight.HINT,

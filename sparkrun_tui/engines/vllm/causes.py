@@ -178,6 +178,13 @@ def _attention(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (set_value("kv_cache_dtype", "auto", context, "the model's own type"), other)
 
 
+def _other_fp8(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    weights = by_hand("another quantisation of the model", "where its weights are of this format")
+    if context.values.get("kv_cache_dtype", "") == "auto":
+        return (weights,)
+    return (set_value("kv_cache_dtype", "auto", context, "the model's own type"), weights)
+
+
 def _draft_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     step = whole(match[2], least=1, most=8)
     if step is None:
@@ -278,9 +285,9 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"type fp8e4nv not supported in this architecture|"
         r"AttributeError: module 'torch' has no attribute '(?:nvfp4|fp8)",
-        "This KV cache type is not for this GPU",
-        "No kernel of this image reads a KV cache of this type on this GPU.",
-        mend=lambda _, context: (set_value("kv_cache_dtype", "auto", context, "the model's own type"),),
+        "This fp8 format is not for this GPU",
+        "No kernel of this image computes with this format on this GPU: for the KV cache, or for the weights.",
+        mend=_other_fp8,
     ),
     cause(
         r"fp8_e5m2 kv-cache is not supported with fp8 checkpoints",
@@ -546,8 +553,14 @@ CAUSES: tuple[Cause, ...] = (
         weight=Weight.CONSEQUENCE,
     ),
     cause(
-        r"^Worker proc (\S+) died unexpectedly \(exit code: (-?\d+)\)",
+        r"^Worker proc (\S+) died unexpectedly \(exit code: (-9)\)",
         "A worker process was killed",
+        lambda match, _: ended_words(match[1], match[2]),
+        mend=after_kill,
+    ),
+    cause(
+        r"^Worker proc (\S+) died unexpectedly \(exit code: (-?\d+)\)",
+        "A worker process ended without a message",
         lambda match, _: ended_words(match[1], match[2]),
         mend=after_kill,
     ),

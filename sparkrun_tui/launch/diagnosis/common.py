@@ -15,6 +15,7 @@ from sparkrun_tui.engines.logs.causes import (
     cause,
     flag_in,
     next_port,
+    port_in,
     set_env,
     set_value,
 )
@@ -80,6 +81,11 @@ def _key_of(flags: str, context: Context) -> str:
     return family.flags.key_for(flags.split("/")[0]) if family is not None else ""
 
 
+def _port_why(match: re.Match[str], context: Context) -> str:
+    port = port_in(match.string) or context.values.get("port", "it wants")
+    return f"Another program listens on port {port} of this host."
+
+
 def _usual_port(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     port = context.number("port") or 0
     if 0 < port < 65_536:
@@ -137,14 +143,15 @@ FLAG_CAUSES: tuple[Cause, ...] = (
     ),
     # NVIDIA/dgx-spark-playbooks#109
     cause(
-        r"No module named '?ray\b",
+        r"^ModuleNotFoundError: No module named 'ray'$",
         "The image lacks Ray",
         "Ray was asked for, and it is not in this image.",
         set_value("distributed_executor_backend", "mp", Context({}), "without Ray"),
         by_hand("use an image with Ray"),
     ),
     cause(
-        rf"No module named '?({_MODULES})\b|No package metadata was found for ({_MODULES})",
+        rf"^ModuleNotFoundError: No module named '({_MODULES})'$|: No module named ({_MODULES})$|"
+        rf"No package metadata was found for ({_MODULES})",
         "The image lacks the engine",
         "The engine is not in this image, or its installation is incomplete.",
         by_hand("check `container`: it must be an image of this engine"),
@@ -157,8 +164,8 @@ PORT_CAUSES: tuple[Cause, ...] = (
         r"bind: address already in use|"
         r"^(?:\w{1,40}Error: )?[Pp]ort \d{1,6} is (?:not available|unavailable|already in use)",
         "The port is taken",
-        lambda _, context: f"Another program listens on port {context.values.get('port', 'it wants')} of this host.",
-        mend=lambda _, context: next_port(context),
+        _port_why,
+        mend=lambda match, context: next_port(match.string, context),
     ),
     cause(
         r"bind\(\): port must be 0-65535",
@@ -228,6 +235,12 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "Not a name of a model",
         "{0} is not a name that a repository of the Hub can have.",
         by_hand("correct `model`: OWNER/NAME; a branch goes into `model_revision`"),
+    ),
+    cause(
+        r"Entry Not Found for url: \S{1,300}/([\w.-]{1,100})|EntryNotFoundError: 404",
+        "The model's folder lacks a file",
+        lambda match, _: f"There is no {shorten(match[1] or 'such file', 100)} in the model's repository.",
+        by_hand("check `model` and `model_revision`", "a repository of GGUF files or of an adapter lacks some files"),
     ),
     cause(
         r"RepositoryNotFoundError|RevisionNotFoundError|404 Client Error",
@@ -377,7 +390,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("a lower tensor_parallel, or one that is a power of two"),
     ),
     cause(
-        r"SafetensorError: (.*)",
+        r"SafetensorError: (Error while deserializ.*|.{0,80}[Hh]eader.*|.{0,80}(?:[Ii]ncomplete|[Ii]nvalid JSON).*)",
         "A file of the model is damaged",
         "A weights file cannot be read: {0}. Most often its download or copy is incomplete.",
         _FETCH_AGAIN,
@@ -394,6 +407,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "A file of the model is damaged",
         "Reading the model's files needed an impossible amount of memory: the header of a weights file is damaged.",
         _FETCH_AGAIN,
+        near=r"safe_?tensors|safe_open",
     ),
 )
 

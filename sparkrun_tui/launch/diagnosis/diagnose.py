@@ -209,7 +209,7 @@ def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnose
     ]
     for line in filter(None, map(str.strip, text.splitlines())):
         for rule in rules:
-            match = rule.pattern.search(line)
+            match = rule.matches(line, ())
             if match is not None:
                 return Diagnosed(
                     host=host,
@@ -378,7 +378,7 @@ class Diagnosis:
                 continue
             if rule.in_code is not (part is Part.CODE) or (rule.outside and not is_outside):
                 continue
-            match = rule.pattern.search(text)
+            match = rule.matches(text, of_host.before)
             if match is None:
                 continue
             if _ECHO.search(text):
@@ -402,8 +402,7 @@ class Diagnosis:
             return None
         repairs = self._guard.run(f"repairs: {name}", (), rule.mend, match, context)
         offered = tuple(repair for repair in repairs if may_be_offered(repair, context))
-        is_generic = rule.weight is Weight.UNKNOWN
-        return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered, generic=is_generic)
+        return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered, generic=rule.generic)
 
 
 def _best(found: Sequence[_Found]) -> _Found:

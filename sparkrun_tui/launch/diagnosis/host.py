@@ -46,7 +46,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"pull access denied for ([^\s,]+)|repository does not exist or may require|"
-        r"unauthorized: |denied: requested access",
+        r"unauthorized: (?:authentication|access|incorrect|not authorized|unauthenticated)|denied: requested access",
         "The image cannot be pulled",
         lambda match, _: (
             f"The registry does not provide {match[1] or 'the image'}: it is private, or only on its build host."
@@ -221,13 +221,22 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        # NVIDIA/nvidia-container-toolkit: src/nvc.c names the step that failed.
-        r'could not select device driver "[^"]{0,20}" with capabilities|nvidia-container-cli: |'
+        r'could not select device driver "[^"]{0,20}" with capabilities|'
         r"unknown (?:or invalid )?runtime(?: name)?: nvidia|failed to discover GPU vendor from CDI|"
         r"unresolvable CDI devices? nvidia",
         "Docker has no GPU on this host",
         "Docker on this host is not set up for the GPU.",
         _TOOLKIT,
+        outside=True,
+    ),
+    # NVIDIA/nvidia-container-toolkit: src/nvc.c names the step that failed.
+    cause(
+        r"nvidia-container-cli: ((?:initialization|detection|requirement|container|mount|device) error: .{1,200})",
+        "NVIDIA's toolkit cannot give the GPU to a container",
+        "It says: {0}",
+        by_hand("nvidia-smi on that host", "where that fails, too, the driver is the cause: restart the host"),
+        by_hand("sudo nvidia-container-cli -k -d /dev/tty info", "shows the step that fails"),
+        by_hand("update nvidia-container-toolkit on that host"),
         outside=True,
     ),
     cause(

@@ -55,6 +55,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use the image that the recipe was made with"),
         by_hand("remove Triton's cache on that host: ~/.triton", "it may be of another image"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"CalledProcessError: Command '?\[?'?([\w./-]{1,100})\b.{0,300} returned non-zero exit status 127",
@@ -62,6 +63,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "There is no `{0}` in this image, and the engine needs it.",
         by_hand("use an image that has it", "or a mod that installs it"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"CUDA_HOME environment variable is not set|nvcc was not found|Unable to find nvcc",
@@ -114,6 +116,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "{0} does not know `{1}`: a patched file, a mod or a package is for another version of the engine.",
         by_hand("leave out the mod or the mounted file", "or use the image that it was made for"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"ImportError: cannot import name '(\w{1,100})' from (?:partially initialized module )?'([\w.]{1,120})'",
@@ -122,6 +125,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use another image"),
         by_hand("leave out mods that install packages"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     # kserve/kserve#4875, sgl-project/sglang#2769
     cause(
@@ -143,6 +147,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "There is no {0} in this image.",
         by_hand("use an image that has it", "or a mod that installs it"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     # vllm-project/vllm#4912
     cause(
@@ -152,6 +157,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use another image"),
         by_hand("leave out mods that install packages"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     # vllm-project/vllm#15619
     cause(
@@ -226,7 +232,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     ),
     # eugr/spark-vllm-docker#209, MiaAI-Lab/DeepSeek-v4-Flash-DSpark-2x-DGX-Spark#119
     cause(
-        r"requires DeepGEMM to be installed|DeepGEMM (?:backend )?is not (?:available|installed|supported)",
+        r"Error: .{0,200}(?:requires DeepGEMM to be installed|"
+        r"DeepGEMM (?:backend )?is not (?:available|installed|supported))",
         "DeepGEMM is not for this GPU",
         "This model needs kernels of DeepGEMM, which has none for the Spark's GPU in this image.",
         by_hand("an image that is made for this model on a Spark"),
@@ -300,6 +307,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
             'run fewer compilers in parallel: MAX_JOBS: "4" in env', "if one of them was killed for lack of memory"
         ),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"CUDA unknown error|CUDA driver version is insufficient|forward compatibility was attempted|"
@@ -320,9 +328,10 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "No GPU in the container",
         "The engine sees no GPU.",
         by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("check CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES in env", "they may hide it"),
     ),
     cause(
-        r"Failed to find C compiler|Python\.h: No such file|Could not find nvcc|ninja: (?:not found|error)",
+        r"Failed to find C compiler|Python\.h: No such file|Could not find nvcc|ninja: (?:command )?not found",
         "The image lacks a compiler",
         "Kernels are compiled at the start, and this image lacks the programs for that.",
         by_hand("use the image that the recipe was made with"),

@@ -236,6 +236,8 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         "The ranks cannot reach each other through the chosen network device.",
         by_hand("check NCCL_IB_HCA, NCCL_IB_GID_INDEX and NCCL_SOCKET_IFNAME on each host"),
         by_hand("use the same port of the network card on both hosts"),
+        by_hand("read the logs of all hosts", "a rank that died there cannot be reached, either"),
+        weight=Weight.HINT,
         even_as_note=True,
     ),
     cause(
