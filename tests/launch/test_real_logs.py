@@ -17,6 +17,7 @@ from sparkrun_tui.launch.record.events import Diagnosed
 from tests.launch.diagnosed import SPARK, VALUES
 
 LOGS = Path(__file__).parent / "logs"
+HALVES = ("first", "second", "third", "fourth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def read_logs(half: str) -> list[RealLog]:
     return logs
 
 
-ALL = [*read_logs("first"), *read_logs("second"), *read_logs("third")]
+ALL = [log for half in HALVES for log in read_logs(half)]
 
 
 @pytest.mark.parametrize("log", ALL, ids=lambda log: log.name)

@@ -94,6 +94,27 @@ CAUSES: tuple[Cause, ...] = (
         lambda match, _: f"llama-server refuses the value of {match[1]}: {match[2] or 'it must be a number'}",
         by_hand("correct the value in the recipe's command or defaults"),
     ),
+    # ollama/ollama#10930, #7038; ggml-org/llama.cpp#13613
+    cause(
+        r"error loading model vocabulary: (?!unknown pre-tokenizer)(.{1,200})",
+        "The model file's vocabulary cannot be read",
+        "llama.cpp says: {0}",
+        by_hand("another GGUF of the model", "it was converted wrongly, or by a version that does not fit this build"),
+        by_hand("a newer image of llama.cpp"),
+    ),
+    cause(
+        r"failed to allocate (?:compute|graph|output|KV|kv) (?:\w{1,10} )?buffers?|std::bad_alloc",
+        "Not enough memory",
+        "There was no memory left for the context.",
+        mend=_smaller,
+    ),
+    cause(
+        r"error loading model: (?:llama_mmap: )?((?:read error|mmap failed|seek error|failed to mmap).{0,200})",
+        "The model file cannot be read",
+        "The system says: {0}",
+        by_hand("copy the file to a disk of that host", "network and foreign drives fail so"),
+        by_hand("--no-mmap in the command"),
+    ),
     cause(
         r"failed to allocate (\S{1,100}) buffer of size (\d+)",
         "Not enough memory",
@@ -244,9 +265,11 @@ CAUSES: tuple[Cause, ...] = (
         even_as_note=True,
     ),
     cause(
-        r"tensor '([^']{1,300})' not found",
+        r"tensor '([^']{1,300})' not found|missing tensor '([^']{1,300})'",
         "The model file is incomplete",
-        "The tensor {0} is missing: a wrong conversion, or a build too old for this model.",
+        lambda match, _: (
+            f"The tensor {match[1] or match[2]} is missing: a wrong conversion, or a build too old for this model."
+        ),
         by_hand("another GGUF of the model, or a newer image"),
     ),
     cause(

@@ -137,6 +137,22 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("remove attention_backend (and prefill_attention_backend), or set it to triton or flashinfer"),
         by_hand("or leave out speculative_algorithm"),
     ),
+    # sgl-project/sglang#4715
+    cause(
+        r"assert self\.quant_method is not None",
+        "This quantisation is not for this model here",
+        "This SGLang has no kernel for a layer of the model in its quantisation.",
+        by_hand("a newer image, or another quantisation of the model"),
+        in_code=True,
+    ),
+    # sgl-project/sglang#16855
+    cause(
+        r"AssertionError: res=<Response \[(50[234])\]>",
+        "The warm-up request went through a proxy",
+        "SGLang's own first request was answered with {0} by something in between, most often a proxy of env.",
+        set_env("no_proxy", "localhost,127.0.0.1,0.0.0.0", "the server reaches itself directly"),
+        by_hand("remove http_proxy from env"),
+    ),
     # sgl-project/sglang#14285
     cause(
         r"ModelOptFp8Config only supports static FP8 quantization",

@@ -185,6 +185,18 @@ def _other_fp8(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (set_value("kv_cache_dtype", "auto", context, "the model's own type"), weights)
 
 
+def _after_end(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    if match[2] == "-4":
+        return (by_hand("use an image that is built for this host's processor"),)
+    return after_kill(match, context)
+
+
+def _own_cache_type(context: Context) -> tuple[Repair, ...]:
+    if context.values.get("kv_cache_dtype", "auto") == "auto":
+        return ()
+    return (set_value("kv_cache_dtype", "auto", context, "the model's own type"),)
+
+
 def _draft_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     step = whole(match[2], least=1, most=8)
     if step is None:
@@ -280,6 +292,42 @@ CAUSES: tuple[Cause, ...] = (
         "No attention kernel for these settings",
         _attention_why,
         mend=_attention,
+    ),
+    # vllm-project/vllm#38979
+    cause(
+        r"page size of the layer is not divisible by the maximum page size|Cannot unify by adjusting block_size",
+        "The layers' KV caches do not fit together",
+        "This model's kinds of layers need pages of KV cache that are no multiples of each other.",
+        mend=lambda _, context: (
+            *_own_cache_type(context),
+            by_hand("start without the drafter, and without a block_size of your own"),
+            by_hand("a newer image"),
+        ),
+    ),
+    # vllm/csrc/custom_all_reduce.cuh
+    cause(
+        r"custom_all_reduce\.cuh:\d{1,6} '([^']{1,100})'",
+        "vLLM's own all-reduce fails between these GPUs",
+        "CUDA says: {0}",
+        by_hand("--disable-custom-all-reduce in the command", "NCCL is used instead"),
+    ),
+    # 1CatAI/1Cat-vLLM#94
+    cause(
+        r"Quantization scheme is not supported for .{0,20}the current GPU\. Min capability: (\d{2,3})",
+        "No kernel for this quantisation",
+        "This quantisation needs a GPU of compute capability {0} or more.",
+        by_hand("another quantisation of the model"),
+    ),
+    # vllm-project/vllm#12932, #13332, #17341, #20122, #32554
+    cause(
+        r"Model architectures (\[[^\]]{1,200}\]) failed to be inspected",
+        "The model's code cannot be loaded",
+        "vLLM could not load its own code for {0}: a package of this image is missing or of another version. "
+        "The lines above say which.",
+        by_hand("read the lines of registry.py above it: the last exception there is the cause"),
+        by_hand("use another image, or leave out mods that install packages"),
+        weight=Weight.UNKNOWN,
+        generic=True,
     ),
     # vllm-project/vllm#26431, #43562
     cause(
@@ -408,7 +456,7 @@ CAUSES: tuple[Cause, ...] = (
         r"num_speculative_tokens:? ?(\d{1,4}) must be divisible by n_predict=(\d{1,4})",
         "Drafted tokens do not fit the draft layers",
         "The model drafts {1} tokens at a time, and {0} is not a multiple of it.",
-        mend=lambda match, context: _draft_length(match, context),
+        mend=_draft_length,
     ),
     cause(
         r"num_speculative_tokens must be provided with|Unsupported speculative method: '?(\w{1,60})",
@@ -576,6 +624,13 @@ CAUSES: tuple[Cause, ...] = (
         "A rank on another host is gone",
         "The process of rank {0} has died, or its container has.",
         *_LOST_RANK,
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"Failed core proc\(s\): (\{)[^}]{0,200}?: (-\d{1,3})",
+        "The engine process ended without a message",
+        lambda match, _: ended_words("The process that holds the model", match[2]),
+        mend=_after_end,
         weight=Weight.CONSEQUENCE,
     ),
     cause(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
@@ -98,6 +99,7 @@ def _value_error(match: re.Match[str], _: Context) -> str:
 
 
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
+_READS_WEIGHTS = r"load_weights|weight_loader|loaded_weight|params_dict"
 _STARTS = "|".join(re.escape(family.start[0]) for family in FAMILIES.values())
 _PROGRAMS = f"{_MODULES}|{_STARTS}|ray|python"
 
@@ -149,16 +151,36 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         set_value("distributed_executor_backend", "mp", Context({}), "without Ray"),
         by_hand("use an image with Ray"),
     ),
-    cause(
-        rf"^ModuleNotFoundError: No module named '({_MODULES})'$|: No module named ({_MODULES})$|"
-        rf"No package metadata was found for ({_MODULES})",
-        "The image lacks the engine",
-        "The engine is not in this image, or its installation is incomplete.",
-        by_hand("check `container`: it must be an image of this engine"),
-    ),
 )
 
+
+def engine_missing(modules: Sequence[str]) -> tuple[Cause, ...]:
+    """The rule for an image without the engine, whose Python modules are `modules`; another engine's may be missing."""
+    if not modules:
+        return ()
+    names = "|".join(map(re.escape, modules))
+    return (
+        cause(
+            rf"^ModuleNotFoundError: No module named '({names})'$|: No module named ({names})$|"
+            rf"No package metadata was found for ({names})|ImportError: (?i:{names}) is not installed",
+            "The image lacks the engine",
+            "The engine is not in this image, or its installation is incomplete.",
+            by_hand("check `container`: it must be an image of this engine"),
+        ),
+    )
+
+
 PORT_CAUSES: tuple[Cause, ...] = (
+    # sglang: detokenizer_manager.py; vllm: the queues between its processes
+    cause(
+        r"ZMQError: Address already in use(?: \(addr='\w{1,10}://[^']{1,200}?:(\d{2,6})'\))?",
+        "A port between the processes is taken",
+        lambda match, _: (
+            f"The processes of the engine talk through port {match[1] or 'of their own'}, and another program has it."
+        ),
+        by_hand("stop an earlier start that still runs on that host: docker ps, ss -ltnp"),
+        by_hand("launch it again", "most of these ports are chosen by chance"),
+    ),
     cause(
         rf"\[Errno 98\]{GAP}[Aa]ddress already in use|couldn't bind HTTP server socket|port is already allocated|"
         r"bind: address already in use|"
@@ -231,9 +253,9 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     ),
     # sgl-project/sglang#302
     cause(
-        r"HFValidationError: Repo id must use alphanumeric chars .{0,200}max length is \d{1,4}: '([^']{1,300})'",
+        r"HFValidationError: Repo id must use alphanumeric chars .{0,200}max length is \d{1,4}: '([^']{0,300})'",
         "Not a name of a model",
-        "{0} is not a name that a repository of the Hub can have.",
+        lambda match, _: f"`{match[1]}` is not a name that a repository of the Hub can have.",
         by_hand("correct `model`: OWNER/NAME; a branch goes into `model_revision`"),
     ),
     cause(
@@ -254,6 +276,30 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "The weights do not fit the engine's model",
         "This version does not know the weight {0}: it cannot load this model in this quantisation.",
         *_OTHER_WEIGHTS,
+    ),
+    # vllm-project/vllm#41108, #15332
+    cause(
+        r"RuntimeError: The (?:expanded )?size of (?:the )?tensor (?:a )?\((\d{1,12})\) must match the "
+        r"(?:size of tensor b|existing size) \((\d{1,12})\)",
+        "The weights do not fit the engine's model",
+        "A weight of the files has {1} values along one side where this version expects {0}.",
+        *_OTHER_WEIGHTS,
+        by_hand("a lower tensor_parallel", "where the number of ranks does not divide that side"),
+        near=_READS_WEIGHTS,
+    ),
+    cause(
+        r"^KeyError: '((?:[\w-]{1,60}\.){1,12}(?:weight|bias|qweight|qzeros|scales?|\w{1,30}_scale(?:_inv)?))'$",
+        "The weights do not fit the engine's model",
+        "This version does not know the weight {0}: it cannot load this model in this quantisation.",
+        *_OTHER_WEIGHTS,
+    ),
+    # vllm-project/vllm#30691, #18382, #28691, #33229, #15277
+    cause(
+        r"GGUF model with architecture (\S{1,60}) is not supported|ValueError: Architecture (\S{1,60}) not supported",
+        "This engine does not read GGUF files of this model",
+        lambda match, _: f"The library that reads GGUF files here does not know {shorten(match[1] or match[2], 60)}.",
+        by_hand("launch the GGUF file with llama.cpp: `runtime: llama-cpp`"),
+        by_hand("use the model's own weights, or another quantisation for this engine"),
     ),
     # vllm-project/vllm#26161
     cause(

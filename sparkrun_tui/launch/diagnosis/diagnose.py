@@ -25,11 +25,19 @@ from sparkrun_tui.engines.logs.lines import Line, strip_prefixes
 from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.engines.registry import family_of, log_of
-from sparkrun_tui.launch.diagnosis.common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
+from sparkrun_tui.launch.diagnosis.common import (
+    FLAG_CAUSES,
+    MODEL_CAUSES,
+    PORT_CAUSES,
+    SETTING_CAUSES,
+    STACK_CAUSES,
+    engine_missing,
+)
 from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
 from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
 from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
 from sparkrun_tui.launch.diagnosis.tracebacks import Link, Part, Raised, Tracebacks, says_nothing
+from sparkrun_tui.launch.diagnosis.unruled import of_exception
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
@@ -132,6 +140,8 @@ class _Hit:
     repairs: tuple[Repair, ...] = ()
     known: bool = True
     generic: bool = False
+    ruled: bool = True
+    """Whether it is of a rule, rather than of what an exception says itself."""
 
 
 @dataclass(slots=True)
@@ -175,7 +185,7 @@ class _Open:
 def causes_of(engine: str) -> tuple[Cause, ...]:
     """The causes that are searched in the log of an engine: its own, then those that all engines share."""
     family = family_of(engine)
-    return _SHARED if family is None else (*family.causes, *_SHARED)
+    return _SHARED if family is None else (*family.causes, *engine_missing(family.modules), *_SHARED)
 
 
 def diagnose(
@@ -238,7 +248,8 @@ class Diagnosis:
         family = family_of(engine)
         name = family.name if family is not None else engine
         self._log = log_of(engine)
-        self._table = causes_of(engine)
+        # A rule that names the cause comes before one that gives a hint, wherever the two stand.
+        self._table = sorted(causes_of(engine), key=lambda rule: rule.weight < Weight.CAUSE)
         self._known = AnyOf(cause.pattern for cause in self._table)
         self._context = Context(values or {}, memory_total=memory_total, engine=name)
         self._report = report
@@ -259,11 +270,12 @@ class Diagnosis:
                 continue
             line = self._guard.run("prefixes", Line((), "", log_line(raw)), strip_prefixes, raw)
             self._guard.run("phases", None, of_host.feed, line, raw)
-            self._go_on(host, line)
+            is_more = self._go_on(host, line)
             traceback = of_host.tracebacks.setdefault(line.who, Tracebacks())
             part = traceback.part(line.text)
             hit = self._judge(line, part, traceback, of_host)
-            if hit is not None:
+            # Words of the exception above are none of their own, unless a rule knows them.
+            if hit is not None and (hit.ruled or not is_more):
                 self._take(hit, host, line, log_line(raw).strip(), time, traceback.link())
             if part is Part.WORDS and traceback.raised(line.text) is not None:
                 traceback.ended()
@@ -337,26 +349,26 @@ class Diagnosis:
             link=link,
         )
         at = self._last.pop(process, None)
-        if at is not None and not hit.known and link is Link.HANDLING:
+        if at is not None and not hit.ruled and link is Link.HANDLING:
             self._found[at] = found
         else:
             at = len(self._found)
             self._found.append(found)
-        if not hit.known:
+        if not hit.ruled:
             self._last[process] = at
         if hit.explanation.endswith(":"):
             self._open[process] = _Open(at)
 
-    def _go_on(self, host: str, line: Line) -> None:
-        """Add a line to the words of the exception above it, where these ended with a colon."""
+    def _go_on(self, host: str, line: Line) -> bool:
+        """Add a line to the words of the exception above it, where these ended with a colon; whether it was one."""
         process = host, line.who
         going_on = self._open.get(process)
         text = line.text.strip()
         if going_on is None or not text:
-            return
+            return False
         if line.is_note or says_nothing(line.text) or going_on.left == 0:
             del self._open[process]
-            return
+            return False
         going_on.left -= 1
         found = self._found[going_on.at]
         self._found[going_on.at] = replace(
@@ -364,6 +376,7 @@ class Diagnosis:
             explanation=shorten(f"{found.explanation} {text}", _MAX_EVIDENCE),
             evidence=shorten(f"{found.evidence} {text}", _MAX_EVIDENCE),
         )
+        return True
 
     def _judge(self, line: Line, part: Part, traceback: Tracebacks, of_host: _Host) -> _Hit | None:
         text = line.text
@@ -381,7 +394,7 @@ class Diagnosis:
             match = rule.matches(text, of_host.before)
             if match is None:
                 continue
-            if _ECHO.search(text):
+            if _ECHO.search(text) and rule.weight > Weight.CONSEQUENCE:
                 return None
             context = replace(self._context, before=tuple(of_host.before), phase=_running(of_host.reader))
             hit = self._apply(rule, match, context)
@@ -389,7 +402,7 @@ class Diagnosis:
                 return hit
         if raised is None or goes_on or _ECHO.search(text):
             return None
-        return _unknown(raised)
+        return _unruled(raised, self._context)
 
     def _apply(self, rule: Cause, match: re.Match[str], context: Context) -> _Hit | None:
         """The finding of a rule for its match; None when it has a defect. After a defect of its repairs it has none."""
@@ -426,12 +439,15 @@ def _running(reader: PhaseReader) -> Phase | None:
     return reader.phase
 
 
-def _unknown(raised: Raised) -> _Hit:
+def _unruled(raised: Raised, context: Context) -> _Hit:
     """The finding for an exception that no rule describes."""
+    saying = of_exception(raised, context)
+    if saying is not None:
+        return _Hit(Weight.UNKNOWN, saying.title, saying.explanation, saying.repairs, ruled=False)
     explanation = f"The engine failed with {raised.name}:"
     if raised.words:
         explanation = f"{explanation} {shorten(raised.words, 300)}"
-    return _Hit(Weight.UNKNOWN, f"{UNKNOWN}: {raised.name}", explanation, known=False)
+    return _Hit(Weight.UNKNOWN, f"{UNKNOWN}: {raised.name}", explanation, known=False, ruled=False)
 
 
 def _asked_driver(context: Context) -> bool:

@@ -6,7 +6,7 @@ import re
 
 from sparkrun_tui.base.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause
+from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause, set_env
 
 _TOOLKIT = by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker")
 _ARM_IMAGE = by_hand("use an image for arm64", "a Spark cannot run x86 images at a useful speed")
@@ -38,7 +38,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r"manifest unknown|manifest for (\S+) not found",
+        r"manifest unknown|manifest for (\S+) not found|failed to resolve reference .{1,400}: not found",
         "The image's tag does not exist",
         "The registry has no such tag; it may have been removed.",
         by_hand("choose another tag in `container`"),
@@ -93,9 +93,41 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("sudo nvidia-ctk config --in-place --set nvidia-container-runtime.mode=auto, then restart Docker"),
         outside=True,
     ),
+    # NVIDIA/nvidia-container-runtime#89, NVIDIA/nvidia-docker#1029, #1736
+    cause(
+        r"fork/exec (\S{1,200}): (?:permission denied|no such file or directory|exec format error)",
+        "Docker cannot run NVIDIA's runtime",
+        "Docker may not run {0}: the path in /etc/docker/daemon.json is wrong, or the package is broken.",
+        _TOOLKIT,
+        by_hand("sudo apt install --reinstall nvidia-container-toolkit"),
+        outside=True,
+    ),
+    cause(
+        r"Are you trying to mount a directory onto a file|: not a directory: unknown",
+        "A mount does not fit",
+        "A folder is mounted where the image has a file, or a file where it has a folder; a path that does not exist "
+        "becomes a folder.",
+        by_hand("check on that host that the mounted path exists, and is of the right kind"),
+        outside=True,
+    ),
+    cause(
+        r"[Nn]o command specified",
+        "The image has no program to start",
+        "The image names no command, and none was given.",
+        by_hand("check `container`: it must be an image of this engine"),
+        outside=True,
+    ),
+    cause(
+        r'exec: "[^"]{1,200}": resource temporarily unavailable|fork/exec \S{1,200}: resource temporarily unavailable',
+        "Too many processes",
+        "Docker may not start another process on this host: a limit is reached.",
+        by_hand("raise TasksMax of docker.service, or stop other containers"),
+        outside=True,
+    ),
     # NVIDIA/nvidia-container-toolkit#678
     cause(
-        r"bpf_prog_query\(BPF_CGROUP_DEVICE\) failed|failed to add device rules",
+        r"devices\.allow: operation not permitted|bpf_prog_query\(BPF_CGROUP_DEVICE\) failed|"
+        r"failed to add device rules",
         "Docker may not give devices to containers here",
         "This Docker runs without root rights (rootless, or in an unprivileged container).",
         by_hand("set no-cgroups = true in /etc/nvidia-container-runtime/config.toml", "only for rootless Docker"),
@@ -229,6 +261,24 @@ HOST_CAUSES: tuple[Cause, ...] = (
         _TOOLKIT,
         outside=True,
     ),
+    # NVIDIA/nvidia-container-toolkit#1034, #1038
+    cause(
+        r"nvidia-container-cli: mount error: mount operation failed: (\S{1,300}): permission denied",
+        "Docker may not mount into containers here",
+        "NVIDIA's toolkit may not mount {0}: Docker's folder is of another user, or Docker runs without root rights.",
+        by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
+        by_hand("leave Docker's data-root in a folder of root"),
+        outside=True,
+    ),
+    # mudler/LocalAGI#49
+    cause(
+        r"nvidia-container-cli: requirement error: invalid expression",
+        "The toolkit does not understand the image",
+        "The image asks for a driver in words that this version of NVIDIA's toolkit does not know.",
+        by_hand("update nvidia-container-toolkit on that host"),
+        set_env("NVIDIA_DISABLE_REQUIRE", "1", "the image's demands are not checked"),
+        outside=True,
+    ),
     # NVIDIA/nvidia-container-toolkit: src/nvc.c names the step that failed.
     cause(
         r"nvidia-container-cli: ((?:initialization|detection|requirement|container|mount|device) error: .{1,200})",
@@ -248,7 +298,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r"Cannot connect to the Docker daemon",
+        r"Cannot connect to the Docker daemon|dial unix \S{1,200}\.sock: connect: (?:connection refused|no such file)",
         "Docker does not run",
         "The Docker daemon does not answer on this host.",
         by_hand("sudo systemctl start docker"),

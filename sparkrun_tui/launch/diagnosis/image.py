@@ -47,6 +47,42 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "Kernels are compiled at the start, and this image lacks {0}.",
         by_hand("use the image that the recipe was made with"),
     ),
+    # flashinfer: run_ninja; tvm_ffi: build_ninja
+    cause(
+        r"^FileNotFoundError: \[Errno 2\] No such file or directory: '([A-Za-z][\w+-]{1,40})'$",
+        "The image lacks a program",
+        "There is no `{0}` on the PATH of this image, and the engine needs it.",
+        by_hand("use an image that has it", "or a mod that installs it"),
+        by_hand("check PATH in env", "where the program is in a folder of its own, such as a virtual environment"),
+    ),
+    # vllm-project/vllm#17526, #5454, #5804
+    cause(
+        r"AttributeError: '_OpNamespace' '(\w{1,60})' object has no attribute '(\w{1,80})'",
+        "The engine's compiled part is not loaded",
+        "`{1}` of {0} is not there: that part was built for another torch, GPU or platform, or not built at all.",
+        by_hand("use another image, one that is built for the Spark"),
+        by_hand("leave out mods that install packages", "one of them may have replaced torch"),
+    ),
+    # vllm-project/vllm#20479
+    cause(
+        r"AssertionError: expected size \d{1,12}==\d{1,12}, stride \d{1,12}==\d{1,12} at dim=\d",
+        "Compiled code in the cache is of another model",
+        "torch.compile took code from its cache that does not fit this model.",
+        by_hand("remove ~/.cache/vllm/torch_compile_cache on that host"),
+        set_env("VLLM_DISABLE_COMPILE_CACHE", "1", "compiled anew at each start"),
+    ),
+    # vllm-project/vllm PR 39825; sgl-project/sglang#1788
+    cause(
+        r"RuntimeError: Invalid activation type|group_gemm(?:\.\w{1,20})? failed: Error|"
+        r"CUTLASS grouped gemm.{0,60}(?:failed|Error)",
+        "flashinfer has no such kernel for this GPU",
+        "flashinfer's kernel for experts or adapters does not run this model on this GPU.",
+        mend=lambda _, context: (
+            set_value("moe_backend", "auto", context, "the engine's own choice"),
+            by_hand("another moe_backend: triton or marlin", "where it is auto already"),
+            by_hand("a newer image"),
+        ),
+    ),
     # vllm-project/vllm#17455
     cause(
         r"CalledProcessError: Command '?\[?'[^']{0,200}/(?:gcc|cc|g\+\+|clang)'",
@@ -224,8 +260,9 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     cause(
         r"No supported CUDA architectures found for major versions",
         "flashinfer has no such kernel for this GPU",
-        "The chosen kernel of flashinfer is for data centre GPUs only.",
+        "The chosen kernel of flashinfer is for other GPUs, or the image's CUDA toolkit is older than 12.9.",
         mend=lambda _, context: (
+            by_hand("use an image with CUDA 13", "flashinfer compiles nothing for the Spark with an older toolkit"),
             set_value("moe_backend", "auto", context, "the engine's own choice"),
             by_hand("remove VLLM_USE_FLASHINFER_MOE_FP4 and its like from env"),
         ),
@@ -335,5 +372,23 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "The image lacks a compiler",
         "Kernels are compiled at the start, and this image lacks the programs for that.",
         by_hand("use the image that the recipe was made with"),
+    ),
+    # vllm-project/vllm#11450, #30905, #17018
+    cause(
+        r"^torch\._(?:inductor|dynamo)\.exc\.\w{1,60}: (.{1,300})",
+        "The model could not be compiled",
+        "torch.compile failed: {0}",
+        set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels"),
+        by_hand("use a newer image, or the one that the recipe was made with"),
+        weight=Weight.UNKNOWN,
+    ),
+    # vllm-project/vllm#28098
+    cause(
+        r"^triton\.(?:compiler|runtime)\.errors\.(?:Compilation|AutotunerError|InterpreterError)\w{0,20}: (.{1,300})",
+        "A Triton kernel could not be compiled",
+        "Triton says: {0}",
+        by_hand("another quantisation of the model, or another attention_backend"),
+        by_hand("use a newer image"),
+        weight=Weight.UNKNOWN,
     ),
 )

@@ -64,6 +64,24 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         by_hand("lower tensor_parallel to the number of GPUs, or choose more hosts"),
         even_as_note=True,
     ),
+    # vllm-project/vllm#18831
+    cause(
+        r"NCCL WARN Error while attaching to shared memory segment",
+        "Ranks of one host do not share memory",
+        "A rank looks for shared memory of another one and does not find it: they are in different containers, or "
+        "/dev/shm was emptied.",
+        by_hand("use the host's IPC for all ranks of a host"),
+        set_env("NCCL_SHM_DISABLE", "1", "without shared memory, slower"),
+        even_as_note=True,
+    ),
+    # vllm-project/vllm#6732
+    cause(
+        r"transport/nvls\.cc:\d{1,6} NCCL WARN ",
+        "NCCL cannot use NVLS here",
+        "NCCL tried a feature of NVLink switches that these GPUs or their driver do not have.",
+        set_env("NCCL_NVLS_ENABLE", "0", "without that feature"),
+        even_as_note=True,
+    ),
     # NVIDIA/nccl: src/misc/socket.cc
     cause(
         r"NCCL WARN .{0,80}Message truncated : received (\d{1,12}) bytes instead of (\d{1,12})",

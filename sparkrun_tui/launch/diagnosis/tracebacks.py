@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from enum import Enum
 
 from sparkrun_tui.base.patterns import LinePattern
@@ -20,6 +21,9 @@ _NO_WORDS = LinePattern(r'^(?: *File "|Traceback \(most recent|During handling o
 """Lines of a traceback that say nothing of its cause."""
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*+)(?:(:)(?: (.*))?)?$")
 _EXCEPTION_WORDS = ("Error", "Exception", "Failure", "Exit", "NotFound")
+
+
+_MOST_FILES = 8
 
 
 class Part(Enum):
@@ -46,8 +50,8 @@ class Raised:
     name: str
     words: str
     """Empty where only a colon follows the name: the words are in the next lines."""
-    file: str = ""
-    """The file of the last frame; empty where the log does not hold it."""
+    files: tuple[str, ...] = ()
+    """The files of the last frames, the innermost last; empty where the log does not hold them."""
 
 
 @dataclass(slots=True)
@@ -56,7 +60,7 @@ class Tracebacks:
 
     _in_code: bool = False
     _ignoring: bool = False
-    _file: str = ""
+    _files: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_FILES))
     _place: str = ""
     _code: str = ""
     _link: Link = Link.NONE
@@ -91,7 +95,7 @@ class Tracebacks:
             words = "no further words"
             if self._code:
                 words = f"it stopped at `{shorten(self._code, 200)}`{shorten(self._place, 100)}"
-        return Raised(shorten(match[1].rpartition(".")[2], 100), words, self._file)
+        return Raised(shorten(match[1].rpartition(".")[2], 100), words, tuple(self._files))
 
     def link(self) -> Link:
         """How the exception that is read now is tied to the one above it."""
@@ -100,13 +104,14 @@ class Tracebacks:
     def ended(self) -> None:
         """An exception was read: what follows belongs to another one."""
         self._link = Link.NONE
-        self._file, self._place, self._code = "", "", ""
+        self._files.clear()
+        self._place, self._code = "", ""
 
     def _part(self, text: str) -> Part:
         frame = _FRAME.match(text)
         if frame is not None:
             self._in_code = True
-            self._file = frame[1]
+            self._files.append(frame[1])
             self._place = f" ({frame[1].rpartition('/')[2]}, line {frame[2]})"
             self._code = ""
             return Part.FRAME
@@ -114,6 +119,8 @@ class Tracebacks:
             self._code = self._code or text.strip()
             return Part.CODE
         self._in_code = False
+        if _BEGINS in text:
+            self._files.clear()
         if _ANOTHER in text:
             self._link = Link.HANDLING
         elif _DIRECT in text:

@@ -1,0 +1,199 @@
+"""What can be said of an exception that no rule describes: by its own words, and by the place where it was raised.
+
+Nothing here guesses: the exception is quoted, and a title names only what it says itself or whose code raised it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.text import shorten
+from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, flag_in, set_value
+from sparkrun_tui.engines.registry import family_of
+from sparkrun_tui.launch.diagnosis.tracebacks import Raised
+
+_QUOTED = 300
+_MOST_NAMED = 3
+"""Most settings that repairs name: a message that names more lists them all."""
+_MOST_FRAMES = 4
+"""How far above the last frame a place is searched: libraries raise for those that called them."""
+
+_NEWER = by_hand("use a newer image", "or the one that the recipe was made with")
+_EAGER = set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels")
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What is said of an exception."""
+
+    title: str
+    explanation: str
+    repairs: tuple[Repair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Code that has one job: an exception out of it is a failure of that job."""
+
+    files: LinePattern
+    """What the path of a file holds."""
+    title: str
+    why: str
+    """What the code does; the exception is quoted behind it."""
+    repairs: tuple[Repair, ...]
+
+
+def _place(files: str, title: str, why: str, *repairs: Repair) -> Place:
+    return Place(LinePattern(files), title, why, repairs)
+
+
+PLACES = (
+    _place(
+        r"/spec_decode/|/srt/speculative/",
+        "Drafting does not work with this version",
+        "The code for speculative decoding failed",
+        by_hand("leave out the drafter: speculative_config, speculative_algorithm"),
+        _NEWER,
+    ),
+    _place(
+        r"/torch/_(?:inductor|dynamo|functorch)/|/vllm/compilation/|/srt/compilation/",
+        "The model could not be compiled",
+        "torch.compile failed",
+        _EAGER,
+        by_hand("remove compiled code of an earlier start: ~/.cache/vllm/torch_compile_cache on that host"),
+        _NEWER,
+    ),
+    _place(
+        r"/flashinfer/",
+        "A kernel of flashinfer failed",
+        "flashinfer refused what the engine asked of it",
+        by_hand("another attention_backend; for a model with experts another moe_backend", "without flashinfer"),
+        _NEWER,
+    ),
+    _place(
+        r"/site-packages/triton/|/dist-packages/triton/",
+        "A Triton kernel failed",
+        "Triton could not translate or start a kernel",
+        by_hand("another attention_backend or another quantisation of the model"),
+        _NEWER,
+    ),
+    _place(
+        r"/deep_gemm/",
+        "DeepGEMM failed",
+        "A kernel of DeepGEMM failed",
+        by_hand('VLLM_USE_DEEP_GEMM: "0" in env', "other kernels are used"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/lora/|/srt/lora/|/peft/",
+        "The adapter cannot be used",
+        "The code for LoRA adapters failed",
+        by_hand("check that the adapter is for this model; start without it"),
+        _NEWER,
+    ),
+    _place(
+        r"/kv_transfer/|/kv_offload/|/lmcache/|/disaggregation/|/mem_cache/storage/",
+        "The KV cache cannot be moved",
+        "The code that moves or offloads the KV cache failed",
+        by_hand("start without it: kv_transfer_config, kv_offloading_size, hicache and disaggregation"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/config/|/vllm/engine/arg_utils\.py|/srt/server_args\.py|/srt/arg_groups/|/srt/configs/",
+        "A setting is refused",
+        "The engine read its settings and stopped",
+        by_hand("correct it in the recipe or the overrides"),
+    ),
+    _place(
+        r"/layers/quantization/",
+        "This quantisation cannot be used here",
+        "The code for the model's quantisation failed",
+        by_hand("another quantisation of the model"),
+        _NEWER,
+    ),
+    _place(
+        r"/model_loader/",
+        "The weights could not be loaded",
+        "The code that loads the weights failed",
+        by_hand("fetch the model again", "where its files may be incomplete"),
+        _NEWER,
+        by_hand("another quantisation of the model"),
+    ),
+    _place(
+        r"/transformers/(?:tokenization_|models/[^/]{1,60}/(?:tokenization|processing|image_processing|configuration)_|"
+        r"processing_utils|configuration_utils|image_processing_|video_processing_|dynamic_module_utils|"
+        r"modeling_rope_utils|models/auto/)|/transformers_modules/",
+        "The model does not fit this image's transformers",
+        "transformers, or code that the model brings, failed while it read the model's settings or tokenizer",
+        _NEWER,
+        by_hand("fetch the model again", "where its files may be incomplete or older than the model's page"),
+    ),
+    _place(
+        r"/huggingface_hub/|/hf_xet/",
+        "The Hub's library failed",
+        "huggingface_hub could not get a file of the model",
+        by_hand("launch again: the model is sent to every host"),
+        by_hand("check the network, HF_ENDPOINT and HF_TOKEN of the host"),
+    ),
+)
+"""By the paths of the files in a traceback, the last frame first."""
+
+_LIBRARY = LinePattern(r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)")
+"""Files that are called from everywhere: the frame above says more."""
+
+_REFUSALS = LinePattern(
+    r"(?:is|are) not (?:yet )?(?:supported|compatible|allowed|available)|not (?:yet )?supported|[Uu]nsupported |"
+    r"(?:does|do) ?n[o']t (?:yet )?support|incompatible|only supports? |(?:is|are) only (?:supported|valid|available)|"
+    r"cannot be (?:used|combined|set|specified|enabled)|can only be |mutually exclusive|"
+    r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
+)
+"""Words by which an engine refuses what it was asked for."""
+_RAISED_BY_CHECKS = frozenset(("ValueError", "NotImplementedError", "AssertionError", "RuntimeError", "Exception"))
+_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]{2,60}")
+_KEY = re.compile(r"(?<![\w.])[a-z][a-z0-9]{1,30}(?:_[a-z0-9]{1,30}){1,6}(?![\w.(])")
+
+
+def of_exception(raised: Raised, context: Context) -> Saying | None:
+    """What can be said of an exception; None where it has neither telling words nor a telling place."""
+    named = _named(raised, context)
+    refused = raised.name in _RAISED_BY_CHECKS and _REFUSALS.search(raised.words) is not None
+    words = shorten(raised.words, _QUOTED)
+    if named and refused:
+        return Saying("A setting does not fit", f"The engine refuses it: {words}", named)
+    place = _place_of(raised.files)
+    if place is not None:
+        return Saying(place.title, f"{place.why} ({raised.name}): {words}", place.repairs)
+    is_missing = raised.name == "NotImplementedError" and raised.words != ""
+    if refused or is_missing:
+        without = by_hand("leave out or change what the message names", "or use an image that supports it")
+        return Saying("The engine does not support this", f"It says: {words}", (without, _NEWER))
+    return None
+
+
+def _place_of(files: Sequence[str]) -> Place | None:
+    """The place of the last frame that is not of a library that everything calls."""
+    for file in list(reversed(files))[:_MOST_FRAMES]:
+        for place in PLACES:
+            if place.files.search(file) is not None:
+                return place
+        if _LIBRARY.search(file) is None:
+            return None
+    return None
+
+
+def _named(raised: Raised, context: Context) -> tuple[Repair, ...]:
+    """Repairs for the settings that the words of a refusal name."""
+    family = family_of(context.engine)
+    if family is None or raised.name not in _RAISED_BY_CHECKS:
+        return ()
+    names: list[str] = []
+    for flag in _FLAG.findall(raised.words):
+        names.append(family.flags.key_for(flag) or flag_in(flag))
+    for key in _KEY.findall(raised.words):
+        if key in family.flags.by_key:
+            names.append(key)
+    names = list(dict.fromkeys(name for name in names if name))[:_MOST_NAMED]
+    return tuple(by_hand(f"change or leave out {name}", "the engine names it") for name in names)
