@@ -18,7 +18,9 @@ _OUTER = re.compile(
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
 _LEVELS = r"DEBUG|INFO|WARNING|ERROR|CRITICAL"
 _PREFIXES = (
-    re.compile(r"\((?P<who>[A-Za-z][\w.-]*) pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
+    re.compile(
+        r"\((?P<who>[A-Za-z][\w.-]*(?: (?:rank=\d{1,5}|[A-Z]{2,3}\d{1,5})){0,3}) pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"
+    ),
     re.compile(r"\(pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
     re.compile(
         r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d "

@@ -304,6 +304,38 @@ CAUSES: tuple[Cause, ...] = (
             by_hand("a newer image"),
         ),
     ),
+    # eugr/spark-vllm-docker#296, vllm-project/vllm#46480, #43626
+    cause(
+        r"assert new_spec\.page_size_bytes == max_page_size",
+        "The layers' KV caches do not fit together",
+        "The pages of KV cache of this model's kinds of layers, or of its drafter, cannot be made equal.",
+        mend=lambda _, context: (
+            *_own_cache_type(context),
+            by_hand("start without the drafter, and without a block_size of your own"),
+            by_hand("a newer image"),
+        ),
+        in_code=True,
+    ),
+    # vllm-project/vllm#42911
+    cause(
+        r"Hybrid KV cache manager is disabled but failed to convert the KV cache specs",
+        "This model does not go with moving the KV cache",
+        "The model has several kinds of layers, and what moves or offloads its KV cache handles only one.",
+        by_hand("leave out kv_transfer_config and KV offloading (LMCache)"),
+        by_hand("a newer image"),
+    ),
+    cause(
+        r"model type '?([\w-]{1,60})'? does not support float16",
+        "`dtype` does not fit the model",
+        "{0} does not work in float16.",
+        mend=lambda _, context: (set_value("dtype", "auto", context, "the model's own type"),),
+    ),
+    cause(
+        r"Triton Error \[CUDA\]: out of memory",
+        "Out of GPU memory",
+        "The GPU had no memory left for a Triton kernel.",
+        mend=lambda _, context: less_utilisation(0.05, context, "leaves room outside the KV cache"),
+    ),
     # vllm/csrc/custom_all_reduce.cuh
     cause(
         r"custom_all_reduce\.cuh:\d{1,6} '([^']{1,100})'",

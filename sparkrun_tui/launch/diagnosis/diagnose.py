@@ -51,11 +51,22 @@ _SHARED = (
     *HOST_CAUSES,
     *SETTING_CAUSES,
 )
+
+
+def _in_order(rules: Iterable[Cause]) -> tuple[Cause, ...]:
+    """Rules in the order in which a line is searched with them: those that say most of a line first."""
+    return tuple(sorted(rules, key=lambda rule: (rule.weight < Weight.CAUSE, rule.generic)))
+
+
+_OF_DOCKER = _in_order(
+    (*HOST_CAUSES, *PORT_CAUSES, *NETWORK_CAUSES, *IMAGE_CAUSES, *STACK_CAUSES, *MODEL_CAUSES),
+)
 _ECHO = LinePattern(
     r"Worker failed with error '', please check|"
     r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed|RuntimeError: cancelled|"
     r"EngineCore (?:encountered a fatal error|failed to start)|Initialization failed\. Please see|SIGQUIT|"
     r"Received sigquit|kill_process_tree|SystemExit|KeyboardInterrupt|CancelledError|exiting due to|"
+    r"Engine process failed to start|"
     rf"Scheduler hit an exception|CalledProcessError: Command {GAP}serve\.sh"
 )
 _GOES_ON = LinePattern(r"\b[Ii]gnor(?:e|ed|ing)\b|\b[Ff]alling back|\b[Ff]all back to|\b[Rr]etrying\b|\b[Ss]kipping\b")
@@ -212,11 +223,7 @@ def diagnose(
 def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnosed | None:
     """The explanation of Docker's refusal to pull, create or start; None when no rule matches it."""
     context = Context(values)
-    rules = [
-        rule
-        for rule in (*HOST_CAUSES, *PORT_CAUSES, *NETWORK_CAUSES, *IMAGE_CAUSES, *STACK_CAUSES, *MODEL_CAUSES)
-        if rule.weight is Weight.CAUSE
-    ]
+    rules = [rule for rule in _OF_DOCKER if rule.weight is Weight.CAUSE]
     for line in filter(None, map(str.strip, text.splitlines())):
         for rule in rules:
             match = rule.matches(line, ())
@@ -248,8 +255,7 @@ class Diagnosis:
         family = family_of(engine)
         name = family.name if family is not None else engine
         self._log = log_of(engine)
-        # A rule that names the cause comes before one that gives a hint, wherever the two stand.
-        self._table = sorted(causes_of(engine), key=lambda rule: rule.weight < Weight.CAUSE)
+        self._table = _in_order(causes_of(engine))
         self._known = AnyOf(cause.pattern for cause in self._table)
         self._context = Context(values or {}, memory_total=memory_total, engine=name)
         self._report = report

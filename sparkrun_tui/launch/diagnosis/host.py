@@ -124,6 +124,69 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("raise TasksMax of docker.service, or stop other containers"),
         outside=True,
     ),
+    cause(
+        r"container networking: network (\S{1,100}) not found|[Nn]etwork (\S{1,100}) not found",
+        "The Docker network does not exist",
+        lambda match, _: f"There is no network {shorten(match[1] or match[2], 100)} on that host.",
+        by_hand("use the host's network, or make that one: docker network create"),
+        outside=True,
+    ),
+    cause(
+        r"non-overlapping IPv4 address pool",
+        "Docker has no addresses left",
+        "All address ranges of Docker are in use by its networks.",
+        by_hand("docker network prune on that host"),
+        outside=True,
+    ),
+    cause(
+        r"iptables failed|No chain/target/match by that name|failed to create NAT chain",
+        "Docker's rules for the network are gone",
+        "Something changed the host's packet filter after Docker had started.",
+        by_hand("sudo systemctl restart docker"),
+        by_hand("use the host's network"),
+        outside=True,
+    ),
+    cause(
+        r"server gave HTTP response to HTTPS client",
+        "The registry does not speak HTTPS",
+        "Docker wants HTTPS, and this registry has only HTTP.",
+        by_hand("name it in insecure-registries of /etc/docker/daemon.json, then restart Docker"),
+        by_hand("send the image from the workstation"),
+        outside=True,
+    ),
+    cause(
+        r"(?:failed to (?:register|extract) layer|failed to copy|layer verification failed|failed size validation|"
+        r"unexpected EOF|invalid tar header|layers from manifest don't match)",
+        "The image is incomplete",
+        "A part of the image could not be fetched or unpacked.",
+        by_hand("launch again: it is pulled or sent anew", "and check the disk and network of that host"),
+        generic=True,
+        outside=True,
+    ),
+    cause(
+        r"unable to find user (\S{1,60}): no matching entries",
+        "The image does not know this user",
+        "The container was to run as {0}, and the image has no such user.",
+        by_hand("leave out `user`, or give a number: 1000:1000"),
+        outside=True,
+    ),
+    cause(
+        r"sysctl .{1,100} not allowed in host network|[Rr]ange of CPUs is from|[Mm]inimum memory limit allowed|"
+        r"invalid (?:mount config|volume specification|publish opts|argument \S{1,100} for)|[Dd]uplicate mount point|"
+        r"conflicting options: ",
+        "Docker refuses an option",
+        "An option of the container is not possible on that host, or not together with another one.",
+        by_hand("correct executor_config and the mounts of the recipe or the cluster"),
+        generic=True,
+        outside=True,
+    ),
+    cause(
+        r"unknown flag: (--[a-z-]{1,40})",
+        "Docker on this host is too old",
+        "It does not know {0}.",
+        by_hand("update Docker on that host"),
+        outside=True,
+    ),
     # NVIDIA/nvidia-container-toolkit#678
     cause(
         r"devices\.allow: operation not permitted|bpf_prog_query\(BPF_CGROUP_DEVICE\) failed|"
@@ -287,6 +350,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("nvidia-smi on that host", "where that fails, too, the driver is the cause: restart the host"),
         by_hand("sudo nvidia-container-cli -k -d /dev/tty info", "shows the step that fails"),
         by_hand("update nvidia-container-toolkit on that host"),
+        generic=True,
         outside=True,
     ),
     cause(

@@ -91,7 +91,6 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use the image that the recipe was made with"),
         by_hand("remove Triton's cache on that host: ~/.triton", "it may be of another image"),
         weight=Weight.UNKNOWN,
-        generic=True,
     ),
     cause(
         r"CalledProcessError: Command '?\[?'?([\w./-]{1,100})\b.{0,300} returned non-zero exit status 127",
@@ -175,6 +174,30 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "The image lacks a Python package",
         "The model's own code needs {0}.",
         by_hand("use an image that has it", "or a mod that installs it"),
+    ),
+    cause(
+        r"requires the (\w{1,40}) library but it was not found in your environment",
+        "The image lacks a Python package",
+        "This model needs {0}.",
+        by_hand("use an image that has it", "or a mod that installs it"),
+    ),
+    # sglang: assert_pkg_version
+    cause(
+        r"([\w-]{1,60}) is installed with version (\S{1,40}), which is less than the minimum required version "
+        r"([\w.+-]{1,40})",
+        "Packages of the image do not match",
+        "{0} is {1} in this image, and the engine needs {2} or newer.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+    ),
+    cause(
+        r"AttributeError: (?:partially initialized )?module '([\w.]{1,100})' has no attribute '(\w{1,80})'",
+        "Packages of the image do not match",
+        "{0} has no `{1}`: another version of that package is expected.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+        weight=Weight.UNKNOWN,
+        generic=True,
     ),
     # gpustack/gpustack#1963, vllm-project/vllm#5503
     cause(
@@ -284,6 +307,47 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("an image that is made for this model on a Spark"),
     ),
     cause(
+        r"CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|NOT_SUPPORTED|INVALID_VALUE|ARCH_MISMATCH)|"
+        r"CUDNN_STATUS_\w{1,40}",
+        "A library of CUDA failed",
+        "cuBLAS or cuDNN of this image could not do what it was asked for on this GPU.",
+        by_hand("use an image that is built for the Spark (CUDA 13)"),
+        by_hand("another quantisation of the model, or dtype auto"),
+        by_hand("leave more memory free, where the GPU's is nearly used up"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"(?:NVMLError_\w{1,40}|Failed to initialize NVML): (?:Unknown Error|Insufficient Permissions)",
+        "The container lost the GPU",
+        "The driver's devices are not, or no longer, open to this container: a reload of systemd takes them away.",
+        by_hand("launch it again; else restart Docker on that host"),
+        by_hand("a cluster with `privileged`, or devices named one by one", "keep them over a reload"),
+    ),
+    cause(
+        r"NVMLError_(?:LibraryNotFound|DriverNotLoaded|NoPermission)|NVML Shared Library Not Found",
+        "No GPU in the container",
+        "The host's driver is not in this container.",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+    ),
+    cause(
+        r"operation (?:not permitted|failed due to a previous error) (?:when|during) (?:stream is )?captur|"
+        r"cudaErrorStreamCapture\w{1,40}",
+        "CUDA graphs could not be captured",
+        "A part of this model cannot be recorded into a CUDA graph.",
+        set_value("enforce_eager", "true", Context({}), "without graphs"),
+        by_hand("another attention_backend, or a newer image"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"expected scalar type (\w{1,20}) but found (\w{1,20})|"
+        r"(?:mat1 and mat2|m1 and m2).{0,30}same dtype, but got: (\w{1,20}) != (\w{1,20})",
+        "Two parts of the model have different types",
+        lambda match, _: f"A kernel wanted {match[1] or match[3]} and got {match[2] or match[4]}.",
+        by_hand("dtype auto, and kv_cache_dtype auto"),
+        by_hand("use a newer image, or another quantisation of the model"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
         r"CUBLAS_STATUS_(?:ALLOC_FAILED|NOT_INITIALIZED)",
         "No GPU memory left for cuBLAS",
         "cuBLAS could not be started; most often the GPU has no memory left.",
@@ -305,7 +369,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("leave out mods that install packages", "one of them may have replaced torch"),
     ),
     cause(
-        r"provided PTX was compiled with an unsupported toolchain",
+        r"provided PTX was compiled with an unsupported toolchain|cudaErrorUnsupportedPtxVersion",
         "The driver is too old for the image",
         "The image's CUDA is newer than what the host's driver can run.",
         by_hand("update the host's driver, then restart the host"),
@@ -355,7 +419,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("restart Docker, or the host", "stale device nodes"),
     ),
     cause(
-        r"no kernel image is available for execution",
+        r"no kernel image is available for execution|device kernel image is invalid|"
+        r"CUDA error: (?:invalid device function|named symbol not found)",
         "The image is not built for this GPU",
         "The kernels of this image are for other GPUs than the Spark's (sm_121).",
         by_hand("use an image that is built for the Spark"),
@@ -381,6 +446,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels"),
         by_hand("use a newer image, or the one that the recipe was made with"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     # vllm-project/vllm#28098
     cause(
@@ -390,5 +456,6 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("another quantisation of the model, or another attention_backend"),
         by_hand("use a newer image"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
 )

@@ -206,6 +206,22 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         even_as_note=True,
     ),
     cause(
+        r"NCCL WARN NET/IB ?: No device found|NCCL WARN Failed to open IB device",
+        "NCCL finds no network device",
+        "NCCL was to use RDMA and finds no device in this container: /dev/infiniband is missing in it, or NCCL_IB_HCA "
+        "names another device.",
+        by_hand("give the container /dev/infiniband", "a cluster with `privileged` has it"),
+        by_hand("check NCCL_IB_HCA in env against `ibdev2netdev` on each host"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"Ray component \w{1,40} is trying to use a port number (\d{1,6}) that is used by other components",
+        "Two parts of Ray want the same port",
+        "Port {0} is given to two parts of Ray.",
+        by_hand("leave Ray's ports to it, or give each part its own range"),
+    ),
+    cause(
         r"Failed to initialize any NET plugin",
         "NCCL finds no network device",
         "NCCL_NET or NCCL_IB_HCA names a network that this container does not have: /dev/infiniband is missing in it, "
