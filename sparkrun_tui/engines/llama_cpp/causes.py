@@ -313,11 +313,12 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("check that rpc-server runs on that host, and --rpc in the command"),
     ),
     cause(
-        r"failed to initialize the context: (.{1,200})",
+        r"failed to initialize the context: (?!.{0,120}warning is normal)(.{1,200})",
         "The context could not be made",
         "llama.cpp says: {0}",
-        by_hand("change what the message names: cache types, flash attention, context size"),
+        by_hand("change what the message names: cache types, flash attention, context size, -np"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"no usable GPU found",

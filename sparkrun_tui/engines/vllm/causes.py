@@ -395,7 +395,8 @@ CAUSES: tuple[Cause, ...] = (
         in_code=True,
     ),
     cause(
-        r"World size \((\d+)\) is larger than the number of available GPUs \((\d+)\) in this node",
+        r"(?:World size|world_size) \((\d+)\) is (?:larger than the number of available GPUs|"
+        r"less than than max local gpu count) \((\d+)\)",
         "More ranks than GPUs on the host",
         "{0} ranks were asked of a host with {1} GPU(s).",
         mend=lambda match, context: (

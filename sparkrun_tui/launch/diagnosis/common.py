@@ -318,7 +318,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         *_TOKEN[:1],
     ),
     cause(
-        r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})'",
+        r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})(?<!\.attn)'",
         "The weights do not fit the engine's model",
         "This version does not know the weight {0}: it cannot load this model in this quantisation.",
         *_OTHER_WEIGHTS,
@@ -368,6 +368,14 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         _FETCH_AGAIN,
         by_hand("check JSON values in the recipe, too"),
     ),
+    # vllm-project/vllm#20871
+    cause(
+        r"There is no module or parameter named '(?:base_model|\w{0,60}lora_[AB])[\w.]{0,200}' in",
+        "The files are of an adapter",
+        "The files hold a LoRA adapter, which is loaded beside a model and is none itself.",
+        by_hand("name the model it was made for in `model`, and the adapter in lora_modules"),
+        by_hand("merge the adapter into its model first"),
+    ),
     # vllm-project/vllm#14212, #28517, #21176
     cause(
         r"There is no module or parameter named '([\w.]{1,200})' in (\w{1,100})",
@@ -396,9 +404,9 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("leave out mods that install packages"),
     ),
     cause(
-        r"AttributeError: '(\w{1,60}Config)' object has no attribute '(\w{1,80})'",
+        r"AttributeError: '(\w{1,60}(?:Config|Processor|FeatureExtractor))' object has no attribute '(\w{1,80})'",
         "The model does not fit this image's transformers",
-        "The model's settings ({0}) have no `{1}`, which the engine expects.",
+        "{0} has no `{1}`, which the engine expects.",
         by_hand("use a newer image", "or the one that the recipe was made with"),
         by_hand("fetch the model again", "its config.json may be older or newer than its code"),
     ),

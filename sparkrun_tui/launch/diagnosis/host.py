@@ -111,6 +111,22 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
+        r'chdir to cwd \("([^"]{1,200})"\)',
+        "The working folder does not exist",
+        "There is no {0} in the container.",
+        by_hand("correct the working folder, or mount the one that is missing"),
+        outside=True,
+    ),
+    cause(
+        r'unable to apply cgroup configuration|error mounting "cgroup"|'
+        r"cgroup.{0,80}(?:not mounted|mountpoint does not)",
+        "Docker cannot set up control groups",
+        "The host's control groups (cgroups) are not as Docker needs them.",
+        by_hand("restart Docker, then the host"),
+        by_hand("use a host where Docker runs on the system itself"),
+        outside=True,
+    ),
+    cause(
         r"[Nn]o command specified",
         "The image has no program to start",
         "The image names no command, and none was given.",

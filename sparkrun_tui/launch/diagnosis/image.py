@@ -57,11 +57,23 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     ),
     # vllm-project/vllm#17526, #5454, #5804
     cause(
-        r"AttributeError: '_OpNamespace' '(\w{1,60})' object has no attribute '(\w{1,80})'",
+        r"Error: (?:'_OpNamespace' )?'(_C|_moe_C|_\w{1,40}_C|sgl_kernel)' object has no attribute '(\w{1,80})'|"
+        r"operator (_C|_moe_C|_\w{1,40}_C|sgl_kernel)::(\w{1,80}) does not exist",
         "The engine's compiled part is not loaded",
-        "`{1}` of {0} is not there: that part was built for another torch, GPU or platform, or not built at all.",
+        lambda match, _: (
+            f"`{match[2] or match[4]}` of {match[1] or match[3]} is not there: that part was built for another torch, "
+            "GPU or platform, or not built at all."
+        ),
         by_hand("use another image, one that is built for the Spark"),
         by_hand("leave out mods that install packages", "one of them may have replaced torch"),
+    ),
+    # vllm-project/vllm#39609
+    cause(
+        r"version `(GLIBC\w{0,3}_[\d.]{1,10}|CXXABI_[\d.]{1,10})' not found",
+        "The image's system is too old",
+        "A package in this image was built for a newer system, with {0}.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
     ),
     # vllm-project/vllm#20479
     cause(
@@ -299,7 +311,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("an image that is made for this model on a Spark"),
     ),
     cause(
-        r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|"
+        r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|Assertion error \(\S{0,200}deep_?gemm|"
         r"[Dd]eep_?[Gg][Ee][Mm][Mm].{0,200}Unsupported architecture",
         "DeepGEMM is not for this GPU",
         "DeepGEMM could not compile a kernel for this GPU.",
@@ -315,6 +327,31 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("another quantisation of the model, or dtype auto"),
         by_hand("leave more memory free, where the GPU's is nearly used up"),
         weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"CUDA error: initialization error|CUDA_ERROR_NOT_INITIALIZED",
+        "CUDA was used before the processes were split",
+        "A process has a CUDA of its parent, which does not work; a driver in trouble looks the same.",
+        set_env("VLLM_WORKER_MULTIPROC_METHOD", "spawn", "each process starts anew"),
+        by_hand("nvidia-smi on that host; restart it where that fails"),
+    ),
+    cause(
+        r"CUDA (?:driver )?error: (invalid device ordinal)",
+        "A GPU of that number is not there",
+        "CUDA says: {0}",
+        by_hand("check CUDA_VISIBLE_DEVICES in env, and the number of ranks on each host"),
+        by_hand('VLLM_ALLREDUCE_USE_SYMM_MEM: "0" in env', "where the line comes from symmetric memory"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"CUDA (?:driver )?error: (?!out of memory)([a-z].{3,120})",
+        "CUDA reports an error",
+        "It says: {0}",
+        set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels"),
+        by_hand("nvidia-smi and dmesg on that host", "show whether the GPU or its driver is at fault"),
+        by_hand("another attention_backend, or a newer image"),
+        weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"(?:NVMLError_\w{1,40}|Failed to initialize NVML): (?:Unknown Error|Insufficient Permissions)",

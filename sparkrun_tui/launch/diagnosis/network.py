@@ -74,6 +74,20 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         set_env("NCCL_SHM_DISABLE", "1", "without shared memory, slower"),
         even_as_note=True,
     ),
+    cause(
+        r"No NVML device handle\. Skipping nvlink detection|peer (?:mapping|access).{0,40}not supported",
+        "NCCL cannot use peer-to-peer here",
+        "The GPUs of this host cannot read each other's memory.",
+        set_env("NCCL_P2P_DISABLE", "1", "through the host's memory, slower"),
+        even_as_note=True,
+    ),
+    cause(
+        r"NIXL_ERR_\w{1,40}|ibv_reg_mr\(.{1,120}\) failed",
+        "The KV cache cannot be moved",
+        "The library that sends the KV cache to other hosts could not use the network card.",
+        by_hand("start without kv_transfer_config", "the hosts then serve on their own"),
+        by_hand("give the container /dev/infiniband and memlock unlimited", "a cluster with `privileged` has both"),
+    ),
     # vllm-project/vllm#6732
     cause(
         r"transport/nvls\.cc:\d{1,6} NCCL WARN ",

@@ -137,5 +137,6 @@ def _is_named_so(full: str) -> bool:
     """Whether a word is the name of an exception."""
     name = full.rpartition(".")[2]
     if not name[:1].isupper():
-        return False
+        # Libraries in C++ name some like variables: nixlBackendError.
+        return name.endswith(("Error", "Exception")) and name[:-5].isalnum()
     return name == "Exception" or any(word in name[1:] for word in _EXCEPTION_WORDS)

@@ -44,10 +44,12 @@ class Place:
     why: str
     """What the code does; the exception is quoted behind it."""
     repairs: tuple[Repair, ...]
+    by_checks: bool = False
+    """Whether only exceptions count that a check of the code raises."""
 
 
-def _place(files: str, title: str, why: str, *repairs: Repair) -> Place:
-    return Place(LinePattern(files), title, why, repairs)
+def _place(files: str, title: str, why: str, *repairs: Repair, by_checks: bool = False) -> Place:
+    return Place(LinePattern(files), title, why, repairs, by_checks)
 
 
 PLACES = (
@@ -81,10 +83,17 @@ PLACES = (
         _NEWER,
     ),
     _place(
-        r"/deep_gemm/",
+        r"/deep_gemm",
         "DeepGEMM failed",
         "A kernel of DeepGEMM failed",
         by_hand('VLLM_USE_DEEP_GEMM: "0" in env', "other kernels are used"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/_custom_ops\.py|/layers/fused_moe/|/layers/moe/|/sgl_kernel/",
+        "A kernel of the engine refuses this model",
+        "A kernel that was chosen for this model and GPU failed",
+        by_hand("another quantisation of the model; for one with experts another moe_backend"),
         _NEWER,
     ),
     _place(
@@ -106,6 +115,7 @@ PLACES = (
         "A setting is refused",
         "The engine read its settings and stopped",
         by_hand("correct it in the recipe or the overrides"),
+        by_checks=True,
     ),
     _place(
         r"/layers/quantization/",
@@ -152,6 +162,11 @@ _REFUSALS = LinePattern(
 )
 """Words by which an engine refuses what it was asked for."""
 _RAISED_BY_CHECKS = frozenset(("ValueError", "NotImplementedError", "AssertionError", "RuntimeError", "Exception"))
+_ENGINE = LinePattern(r"/(?:vllm|sglang)/")
+_SLIPS = frozenset(
+    ("AttributeError", "TypeError", "IndexError", "NameError", "UnboundLocalError", "ZeroDivisionError", "KeyError")
+)
+"""Exceptions that are raised by a programming error, or by parts that do not fit together."""
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]{2,60}")
 _KEY = re.compile(r"(?<![\w.])[a-z][a-z0-9]{1,30}(?:_[a-z0-9]{1,30}){1,6}(?![\w.(])")
 
@@ -163,25 +178,38 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     words = shorten(raised.words, _QUOTED)
     if named and refused:
         return Saying("A setting does not fit", f"The engine refuses it: {words}", named)
-    place = _place_of(raised.files)
+    place = _place_of(raised)
     if place is not None:
         return Saying(place.title, f"{place.why} ({raised.name}): {words}", place.repairs)
     is_missing = raised.name == "NotImplementedError" and raised.words != ""
+    if raised.name in _SLIPS and _is_of_engine(raised.files):
+        why = f"Its own code failed with {raised.name}, which is a defect or a package of another version: {words}"
+        changed = by_hand("leave out what the recipe adds", "mods, mounted files, flags that the model does not need")
+        return Saying("This version of the engine cannot do this", why, (_NEWER, changed))
     if refused or is_missing:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
         return Saying("The engine does not support this", f"It says: {words}", (without, _NEWER))
     return None
 
 
-def _place_of(files: Sequence[str]) -> Place | None:
+def _place_of(raised: Raised) -> Place | None:
     """The place of the last frame that is not of a library that everything calls."""
-    for file in list(reversed(files))[:_MOST_FRAMES]:
+    is_checked = raised.name in _RAISED_BY_CHECKS
+    for file in list(reversed(raised.files))[:_MOST_FRAMES]:
         for place in PLACES:
-            if place.files.search(file) is not None:
+            if place.files.search(file) is not None and (is_checked or not place.by_checks):
                 return place
         if _LIBRARY.search(file) is None:
             return None
     return None
+
+
+def _is_of_engine(files: Sequence[str]) -> bool:
+    """Whether an exception was raised by the engine's own code."""
+    for file in list(reversed(files))[:_MOST_FRAMES]:
+        if _LIBRARY.search(file) is None:
+            return _ENGINE.search(file) is not None
+    return False
 
 
 def _named(raised: Raised, context: Context) -> tuple[Repair, ...]:
