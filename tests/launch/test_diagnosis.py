@@ -401,3 +401,105 @@ def test_how_a_worker_ended(code: str, title: str, words: str) -> None:
     assert found.title == title
     assert words in found.explanation
     assert bool(overrides(found)) == (code == "-9")
+
+
+def traceback(*places: str, says: str) -> list[str]:
+    """A traceback of an engine process through files and functions, `FILE in FUNCTION` each."""
+    lines = ["Traceback (most recent call last):"]
+    for place in places:
+        file, _, function = place.partition(" in ")
+        lines += [f'  File "{file}", line 7, in {function}', "    stripes()", "    ^^^^^^^^^"]
+    return [*lines, says]
+
+
+SITE = "/usr/local/lib/python3.12/dist-packages"
+
+
+@pytest.mark.parametrize(
+    ("places", "says", "title", "repair"),
+    [
+        (
+            [f"{SITE}/vllm/v1/spec_decode/eagle.py in propose"],
+            "RuntimeError: no stripes",
+            "Drafting does not work with this version",
+            "leave out the drafter",
+        ),
+        (
+            [f"{SITE}/vllm/model_executor/models/zebra.py in load_weights", f"{SITE}/torch/_tensor.py in narrow"],
+            "RuntimeError: no stripes",
+            "The weights do not fit the engine's model",
+            "newer image",
+        ),
+        (
+            [f"{SITE}/vllm/config/model.py in verify"],
+            "ValueError: no stripes",
+            "A setting is refused",
+            "correct it in the recipe",
+        ),
+        (
+            [f"{SITE}/vllm/config/model.py in verify"],
+            "KeyError: 'stripes'",
+            "This version of the engine cannot do this",
+            "newer image",
+        ),
+        (
+            [f"{SITE}/flashinfer/jit/core.py in build", "/usr/lib/python3.12/subprocess.py in run"],
+            "ValueError: no stripes",
+            "A kernel of flashinfer failed",
+            "attention_backend",
+        ),
+        ([f"{SITE}/zebra/herd.py in run"], "ValueError: no stripes", "Cause not known: ValueError", ""),
+        (
+            [f"{SITE}/flashinfer/jit/core.py in build", f"{SITE}/zebra/herd.py in run"],
+            "ValueError: no stripes",
+            "Cause not known: ValueError",
+            "",
+        ),
+    ],
+)
+def test_an_exception_without_a_rule_by_its_place(places: list[str], says: str, title: str, repair: str) -> None:
+    found = diagnosed(*traceback(*places, says=says))
+    assert found.title == title
+    assert says.partition(": ")[2] in found.explanation
+    assert repair in "".join(item.title for item in found.repairs)
+    assert bool(found.repairs) == bool(repair)
+
+
+def test_frames_of_an_earlier_traceback_are_not_of_the_next() -> None:
+    first = traceback(f"{SITE}/flashinfer/core.py in run", says="ValueError: no stripes")
+    second = traceback(f"{SITE}/zebra/herd.py in run", says="ZebraError: no herd")
+    assert diagnosed(*second, *first).title == "Cause not known: ZebraError"
+    assert diagnosed(*first[:-1], *second).title == "Cause not known: ZebraError"
+
+
+def test_a_refusal_names_the_settings_that_its_words_name() -> None:
+    found = diagnosed("ValueError: --zebra-mode is not supported with max_num_seqs above 8 and okapi_size below 2")
+    assert found.title == "A setting does not fit"
+    titles = [repair.title for repair in found.repairs]
+    assert titles == ["change or leave out --zebra-mode", "change or leave out max_num_seqs"]
+    assert diagnosed("ValueError: zebras are not supported on this GPU").title == "The engine does not support this"
+    assert diagnosed("ValueError: the zebra is lame").title == "Cause not known: ValueError"
+    assert diagnosed("ZebraError: --stripes is not supported").title == "Cause not known: ZebraError"
+
+
+def test_words_of_an_exception_in_the_next_line_are_not_another_one() -> None:
+    found = diagnosed("torch._dynamo.exc.BackendCompilerFailed: backend='inductor' raised:", "TypeError: no stripes")
+    assert found.title == "The model could not be compiled"
+    assert "TypeError: no stripes" in found.explanation
+
+
+def test_the_exit_code_in_an_echo_is_the_last_resort() -> None:
+    echo = "RuntimeError: Engine core initialization failed. Failed core proc(s): {'EngineCore': -11}"
+    found = diagnosed(echo)
+    assert found.title == "The engine process ended without a message"
+    assert "segmentation fault" in found.explanation
+    assert diagnosed("ZebraError: no stripes", echo).title == "Cause not known: ZebraError"
+
+
+def test_a_rule_of_one_engine_does_not_miss_another_engines_module() -> None:
+    line = "ModuleNotFoundError: No module named 'vllm'"
+    assert diagnosed(line).title == "The image lacks the engine"
+    assert diagnosed(line, engine="sglang").title == "The image lacks a Python package"
+    assert (
+        diagnosed("ModuleNotFoundError: No module named 'vllm.core'").title == "The engine's installation is incomplete"
+    )

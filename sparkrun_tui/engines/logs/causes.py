@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
@@ -306,10 +306,10 @@ _PORT = re.compile(r"(?<![\d.:])(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::|', ))?
 
 def port_in(text: str) -> int | None:
     """The only port that a line of a log names; None where it names none or several."""
-    ports = {int(found) for found in _PORT.findall(text)}
+    ports = set(_PORT.findall(text))
     if len(ports) != 1:
         return None
-    return ports.pop()
+    return whole(ports.pop(), least=1, most=65_535)
 
 
 def next_port(text: str, context: Context) -> tuple[Repair, ...]:

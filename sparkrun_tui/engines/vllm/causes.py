@@ -531,6 +531,13 @@ CAUSES: tuple[Cause, ...] = (
         set_env("VLLM_WORKER_MULTIPROC_METHOD", "spawn", "each process starts anew"),
     ),
     cause(
+        r"Cannot find the config file for (\w{1,40})",
+        "`quantization` is not the model's",
+        "The model's files hold no settings of {0}: it is not quantised so.",
+        by_hand("remove `quantization`", "it is read from the model's own configuration"),
+        by_hand("another repository of the model, one that is quantised so"),
+    ),
+    cause(
         r"Quantization method specified in the model config \((\w{1,40})\) does not match the quantization",
         "`quantization` is not the model's",
         "The model is quantised as {0}.",

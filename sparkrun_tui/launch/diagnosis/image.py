@@ -211,6 +211,15 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         weight=Weight.UNKNOWN,
         generic=True,
     ),
+    cause(
+        r"^ModuleNotFoundError: No module named '(\w{1,60})\.([\w.]{1,100})'",
+        "Packages of the image do not match",
+        "{0} of this image has no {1}, or is not there at all: another version of it is expected.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
     # gpustack/gpustack#1963, vllm-project/vllm#5503
     cause(
         r"^ModuleNotFoundError: No module named '([\w.]{1,100})'",
@@ -343,6 +352,27 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand('VLLM_ALLREDUCE_USE_SYMM_MEM: "0" in env', "where the line comes from symmetric memory"),
         weight=Weight.UNKNOWN,
     ),
+    # deepep and flashinfer name the file of the kernel.
+    cause(
+        r"CUDA error \S{1,200}:\d{1,6} '(.{3,120}?)'",
+        "A kernel crashed on the GPU",
+        "The GPU reports: {0}. It is a defect of a kernel, or one that is not for this GPU.",
+        by_hand("another moe_backend or all2all backend, or another attention_backend"),
+        by_hand("a newer image"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"shape '\[.{1,80}\]' is invalid for input|shapes cannot be multiplied|Sizes of tensors must match|"
+        r"exceeds dimension size|index \d{1,9} is out of bounds for dimension|values to unpack \(expected|"
+        r"Expected all tensors to be on the same device|split_with_sizes expects",
+        "The model and this version do not fit together",
+        "Two parts of the model meet with different sizes or on different devices, which is a defect of this version "
+        "with this model, this quantisation or this number of ranks.",
+        by_hand("use a newer image", "or the one that the recipe was made with"),
+        by_hand("another quantisation of the model, or a lower tensor_parallel"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
     cause(
         r"CUDA (?:driver )?error: (?!out of memory)([a-z].{3,120})",
         "CUDA reports an error",
@@ -406,7 +436,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("leave out mods that install packages", "one of them may have replaced torch"),
     ),
     cause(
-        r"provided PTX was compiled with an unsupported toolchain|cudaErrorUnsupportedPtxVersion",
+        r"provided PTX was compiled with an unsupported toolchain|cudaErrorUnsupportedPtxVersion|"
+        r"The NVIDIA driver on your system is too old",
         "The driver is too old for the image",
         "The image's CUDA is newer than what the host's driver can run.",
         by_hand("update the host's driver, then restart the host"),

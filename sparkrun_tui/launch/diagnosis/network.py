@@ -106,7 +106,7 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
     ),
     # NVIDIA/nccl-tests#188
     cause(
-        r"NCCL WARN .{0,60}socket\w{1,40}: wrong (?:type|magic)",
+        r"NCCL WARN .{0,60}socket\w{1,40}: wrong (?:type|magic)|invalid nonce returned|returnedNonce INTERNAL ASSERT",
         "Ranks of different starts met",
         "A process of another start, or another program, connected to NCCL's port.",
         by_hand("stop the workload on all its hosts and launch it again"),

@@ -10,7 +10,7 @@ from enum import Enum
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
 
-_FRAME = re.compile(r'^ *File "([^"]{1,400})", line (\d{1,9}), in ')
+_FRAME = re.compile(r'^ *File "([^"]{1,400})", line (\d{1,9}), in ([\w<>.]{0,100})')
 _CODE = re.compile(r"^    |^ {0,20}[\^~]{1,500}$")
 _BEGINS = "Traceback (most recent call last)"
 _NOT_RAISED = ("Exception ignored in", "--- Logging error ---")
@@ -52,6 +52,10 @@ class Raised:
     """Empty where only a colon follows the name: the words are in the next lines."""
     files: tuple[str, ...] = ()
     """The files of the last frames, the innermost last; empty where the log does not hold them."""
+    functions: tuple[str, ...] = ()
+    """The functions of the last frames, beside `files`."""
+    is_wordless: bool = False
+    """Whether the exception has no words, and `words` says where it was raised."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,7 @@ class Tracebacks:
     _in_code: bool = False
     _ignoring: bool = False
     _files: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_FILES))
+    _functions: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_FILES))
     _place: str = ""
     _code: str = ""
     _link: Link = Link.NONE
@@ -91,11 +96,14 @@ class Tracebacks:
         if match is None or not _is_named_so(match[1]):
             return None
         words = (match[3] or "").strip()
-        if not words and not match[2]:
+        is_wordless = not words and not match[2]
+        if is_wordless:
             words = "no further words"
             if self._code:
                 words = f"it stopped at `{shorten(self._code, 200)}`{shorten(self._place, 100)}"
-        return Raised(shorten(match[1].rpartition(".")[2], 100), words, tuple(self._files))
+        return Raised(
+            shorten(match[1].rpartition(".")[2], 100), words, tuple(self._files), tuple(self._functions), is_wordless
+        )
 
     def link(self) -> Link:
         """How the exception that is read now is tied to the one above it."""
@@ -104,7 +112,7 @@ class Tracebacks:
     def ended(self) -> None:
         """An exception was read: what follows belongs to another one."""
         self._link = Link.NONE
-        self._files.clear()
+        self._forget_frames()
         self._place, self._code = "", ""
 
     def _part(self, text: str) -> Part:
@@ -112,6 +120,7 @@ class Tracebacks:
         if frame is not None:
             self._in_code = True
             self._files.append(frame[1])
+            self._functions.append(frame[3])
             self._place = f" ({frame[1].rpartition('/')[2]}, line {frame[2]})"
             self._code = ""
             return Part.FRAME
@@ -120,12 +129,16 @@ class Tracebacks:
             return Part.CODE
         self._in_code = False
         if _BEGINS in text:
-            self._files.clear()
+            self._forget_frames()
         if _ANOTHER in text:
             self._link = Link.HANDLING
         elif _DIRECT in text:
             self._link = Link.DIRECT
         return Part.WORDS
+
+    def _forget_frames(self) -> None:
+        self._files.clear()
+        self._functions.clear()
 
 
 def says_nothing(text: str) -> bool:

@@ -151,12 +151,22 @@ PLACES = (
 )
 """By the paths of the files in a traceback, the last frame first."""
 
+_WEIGHTS = _place(
+    r"^(?:load_weights?|\w{0,40}weight_loader|load_\w{1,40}_weights?|_load_module|_load_w\d{1,2})$",
+    "The weights do not fit the engine's model",
+    "The engine failed while it put a weight of the files into its model",
+    _NEWER,
+    by_hand("use another quantisation of the model"),
+    by_hand("fetch the model again", "where its files may be incomplete"),
+)
+"""By the functions in a traceback: every model has one that loads its weights."""
 _LIBRARY = LinePattern(r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)")
 """Files that are called from everywhere: the frame above says more."""
 
 _REFUSALS = LinePattern(
     r"(?:is|are) not (?:yet )?(?:supported|compatible|allowed|available)|not (?:yet )?supported|[Uu]nsupported |"
     r"(?:does|do) ?n[o']t (?:yet )?support|incompatible|only supports? |(?:is|are) only (?:supported|valid|available)|"
+    r"requires (?:SM|sm_?\d|compute capability|at least|a GPU|NVIDIA|CUDA|Hopper|Blackwell)|"
     r"cannot be (?:used|combined|set|specified|enabled)|can only be |mutually exclusive|"
     r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
 )
@@ -182,7 +192,8 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     if place is not None:
         return Saying(place.title, f"{place.why} ({raised.name}): {words}", place.repairs)
     is_missing = raised.name == "NotImplementedError" and raised.words != ""
-    if raised.name in _SLIPS and _is_of_engine(raised.files):
+    is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
+    if is_slip and _is_of_engine(raised.files):
         why = f"Its own code failed with {raised.name}, which is a defect or a package of another version: {words}"
         changed = by_hand("leave out what the recipe adds", "mods, mounted files, flags that the model does not need")
         return Saying("This version of the engine cannot do this", why, (_NEWER, changed))
@@ -194,6 +205,8 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
 
 def _place_of(raised: Raised) -> Place | None:
     """The place of the last frame that is not of a library that everything calls."""
+    if any(_WEIGHTS.files.search(name) is not None for name in raised.functions[-_MOST_FRAMES:]):
+        return _WEIGHTS
     is_checked = raised.name in _RAISED_BY_CHECKS
     for file in list(reversed(raised.files))[:_MOST_FRAMES]:
         for place in PLACES:
