@@ -288,7 +288,7 @@ def test_a_rule_for_code_looks_at_code_only() -> None:
 
 def test_words_in_the_code_of_a_traceback_are_no_cause() -> None:
     lines = [
-        '  File "/opt/vllm/v1/core/kv_cache_utils.py", line 600, in check_enough_kv_cache_memory',
+        '  File "/opt/zebra/herd.py", line 600, in check_enough_kv_cache_memory',
         '    raise ValueError("No available memory for the cache blocks. "',
         "          ^^^^^^^^^^^^^^^^^^^^^",
         "ZebraError: no stripes",

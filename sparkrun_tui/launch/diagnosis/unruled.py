@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
+from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, flag_in, set_value
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.launch.diagnosis.tracebacks import Raised
@@ -111,11 +112,49 @@ PLACES = (
         _NEWER,
     ),
     _place(
-        r"/vllm/config/|/vllm/engine/arg_utils\.py|/srt/server_args\.py|/srt/arg_groups/|/srt/configs/",
+        r"/vllm/config/|/vllm/engine/arg_utils\.py|/srt/server_args\.py|/srt/arg_groups/",
         "A setting is refused",
         "The engine read its settings and stopped",
         by_hand("correct it in the recipe or the overrides"),
         by_checks=True,
+    ),
+    _place(
+        r"/vllm/transformers_utils/|/srt/configs/",
+        "The model's configuration does not fit",
+        "The engine could not make sense of the model's settings",
+        _NEWER,
+        by_hand("fetch the model again", "its config.json may be incomplete, or of another version"),
+        by_hand("check `model`, and hf_overrides where the recipe sets them"),
+    ),
+    _place(
+        r"/reasoning/|/tool_parsers/|/srt/function_call/|/srt/parser/",
+        "A parser does not fit the model",
+        "The parser for tool calls or for reasoning failed",
+        by_hand("correct tool_call_parser and reasoning_parser, or leave them out"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/multimodal/|/srt/multimodal/",
+        "The model's images cannot be prepared",
+        "The code that prepares images, sound and video failed",
+        _NEWER,
+        by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
+    ),
+    _place(
+        r"/v1/core/kv_cache_utils\.py|/v1/kv_cache_interface\.py|/srt/mem_cache/(?:memory_pool|allocator|\w{0,40}pool)",
+        "The KV cache cannot be set up",
+        "The code that lays out the KV cache failed",
+        by_hand("kv_cache_dtype auto, and no block_size or page_size of your own"),
+        by_hand("start without the drafter"),
+        _NEWER,
+    ),
+    _place(
+        r"/v1/attention/|/vllm/attention/|/srt/layers/attention/",
+        "The attention kernel failed",
+        "The code of the attention kernel that was chosen failed",
+        by_hand("another attention_backend, or leave it to the engine"),
+        by_hand("kv_cache_dtype auto"),
+        _NEWER,
     ),
     _place(
         r"/layers/quantization/",
@@ -172,6 +211,8 @@ _REFUSALS = LinePattern(
 )
 """Words by which an engine refuses what it was asked for."""
 _RAISED_BY_CHECKS = frozenset(("ValueError", "NotImplementedError", "AssertionError", "RuntimeError", "Exception"))
+_RAISED_BY_SETTINGS = frozenset(("ValueError", "NotImplementedError"))
+"""Exceptions of checks that are about a setting where they name one; others speak of their own state, too."""
 _ENGINE = LinePattern(r"/(?:vllm|sglang)/")
 _SLIPS = frozenset(
     ("AttributeError", "TypeError", "IndexError", "NameError", "UnboundLocalError", "ZeroDivisionError", "KeyError")
@@ -186,7 +227,8 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     named = _named(raised, context)
     refused = raised.name in _RAISED_BY_CHECKS and _REFUSALS.search(raised.words) is not None
     words = shorten(raised.words, _QUOTED)
-    if named and refused:
+    is_of_settings = refused or raised.name in _RAISED_BY_SETTINGS or _FLAG.search(raised.words) is not None
+    if named and is_of_settings:
         return Saying("A setting does not fit", f"The engine refuses it: {words}", named)
     place = _place_of(raised)
     if place is not None:
@@ -230,11 +272,15 @@ def _named(raised: Raised, context: Context) -> tuple[Repair, ...]:
     family = family_of(context.engine)
     if family is None or raised.name not in _RAISED_BY_CHECKS:
         return ()
+    known = load_flags(family).by_spelling
     names: list[str] = []
     for flag in _FLAG.findall(raised.words):
         names.append(family.flags.key_for(flag) or flag_in(flag))
     for key in _KEY.findall(raised.words):
+        flag = f"--{key.replace('_', '-')}"
         if key in family.flags.by_key:
             names.append(key)
+        elif flag in known:
+            names.append(flag_in(flag))
     names = list(dict.fromkeys(name for name in names if name))[:_MOST_NAMED]
     return tuple(by_hand(f"change or leave out {name}", "the engine names it") for name in names)
