@@ -85,10 +85,8 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
             {"tensor_parallel": "1"},
         ),
         ("vllm", "ValueError: Cannot provide a placement group requiring 2 GPUs", "Ray has too few GPUs", {}),
-        ("vllm", "FileNotFoundError in SemLock._rebuild", "Ranks on several hosts through local processes", {}),
         ("vllm", "ValueError: Failed to find a kernel that can implement the NVFP4 layer. Reasons: ", "No kernel", {}),
         ("vllm", "SafetensorError: Error while deserializing header", "A file of the model is damaged", {}),
-        ("vllm", "MemoryError", "A file of the model is damaged", {}),
         (
             "vllm",
             "FileNotFoundError: Weight files referenced in index but missing: {'a-00002-of-00002.safetensors'}",

@@ -274,3 +274,232 @@ def test_a_registry_that_limits_pulls() -> None:
     found = explain_refusal(text, "spark-1", VALUES)
     assert found is not None
     assert found.title == "Too many requests"
+
+
+CODE = '  File "/usr/lib/python3.12/multiprocessing/synchronize.py", line 115, in __setstate__'
+
+
+def test_a_rule_for_code_looks_at_code_only() -> None:
+    line = "self._semlock = _multiprocessing.SemLock._rebuild(*state)"
+    found = diagnosed(CODE, f"    {line}", "FileNotFoundError: [Errno 2] No such file or directory")
+    assert found.title == "Ranks on several hosts through local processes"
+    assert diagnosed(line, "FileNotFoundError: x").title == "Cause not known: FileNotFoundError"
+
+
+def test_words_in_the_code_of_a_traceback_are_no_cause() -> None:
+    lines = [
+        '  File "/opt/zebra/herd.py", line 600, in check_enough_kv_cache_memory',
+        '    raise ValueError("No available memory for the cache blocks. "',
+        "          ^^^^^^^^^^^^^^^^^^^^^",
+        "ZebraError: no stripes",
+    ]
+    assert diagnosed(*lines).title == "Cause not known: ZebraError"
+
+
+def test_an_exception_that_python_ignores_is_none() -> None:
+    lines = [
+        "Exception ignored in: <function Pool.__del__ at 0x7f00>",
+        "Traceback (most recent call last):",
+        '  File "/usr/lib/python3.12/pool.py", line 9, in __del__',
+        "    self.close()",
+        "OSError: [Errno 28] No space left on device",
+    ]
+    assert diagnose("vllm", {"spark-1": lines}) is None
+    assert diagnosed(*lines, "ZebraError: no stripes").title == "Cause not known: ZebraError"
+
+
+def test_what_the_start_survived_is_not_its_cause() -> None:
+    early = "(EngineCore pid=2) ERROR 03-01 10:00:00 [a.py:1] OSError: [Errno 28] No space left on device"
+    loading = "(EngineCore pid=2) INFO 03-01 10:00:10 [m.py:1] Starting to load model acme/falcon..."
+    late = "(EngineCore pid=2) ERROR 03-01 10:00:20 [a.py:1] ZebraError: no stripes"
+    assert diagnosed(early).title == "The disk is full"
+    assert diagnosed(early, loading).title == "The disk is full"
+    assert diagnosed(early, loading, late).title == "Cause not known: ZebraError"
+    ready = "(APIServer pid=1) INFO:     Application startup complete."
+    assert diagnose("vllm", {"spark-1": [early, loading, ready]}) is None
+    assert diagnosed(early, loading, ready, late).title == "Cause not known: ZebraError"
+
+
+def test_what_another_worker_does_says_nothing_of_the_one_that_failed() -> None:
+    full = "(Worker_TP1 pid=3) ERROR 03-01 10:00:00 [a.py:1] OSError: [Errno 28] No space left on device"
+    other = "(Worker_TP0 pid=2) INFO 03-01 10:00:10 [m.py:1] Loading weights took 9.1 seconds"
+    late = "(Worker_TP0 pid=2) ERROR 03-01 10:00:20 [a.py:1] ZebraError: no stripes"
+    assert diagnosed(full, other, late).title == "The disk is full"
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "[2026-03-01 10:00:00] WARNING model_config.py:911: ",
+        "WARNING:  ",
+        "WARNING:root:",
+        "W0301 10:00:00.123000 140 torch/utils/cpp_extension.py:118] ",
+        "[W301 10:00:00.794554547 socket.cpp:464] ",
+        "/usr/lib/python3.12/site-packages/x.py:594: FutureWarning: ",
+        "2026-03-01 10:00:00.275 | WARNING  | mineru.utils:go:46 - ",
+        "Falling back to CPU: ",
+        "Ignore import error when loading x: ",
+    ],
+)
+def test_lines_of_programs_that_go_on_are_no_cause(prefix: str) -> None:
+    words = "libcuda.so.1: cannot open shared object file"
+    assert diagnose("vllm", {"spark-1": [prefix + words]}) is None
+    assert diagnosed(f"ImportError: {words}").title == "No GPU in the container"
+
+
+def test_rules_for_docker_do_not_read_what_an_engine_says() -> None:
+    words = "dial tcp 10.0.0.9:443: i/o timeout"
+    assert diagnosed(words).title == "The registry cannot be reached"
+    assert diagnose("vllm", {"spark-1": [f"(APIServer pid=1) ERROR 03-01 10:00:00 [a.py:1] {words}"]}) is None
+
+
+def test_a_rule_for_a_kind_never_beats_an_exception_of_its_own() -> None:
+    kind = "ModuleNotFoundError: No module named 'okapi'"
+    own = "ZebraError: no stripes"
+    assert diagnosed(kind).title == "The image lacks a Python package"
+    assert diagnosed(kind, own).title == "Cause not known: ZebraError"
+    direct = "The above exception was the direct cause of the following exception:"
+    assert diagnosed(kind, "", direct, "", own).title == "The image lacks a Python package"
+
+
+def test_a_warning_that_counts_does_not_beat_an_error_that_counts() -> None:
+    noted = "(Worker_TP0 pid=2) WARNING 03-01 10:00:00 [a.py:1] [Errno 28] No space left on device"
+    assert diagnosed(noted).title == "The disk is full"
+    assert diagnosed(noted, f"(Worker_TP0 pid=2) ERROR 03-01 10:00:01 [a.py:1] {OOM}").title == "Out of GPU memory"
+
+
+def test_no_memory_is_a_damaged_file_only_while_a_file_is_read() -> None:
+    assert diagnosed("MemoryError").title == "Cause not known: MemoryError"
+    frame = '  File "/opt/vllm/model_loader/weight_utils.py", line 9, in safetensors_weights_iterator'
+    assert diagnosed(frame, "    f.get_tensor(name)", "MemoryError").title == "A file of the model is damaged"
+
+
+@pytest.mark.parametrize(
+    ("line", "port", "sets"),
+    [
+        ("OSError: [Errno 98] error while attempting to bind on ('0.0.0.0', 8000): address already in use", 8000, 1),
+        ("OSError: [Errno 98] Address already in use", 8000, 1),
+        ("RuntimeError: [Errno 98] Address already in use, port: 29500", 29500, 0),
+    ],
+)  # fmt: skip
+def test_the_port_that_is_taken_is_the_one_that_the_line_names(line: str, port: int, sets: int) -> None:
+    found = diagnosed(line)
+    assert (found.title, len(overrides(found))) == ("The port is taken", sets)
+    assert f"port {port} " in found.explanation
+
+
+@pytest.mark.parametrize(
+    ("code", "title", "words"),
+    [
+        ("-9", "A worker process was killed", "killed from outside"),
+        ("-11", "A worker process ended without a message", "segmentation fault"),
+        ("1", "A worker process ended without a message", "exit code 1."),
+    ],
+)
+def test_how_a_worker_ended(code: str, title: str, words: str) -> None:
+    found = diagnosed(f"Worker proc VllmWorker-0 died unexpectedly (exit code: {code}), shutting down executor.")
+    assert found.title == title
+    assert words in found.explanation
+    assert bool(overrides(found)) == (code == "-9")
+
+
+def traceback(*places: str, says: str) -> list[str]:
+    """A traceback of an engine process through files and functions, `FILE in FUNCTION` each."""
+    lines = ["Traceback (most recent call last):"]
+    for place in places:
+        file, _, function = place.partition(" in ")
+        lines += [f'  File "{file}", line 7, in {function}', "    stripes()", "    ^^^^^^^^^"]
+    return [*lines, says]
+
+
+SITE = "/usr/local/lib/python3.12/dist-packages"
+
+
+@pytest.mark.parametrize(
+    ("places", "says", "title", "repair"),
+    [
+        (
+            [f"{SITE}/vllm/v1/spec_decode/eagle.py in propose"],
+            "RuntimeError: no stripes",
+            "Drafting does not work with this version",
+            "leave out the drafter",
+        ),
+        (
+            [f"{SITE}/vllm/model_executor/models/zebra.py in load_weights", f"{SITE}/torch/_tensor.py in narrow"],
+            "RuntimeError: no stripes",
+            "The weights do not fit the engine's model",
+            "newer image",
+        ),
+        (
+            [f"{SITE}/vllm/config/model.py in verify"],
+            "ValueError: no stripes",
+            "A setting is refused",
+            "correct it in the recipe",
+        ),
+        (
+            [f"{SITE}/vllm/config/model.py in verify"],
+            "KeyError: 'stripes'",
+            "This version of the engine cannot do this",
+            "newer image",
+        ),
+        (
+            [f"{SITE}/flashinfer/jit/core.py in build", "/usr/lib/python3.12/subprocess.py in run"],
+            "ValueError: no stripes",
+            "A kernel of flashinfer failed",
+            "attention_backend",
+        ),
+        ([f"{SITE}/zebra/herd.py in run"], "ValueError: no stripes", "Cause not known: ValueError", ""),
+        (
+            [f"{SITE}/flashinfer/jit/core.py in build", f"{SITE}/zebra/herd.py in run"],
+            "ValueError: no stripes",
+            "Cause not known: ValueError",
+            "",
+        ),
+    ],
+)
+def test_an_exception_without_a_rule_by_its_place(places: list[str], says: str, title: str, repair: str) -> None:
+    found = diagnosed(*traceback(*places, says=says))
+    assert found.title == title
+    assert says.partition(": ")[2] in found.explanation
+    assert repair in "".join(item.title for item in found.repairs)
+    assert bool(found.repairs) == bool(repair)
+
+
+def test_frames_of_an_earlier_traceback_are_not_of_the_next() -> None:
+    first = traceback(f"{SITE}/flashinfer/core.py in run", says="ValueError: no stripes")
+    second = traceback(f"{SITE}/zebra/herd.py in run", says="ZebraError: no herd")
+    assert diagnosed(*second, *first).title == "Cause not known: ZebraError"
+    assert diagnosed(*first[:-1], *second).title == "Cause not known: ZebraError"
+
+
+def test_a_refusal_names_the_settings_that_its_words_name() -> None:
+    found = diagnosed("ValueError: --zebra-mode is not supported with max_num_seqs above 8 and okapi_size below 2")
+    assert found.title == "A setting does not fit"
+    titles = [repair.title for repair in found.repairs]
+    assert titles == ["change or leave out --zebra-mode", "change or leave out max_num_seqs"]
+    assert diagnosed("ValueError: zebras are not supported on this GPU").title == "The engine does not support this"
+    assert diagnosed("ValueError: the zebra is lame").title == "Cause not known: ValueError"
+    assert diagnosed("ZebraError: --stripes is not supported").title == "Cause not known: ZebraError"
+
+
+def test_words_of_an_exception_in_the_next_line_are_not_another_one() -> None:
+    found = diagnosed("torch._dynamo.exc.BackendCompilerFailed: backend='inductor' raised:", "TypeError: no stripes")
+    assert found.title == "The model could not be compiled"
+    assert "TypeError: no stripes" in found.explanation
+
+
+def test_the_exit_code_in_an_echo_is_the_last_resort() -> None:
+    echo = "RuntimeError: Engine core initialization failed. Failed core proc(s): {'EngineCore': -11}"
+    found = diagnosed(echo)
+    assert found.title == "The engine process ended without a message"
+    assert "segmentation fault" in found.explanation
+    assert diagnosed("ZebraError: no stripes", echo).title == "Cause not known: ZebraError"
+
+
+def test_a_rule_of_one_engine_does_not_miss_another_engines_module() -> None:
+    line = "ModuleNotFoundError: No module named 'vllm'"
+    assert diagnosed(line).title == "The image lacks the engine"
+    assert diagnosed(line, engine="sglang").title == "The image lacks a Python package"
+    assert (
+        diagnosed("ModuleNotFoundError: No module named 'vllm.core'").title == "The engine's installation is incomplete"
+    )

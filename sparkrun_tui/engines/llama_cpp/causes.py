@@ -94,6 +94,27 @@ CAUSES: tuple[Cause, ...] = (
         lambda match, _: f"llama-server refuses the value of {match[1]}: {match[2] or 'it must be a number'}",
         by_hand("correct the value in the recipe's command or defaults"),
     ),
+    # ollama/ollama#10930, #7038; ggml-org/llama.cpp#13613
+    cause(
+        r"error loading model vocabulary: (?!unknown pre-tokenizer)(.{1,200})",
+        "The model file's vocabulary cannot be read",
+        "llama.cpp says: {0}",
+        by_hand("another GGUF of the model", "it was converted wrongly, or by a version that does not fit this build"),
+        by_hand("a newer image of llama.cpp"),
+    ),
+    cause(
+        r"failed to allocate (?:compute|graph|output|KV|kv) (?:\w{1,10} )?buffers?|std::bad_alloc",
+        "Not enough memory",
+        "There was no memory left for the context.",
+        mend=_smaller,
+    ),
+    cause(
+        r"error loading model: (?:llama_mmap: )?((?:read error|mmap failed|seek error|failed to mmap).{0,200})",
+        "The model file cannot be read",
+        "The system says: {0}",
+        by_hand("copy the file to a disk of that host", "network and foreign drives fail so"),
+        by_hand("--no-mmap in the command"),
+    ),
     cause(
         r"failed to allocate (\S{1,100}) buffer of size (\d+)",
         "Not enough memory",
@@ -244,15 +265,18 @@ CAUSES: tuple[Cause, ...] = (
         even_as_note=True,
     ),
     cause(
-        r"tensor '([^']{1,300})' not found",
+        r"tensor '([^']{1,300})' not found|missing tensor '([^']{1,300})'",
         "The model file is incomplete",
-        "The tensor {0} is missing: a wrong conversion, or a build too old for this model.",
+        lambda match, _: (
+            f"The tensor {match[1] or match[2]} is missing: a wrong conversion, or a build too old for this model."
+        ),
         by_hand("another GGUF of the model, or a newer image"),
     ),
     cause(
         r"key not found in model: (\S+)",
         "The model file lacks a setting",
-        "The GGUF has no {0}: a wrong conversion.",
+        "The GGUF has no {0}: this build is too old for the model, or the file was converted wrongly.",
+        by_hand("a newer image of llama.cpp"),
         by_hand("another GGUF of the model"),
     ),
     cause(
@@ -270,6 +294,41 @@ CAUSES: tuple[Cause, ...] = (
         even_as_note=True,
     ),
     cause(
+        r"HTTPS is not supported|built without (?:libcurl|CURL|SSL)|without CURL, cannot",
+        "This build cannot download",
+        "This llama-server was built without what downloads need.",
+        by_hand("fetch the model to the host first, and name its path"),
+    ),
+    cause(
+        r"(?:error from HF API|GET failed|HEAD request failed|HTTP (?:status|error)).{0,200}?\b(40[134])\b",
+        "The Hub refuses the file",
+        "The Hub answered with {0}: there is no such repository or file, or it needs a token.",
+        by_hand("check `model` and the quantisation behind its colon"),
+        by_hand("set HF_TOKEN in your environment", "for models with a licence to accept, and private ones"),
+    ),
+    cause(
+        r"[Ff]ailed to connect to (?:RPC server at )?(\S{1,100}:\d{1,6})",
+        "An RPC server does not answer",
+        "Nothing answers at {0}.",
+        by_hand("check that rpc-server runs on that host, and --rpc in the command"),
+    ),
+    cause(
+        r"failed to initialize the context: (?!.{0,120}warning is normal)(.{1,200})",
+        "The context could not be made",
+        "llama.cpp says: {0}",
+        by_hand("change what the message names: cache types, flash attention, context size, -np"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
+    cause(
+        r"no usable GPU found",
+        "llama-server finds no GPU",
+        "This build or container has no GPU: the model runs on the processor, if at all.",
+        by_hand("use an image for CUDA, and check the GPU in the container: nvidia-smi"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
         r"failed to fit params to free device memory",
         "The model is too large for this host",
         "Even the smallest context does not fit in free memory.",
@@ -283,6 +342,7 @@ CAUSES: tuple[Cause, ...] = (
         "llama.cpp says: {0}",
         by_hand("a newer image of llama.cpp, or another GGUF of the model"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"GGML_ASSERT\((.{1,200})\) failed",
@@ -294,8 +354,9 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"failed to load model(?: '(.*)')?",
         "The model could not be loaded",
-        "llama-server gives no reason of its own. Most often memory is short, or the file is damaged.",
-        mend=_smaller,
+        "llama-server gives no reason in this line; the lines above it do.",
+        by_hand("-v in the command", "without it some builds do not print why"),
+        by_hand("compare the file's SHA-256 with the Hub's", "a download that broke off looks like this, too"),
         weight=Weight.CONSEQUENCE,
     ),
 )

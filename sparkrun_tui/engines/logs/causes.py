@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
@@ -94,6 +94,23 @@ class Cause:
     weight: Weight = Weight.CAUSE
     even_as_note: bool = False
     """Whether a line of level INFO or WARNING counts too."""
+    outside: bool = False
+    """Whether only lines count that no process of an engine wrote: those of Docker, of ssh and of the host."""
+    in_code: bool = False
+    """Whether it looks at the lines of code in a traceback rather than at what programs say."""
+    generic: bool = False
+    """Whether it describes a kind of exceptions: one that no rule describes, in the same process, goes before it."""
+    near: LinePattern | None = None
+    """What one of the lines above it must hold, too: the last 30 of the host."""
+
+    def matches(self, text: str, before: Iterable[str]) -> re.Match[str] | None:
+        """The match in a line, of which `before` are the lines above."""
+        match = self.pattern.search(text)
+        if match is None or self.near is None:
+            return match
+        if any(self.near.search(line) for line in before):
+            return match
+        return None
 
     def explain(self, match: re.Match[str], context: Context) -> str:
         """The explanation for a match."""
@@ -116,9 +133,24 @@ def cause(
     mend: Mend | None = None,
     weight: Weight = Weight.CAUSE,
     even_as_note: bool = False,
+    outside: bool = False,
+    in_code: bool = False,
+    generic: bool = False,
+    near: str = "",
 ) -> Cause:
     """A rule from a pattern's text, with fixed `repairs` or with `mend`, which works them out from the match."""
-    return Cause(LinePattern(pattern), title, why, mend or repairs, weight, even_as_note)
+    return Cause(
+        pattern=LinePattern(pattern),
+        title=title,
+        why=why,
+        repairs=mend or repairs,
+        weight=weight,
+        even_as_note=even_as_note,
+        outside=outside,
+        in_code=in_code,
+        generic=generic,
+        near=LinePattern(near) if near else None,
+    )
 
 
 def by_hand(title: str, why: str = "") -> Repair:
@@ -237,30 +269,56 @@ def less_utilisation(step: float, context: Context, why: str) -> tuple[Repair, .
 
 OUT_OF_MEMORY = (
     r"OutOfMemoryError: CUDA out of memory\. Tried to allocate ([\d.]+ [KMG]iB)|"
-    r"(?:OutOfMemoryError|AcceleratorError): CUDA (?:error: )?out of memory|"
+    r"(?:OutOfMemoryError|AcceleratorError|graph failed): CUDA (?:error: )?out of memory|"
+    r"^RuntimeError: CUDA error: out of memory|"
     r"NVML_SUCCESS == r INTERNAL ASSERT FAILED"
 )
 """PyTorch has no memory left. It prints the last form where the GPU shares the host's memory: it asks NVML for the
 figures of its message, and NVML has none there (pytorch/pytorch#112377)."""
 
 
+_CRASHES = {"-4": "illegal instruction", "-6": "abort", "-7": "bus error", "-11": "segmentation fault"}
+
+
 def ended_words(who: str, code: str) -> str:
     """The sentence that a process ended with an exit code, with the meaning of the code where it is a kill."""
     if code == "-9":
         return f"{who} ended with exit code {code}: killed from outside, most often because the host ran out of memory."
+    if code in _CRASHES:
+        return f"{who} ended with exit code {code}: a compiled part of it crashed ({_CRASHES[code]})."
     return f"{who} ended with exit code {code}."
 
 
-def after_kill(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    """Repairs after a process was killed: leave the host more memory, and find out what killed it."""
+def after_kill(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs after a process ended without a message: group 2 of the match is its exit code, where that is known.
+
+    After a kill they leave the host more memory, and say how to find out what killed it.
+    """
+    code = match[2] if match.re.groups > 1 else None
+    if code is not None and code != "-9":
+        return (by_hand("read the lines above it, on all hosts", "the first failure is there"),)
     look = by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it")
     return (*less_utilisation(0.05, context, "leaves the host more room"), look)
 
 
-def next_port(context: Context) -> tuple[Repair, ...]:
-    """Repairs for a port in use: the next port number, and how to see what listens on this one."""
+_PORT = re.compile(r"(?<![\d.:])(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::|', ))?(\d{4,5})(?![\d.])")
+
+
+def port_in(text: str) -> int | None:
+    """The only port that a line of a log names; None where it names none or several."""
+    ports = set(_PORT.findall(text))
+    if len(ports) != 1:
+        return None
+    return whole(ports.pop(), least=1, most=65_535)
+
+
+def next_port(text: str, context: Context) -> tuple[Repair, ...]:
+    """Repairs for a port in use: the next port number, and how to see what listens on this one.
+
+    Where the line `text` names another port than the recipe's, the recipe's stays.
+    """
     look = by_hand("see what listens on it: ss -ltnp", "stop it, if it is an old server")
     port = context.whole("port") or 0
-    if not 0 < port < 65_535:
+    if not 0 < port < 65_535 or port_in(text) not in (None, port):
         return (look,)
     return (set_value("port", str(port + 1), context, "the next one"), look)

@@ -16,8 +16,11 @@ _OUTER = re.compile(
 )
 """What Docker Compose and the system's journal write before each line."""
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
+_LEVELS = r"DEBUG|INFO|WARNING|ERROR|CRITICAL"
 _PREFIXES = (
-    re.compile(r"\((?P<who>[A-Za-z][\w.-]*) pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
+    re.compile(
+        r"\((?P<who>[A-Za-z][\w.-]*(?: (?:rank=\d{1,5}|[A-Z]{2,3}\d{1,5})){0,3}) pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"
+    ),
     re.compile(r"\(pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
     re.compile(
         r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d "
@@ -27,7 +30,21 @@ _PREFIXES = (
     re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?P<who>(?: [A-Z]{2,3}\d+)*)\] "),
     re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ +(?P<level>[A-Z]+) \S+:\d+ -- "),
     re.compile(r"\d{1,9}\.\d\d\.\d{3}\.\d{3} (?P<level>[DIWE]) "),
+    # SGLang since 2026, below its date: the level, and the file with its line.
+    re.compile(rf"(?P<level>{_LEVELS}) [\w./-]{{1,100}}:\d{{1,6}}: "),
+    # uvicorn and Python's own form.
+    re.compile(rf"(?P<level>{_LEVELS}):(?: {{1,10}}|[\w.]{{1,80}}:)"),
+    re.compile(r"(?P<level>Warning): "),
+    # Libraries in C++: a letter, then month and day.
+    re.compile(r"\[?(?P<level>[DIWEF])\d{3,4} \d\d:\d\d:\d\d\.\d{3,9} +(?:\d{1,9} )?[\w./-]{1,100}:\d{1,6}\] "),
+    # Python's `warnings`.
+    re.compile(r"[\w./-]{1,300}\.py:\d{1,6}: (?P<level>\w{0,40}Warning): "),
+    # loguru.
+    re.compile(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{1,6}} \| (?P<level>{_LEVELS}) {{0,8}}\| \S{{1,200}} - "),
 )
+
+
+_QUIET = frozenset({"DEBUG", "INFO", "WARNING", "D", "I", "W"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +54,11 @@ class Line:
     who: tuple[str, ...]
     level: str
     text: str
+
+    @property
+    def is_note(self) -> bool:
+        """Whether its level says that the program goes on: information or a warning."""
+        return self.level in _QUIET or self.level.endswith("Warning")
 
 
 def strip_prefixes(line: str) -> Line:

@@ -137,6 +137,22 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("remove attention_backend (and prefill_attention_backend), or set it to triton or flashinfer"),
         by_hand("or leave out speculative_algorithm"),
     ),
+    # sgl-project/sglang#4715
+    cause(
+        r"assert self\.quant_method is not None",
+        "This quantisation is not for this model here",
+        "This SGLang has no kernel for a layer of the model in its quantisation.",
+        by_hand("a newer image, or another quantisation of the model"),
+        in_code=True,
+    ),
+    # sgl-project/sglang#16855
+    cause(
+        r"AssertionError: res=<Response \[(50[234])\]>",
+        "The warm-up request went through a proxy",
+        "SGLang's own first request was answered with {0} by something in between, most often a proxy of env.",
+        set_env("no_proxy", "localhost,127.0.0.1,0.0.0.0", "the server reaches itself directly"),
+        by_hand("remove http_proxy from env"),
+    ),
     # sgl-project/sglang#14285
     cause(
         r"ModelOptFp8Config only supports static FP8 quantization",
@@ -172,6 +188,7 @@ CAUSES: tuple[Cause, ...] = (
         "SGLang says: {0}",
         mend=_graphs_failed,
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"No processor registered for architecture: (\[[^\]]{0,200}\])",
@@ -210,8 +227,15 @@ CAUSES: tuple[Cause, ...] = (
         mend=lambda _, context: (set_value("kv_cache_dtype", "fp8_e4m3", context, "what vLLM means by fp8"),),
     ),
     cause(
-        r"Rank (\d+) scheduler died during initialization \(exit code: (-?\d+)\)",
+        r"Rank (\d+) scheduler died during initialization \(exit code: (-9)\)",
         "A rank's process was killed",
+        lambda match, _: ended_words(f"The process of rank {match[1]}", match[2]),
+        mend=after_kill,
+        weight=Weight.HINT,
+    ),
+    cause(
+        r"Rank (\d+) scheduler died during initialization \(exit code: (-?\d+)\)",
+        "A rank's process ended without a message",
         lambda match, _: ended_words(f"The process of rank {match[1]}", match[2]),
         mend=after_kill,
         weight=Weight.HINT,

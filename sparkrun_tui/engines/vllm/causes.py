@@ -178,6 +178,25 @@ def _attention(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (set_value("kv_cache_dtype", "auto", context, "the model's own type"), other)
 
 
+def _other_fp8(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    weights = by_hand("another quantisation of the model", "where its weights are of this format")
+    if context.values.get("kv_cache_dtype", "") == "auto":
+        return (weights,)
+    return (set_value("kv_cache_dtype", "auto", context, "the model's own type"), weights)
+
+
+def _after_end(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    if match[2] == "-4":
+        return (by_hand("use an image that is built for this host's processor"),)
+    return after_kill(match, context)
+
+
+def _own_cache_type(context: Context) -> tuple[Repair, ...]:
+    if context.values.get("kv_cache_dtype", "auto") == "auto":
+        return ()
+    return (set_value("kv_cache_dtype", "auto", context, "the model's own type"),)
+
+
 def _draft_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     step = whole(match[2], least=1, most=8)
     if step is None:
@@ -274,13 +293,81 @@ CAUSES: tuple[Cause, ...] = (
         _attention_why,
         mend=_attention,
     ),
+    # vllm-project/vllm#38979
+    cause(
+        r"page size of the layer is not divisible by the maximum page size|Cannot unify by adjusting block_size",
+        "The layers' KV caches do not fit together",
+        "This model's kinds of layers need pages of KV cache that are no multiples of each other.",
+        mend=lambda _, context: (
+            *_own_cache_type(context),
+            by_hand("start without the drafter, and without a block_size of your own"),
+            by_hand("a newer image"),
+        ),
+    ),
+    # eugr/spark-vllm-docker#296, vllm-project/vllm#46480, #43626
+    cause(
+        r"assert new_spec\.page_size_bytes == max_page_size",
+        "The layers' KV caches do not fit together",
+        "The pages of KV cache of this model's kinds of layers, or of its drafter, cannot be made equal.",
+        mend=lambda _, context: (
+            *_own_cache_type(context),
+            by_hand("start without the drafter, and without a block_size of your own"),
+            by_hand("a newer image"),
+        ),
+        in_code=True,
+    ),
+    # vllm-project/vllm#42911
+    cause(
+        r"Hybrid KV cache manager is disabled but failed to convert the KV cache specs",
+        "This model does not go with moving the KV cache",
+        "The model has several kinds of layers, and what moves or offloads its KV cache handles only one.",
+        by_hand("leave out kv_transfer_config and KV offloading (LMCache)"),
+        by_hand("a newer image"),
+    ),
+    cause(
+        r"model type '?([\w-]{1,60})'? does not support float16",
+        "`dtype` does not fit the model",
+        "{0} does not work in float16.",
+        mend=lambda _, context: (set_value("dtype", "auto", context, "the model's own type"),),
+    ),
+    cause(
+        r"Triton Error \[CUDA\]: out of memory",
+        "Out of GPU memory",
+        "The GPU had no memory left for a Triton kernel.",
+        mend=lambda _, context: less_utilisation(0.05, context, "leaves room outside the KV cache"),
+    ),
+    # vllm/csrc/custom_all_reduce.cuh
+    cause(
+        r"custom_all_reduce\.cuh:\d{1,6} '([^']{1,100})'",
+        "vLLM's own all-reduce fails between these GPUs",
+        "CUDA says: {0}",
+        by_hand("--disable-custom-all-reduce in the command", "NCCL is used instead"),
+    ),
+    # 1CatAI/1Cat-vLLM#94
+    cause(
+        r"Quantization scheme is not supported for .{0,20}the current GPU\. Min capability: (\d{2,3})",
+        "No kernel for this quantisation",
+        "This quantisation needs a GPU of compute capability {0} or more.",
+        by_hand("another quantisation of the model"),
+    ),
+    # vllm-project/vllm#12932, #13332, #17341, #20122, #32554
+    cause(
+        r"Model architectures (\[[^\]]{1,200}\]) failed to be inspected",
+        "The model's code cannot be loaded",
+        "vLLM could not load its own code for {0}: a package of this image is missing or of another version. "
+        "The lines above say which.",
+        by_hand("read the lines of registry.py above it: the last exception there is the cause"),
+        by_hand("use another image, or leave out mods that install packages"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
     # vllm-project/vllm#26431, #43562
     cause(
         r"type fp8e4nv not supported in this architecture|"
         r"AttributeError: module 'torch' has no attribute '(?:nvfp4|fp8)",
-        "This KV cache type is not for this GPU",
-        "No kernel of this image reads a KV cache of this type on this GPU.",
-        mend=lambda _, context: (set_value("kv_cache_dtype", "auto", context, "the model's own type"),),
+        "This fp8 format is not for this GPU",
+        "No kernel of this image computes with this format on this GPU: for the KV cache, or for the weights.",
+        mend=_other_fp8,
     ),
     cause(
         r"fp8_e5m2 kv-cache is not supported with fp8 checkpoints",
@@ -310,9 +397,11 @@ CAUSES: tuple[Cause, ...] = (
             "ipc: private in executor_config, where the container does not run as root",
             "with --ipc host, systemd-logind removes them when that user's last SSH session ends",
         ),
+        in_code=True,
     ),
     cause(
-        r"World size \((\d+)\) is larger than the number of available GPUs \((\d+)\) in this node",
+        r"(?:World size|world_size) \((\d+)\) is (?:larger than the number of available GPUs|"
+        r"less than than max local gpu count) \((\d+)\)",
         "More ranks than GPUs on the host",
         "{0} ranks were asked of a host with {1} GPU(s).",
         mend=lambda match, context: (
@@ -405,7 +494,7 @@ CAUSES: tuple[Cause, ...] = (
         r"num_speculative_tokens:? ?(\d{1,4}) must be divisible by n_predict=(\d{1,4})",
         "Drafted tokens do not fit the draft layers",
         "The model drafts {1} tokens at a time, and {0} is not a multiple of it.",
-        mend=lambda match, context: _draft_length(match, context),
+        mend=_draft_length,
     ),
     cause(
         r"num_speculative_tokens must be provided with|Unsupported speculative method: '?(\w{1,60})",
@@ -463,6 +552,13 @@ CAUSES: tuple[Cause, ...] = (
         "CUDA was used before the processes were split",
         "A plugin or mod used the GPU before vLLM started its processes.",
         set_env("VLLM_WORKER_MULTIPROC_METHOD", "spawn", "each process starts anew"),
+    ),
+    cause(
+        r"Cannot find the config file for (\w{1,40})",
+        "`quantization` is not the model's",
+        "The model's files hold no settings of {0}: it is not quantised so.",
+        by_hand("remove `quantization`", "it is read from the model's own configuration"),
+        by_hand("another repository of the model, one that is quantised so"),
     ),
     cause(
         r"Quantization method specified in the model config \((\w{1,40})\) does not match the quantization",
@@ -568,8 +664,14 @@ CAUSES: tuple[Cause, ...] = (
         weight=Weight.CONSEQUENCE,
     ),
     cause(
-        r"^Worker proc (\S+) died unexpectedly \(exit code: (-?\d+)\)",
+        r"^Worker proc (\S+) died unexpectedly \(exit code: (-9)\)",
         "A worker process was killed",
+        lambda match, _: ended_words(match[1], match[2]),
+        mend=after_kill,
+    ),
+    cause(
+        r"^Worker proc (\S+) died unexpectedly \(exit code: (-?\d+)\)",
+        "A worker process ended without a message",
         lambda match, _: ended_words(match[1], match[2]),
         mend=after_kill,
     ),
@@ -585,6 +687,13 @@ CAUSES: tuple[Cause, ...] = (
         "A rank on another host is gone",
         "The process of rank {0} has died, or its container has.",
         *_LOST_RANK,
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"Failed core proc\(s\): (\{)[^}]{0,200}?: (-\d{1,3})",
+        "The engine process ended without a message",
+        lambda match, _: ended_words("The process that holds the model", match[2]),
+        mend=_after_end,
         weight=Weight.CONSEQUENCE,
     ),
     cause(

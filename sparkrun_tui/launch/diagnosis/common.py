@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
@@ -12,10 +13,12 @@ from sparkrun_tui.engines.logs.causes import (
     Context,
     Repair,
     Weight,
+    after_kill,
     by_hand,
     cause,
     flag_in,
     next_port,
+    port_in,
     set_env,
     set_value,
 )
@@ -31,6 +34,7 @@ _TOKEN = (
 )
 _JOINING = frozenset({"--nnodes", "--node-rank", "--master-addr", "--master-port", "--headless"})
 """Flags of vLLM that are added to a command for each of several hosts (engines/vllm/plan.py)."""
+_OTHER_WEIGHTS = (by_hand("use a newer image"), by_hand("use another quantisation of the model"))
 _QUOTED = re.compile(r"'([^']+)'")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
 
@@ -91,6 +95,11 @@ def _key_of(flags: str, context: Context) -> str:
     return family.flags.key_for(flags.split("/")[0]) if family is not None else ""
 
 
+def _port_why(match: re.Match[str], context: Context) -> str:
+    port = port_in(match.string) or context.values.get("port", "it wants")
+    return f"Another program listens on port {port} of this host."
+
+
 def _usual_port(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     port = context.number("port") or 0
     if 0 < port < 65_536:
@@ -103,6 +112,7 @@ def _value_error(match: re.Match[str], _: Context) -> str:
 
 
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
+_READS_WEIGHTS = r"load_weights|weight_loader|loaded_weight|params_dict"
 _STARTS = "|".join(re.escape(family.start[0]) for family in FAMILIES.values())
 _PROGRAMS = f"{_MODULES}|{_STARTS}|python"
 _SHELL = r"(?:\S{1,200}: )?(?:line )?(?:\d+: )?"
@@ -161,28 +171,58 @@ FLAG_CAUSES: tuple[Cause, ...] = (
     ),
     # NVIDIA/dgx-spark-playbooks#109, #75
     cause(
-        rf"No module named '?ray\b|^{_SHELL}ray: (?:command )?not found",
+        rf"^ModuleNotFoundError: No module named 'ray'$|^{_SHELL}ray: (?:command )?not found",
         "The image lacks Ray",
         "Ray was asked for, and it is not in this image.",
         set_value("distributed_executor_backend", "mp", Context({}), "without Ray"),
         by_hand("use an image with Ray"),
     ),
-    cause(
-        rf"No module named '?({_MODULES})\b|No package metadata was found for ({_MODULES})",
-        "The image lacks the engine",
-        "The engine is not in this image, or its installation is incomplete.",
-        by_hand("check `container`: it must be an image of this engine"),
-    ),
 )
 
+
+def engine_missing(modules: Sequence[str]) -> tuple[Cause, ...]:
+    """The rule for an image without the engine, whose Python modules are `modules`; another engine's may be missing."""
+    if not modules:
+        return ()
+    names = "|".join(map(re.escape, modules))
+    return (
+        # vllm-project/vllm-ascend#725
+        cause(
+            rf"^ModuleNotFoundError: No module named '((?:{names})\.[\w.]{{1,100}})'$",
+            "The engine's installation is incomplete",
+            "There is no {0}: the engine in this image is of another version than what asks for it, or a folder of the "
+            "same name hides it.",
+            by_hand("use the image that the recipe was made with"),
+            by_hand("start it in another folder, and leave out mods and mounted files of the engine"),
+        ),
+        cause(
+            rf"^ModuleNotFoundError: No module named '({names})'$|: No module named ({names})$|"
+            rf"No package metadata was found for ({names})|ImportError: (?i:{names}) is not installed",
+            "The image lacks the engine",
+            "The engine is not in this image, or its installation is incomplete.",
+            by_hand("check `container`: it must be an image of this engine"),
+        ),
+    )
+
+
 PORT_CAUSES: tuple[Cause, ...] = (
+    # sglang: detokenizer_manager.py; vllm: the queues between its processes
+    cause(
+        r"ZMQError: Address already in use(?: \(addr='\w{1,10}://[^']{1,200}?:(\d{2,6})'\))?",
+        "A port between the processes is taken",
+        lambda match, _: (
+            f"The processes of the engine talk through port {match[1] or 'of their own'}, and another program has it."
+        ),
+        by_hand("stop an earlier start that still runs on that host: docker ps, ss -ltnp"),
+        by_hand("launch it again", "most of these ports are chosen by chance"),
+    ),
     cause(
         rf"\[Errno 98\]{GAP}[Aa]ddress already in use|couldn't bind HTTP server socket|port is already allocated|"
-        r"bind: address already in use|"
+        r"bind: address already in use|failed to bind host port \S{1,100}: address already in use|"
         r"^(?:\w{1,40}Error: )?[Pp]ort \d{1,6} is (?:not available|unavailable|already in use)",
         "The port is taken",
-        lambda _, context: f"Another program listens on port {context.values.get('port', 'it wants')} of this host.",
-        mend=lambda _, context: next_port(context),
+        _port_why,
+        mend=lambda match, context: next_port(match.string, context),
     ),
     cause(
         r"bind\(\): port must be 0-65535",
@@ -218,9 +258,12 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("use a newer image"),
     ),
     cause(
-        rf"Model architectures \[({GAP}?)\] are not supported",
+        rf"Model architectures \[({GAP}?)\] are not supported|(\w{{1,80}}) has no (?:vLLM|SGLang) implementation|"
+        r"Cannot find model module\. '(\w{1,80})'",
         "The engine does not know this model",
-        "{0} is not among the architectures of this version.",
+        lambda match, _: (
+            f"{shorten(match[1] or match[2] or match[3], 300)} is not among the architectures of this version."
+        ),
         by_hand("use a newer image, or another engine"),
     ),
     cause(
@@ -248,10 +291,49 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     ),
     # sgl-project/sglang#302
     cause(
-        r"HFValidationError: Repo id must use alphanumeric chars .{0,200}max length is \d{1,4}: '([^']{1,300})'",
+        r"HFValidationError: Repo id must use alphanumeric chars .{0,200}max length is \d{1,4}: '([^']{0,300})'",
         "Not a name of a model",
-        "{0} is not a name that a repository of the Hub can have.",
+        lambda match, _: f"`{match[1]}` is not a name that a repository of the Hub can have.",
         by_hand("correct `model`: OWNER/NAME; a branch goes into `model_revision`"),
+    ),
+    cause(
+        r"Entry Not Found for url: \S{1,300}/([\w.-]{1,100})|EntryNotFoundError: 404",
+        "The model's folder lacks a file",
+        lambda match, _: f"There is no {shorten(match[1] or 'such file', 100)} in the model's repository.",
+        by_hand("check `model` and `model_revision`", "a repository of GGUF files or of an adapter lacks some files"),
+    ),
+    cause(
+        r"(\S{1,200}) is not a local folder and is not a valid model identifier",
+        "The Hub does not know this model",
+        "{0} is neither a folder in the container nor a repository of the Hub; a private one looks the same.",
+        by_hand("check `model`: a Hub name, or a path that the container sees"),
+        *_TOKEN[:1],
+    ),
+    cause(
+        r"(50[0234]) Server Error",
+        "The Hub has a fault",
+        "The Hub answered with {0}.",
+        by_hand("launch again later", "status.huggingface.co shows faults of the Hub"),
+        by_hand("launch a model that is in the cache of the hosts", "nothing is downloaded then"),
+    ),
+    cause(
+        r"CERTIFICATE_VERIFY_FAILED",
+        "The server's certificate is not accepted",
+        "The clock of the host is wrong, or a proxy with its own certificate stands in between.",
+        by_hand("check the clock: timedatectl"),
+        by_hand("give the container the proxy's certificate: REQUESTS_CA_BUNDLE and SSL_CERT_FILE in env"),
+    ),
+    cause(
+        r"Timeout: The file lock '([^']{1,300})' could not be acquired",
+        "Another process downloads the same model",
+        "{0} is locked: another container fetches this file, or one that was killed has left the lock.",
+        by_hand("wait for the other download; else remove the lock file"),
+    ),
+    cause(
+        r"[Nn]ot enough (?:free )?disk space",
+        "The disk is full",
+        "There is no space left for the model's files.",
+        by_hand("remove models you do not use from the cache"),
     ),
     cause(
         r"RepositoryNotFoundError|RevisionNotFoundError|404 Client Error",
@@ -261,11 +343,47 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         *_TOKEN[:1],
     ),
     cause(
-        r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})'",
+        r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})(?<!\.attn)'",
         "The weights do not fit the engine's model",
         "This version does not know the weight {0}: it cannot load this model in this quantisation.",
-        by_hand("use a newer image"),
-        by_hand("use another quantisation of the model"),
+        *_OTHER_WEIGHTS,
+    ),
+    # vllm-project/vllm#42813
+    cause(
+        r"Tried to load weights of size torch\.Size\(.{1,60}?\) ?to a parameter of size",
+        "The weights do not fit the engine's model",
+        "This version expects other weights than the model's files hold.",
+        *_OTHER_WEIGHTS,
+    ),
+    cause(
+        r"Detected some but not all shards of (\S{1,120}) are quantized",
+        "The weights do not fit the engine's model",
+        "The parts of {0} are quantised differently, and the engine joins them into one.",
+        *_OTHER_WEIGHTS,
+    ),
+    # vllm-project/vllm#41108, #15332
+    cause(
+        r"RuntimeError: The (?:expanded )?size of (?:the )?tensor (?:a )?\((\d{1,12})\) must match the "
+        r"(?:size of tensor b|existing size) \((\d{1,12})\)",
+        "The weights do not fit the engine's model",
+        "A weight of the files has {1} values along one side where this version expects {0}.",
+        *_OTHER_WEIGHTS,
+        by_hand("a lower tensor_parallel", "where the number of ranks does not divide that side"),
+        near=_READS_WEIGHTS,
+    ),
+    cause(
+        r"^KeyError: '((?:[\w-]{1,60}\.){1,12}(?:weight|bias|qweight|qzeros|scales?|\w{1,30}_scale(?:_inv)?))'$",
+        "The weights do not fit the engine's model",
+        "This version does not know the weight {0}: it cannot load this model in this quantisation.",
+        *_OTHER_WEIGHTS,
+    ),
+    # vllm-project/vllm#30691, #18382, #28691, #33229, #15277
+    cause(
+        r"GGUF model with architecture (\S{1,60}) is not supported|ValueError: Architecture (\S{1,60}) not supported",
+        "This engine does not read GGUF files of this model",
+        lambda match, _: f"The library that reads GGUF files here does not know {shorten(match[1] or match[2], 60)}.",
+        by_hand("launch the GGUF file with llama.cpp: `runtime: llama-cpp`"),
+        by_hand("use the model's own weights, or another quantisation for this engine"),
     ),
     # vllm-project/vllm#26161
     cause(
@@ -275,21 +393,75 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         _FETCH_AGAIN,
         by_hand("check JSON values in the recipe, too"),
     ),
+    # vllm-project/vllm#20871
+    cause(
+        r"There is no module or parameter named '(?:base_model|\w{0,60}lora_[AB])[\w.]{0,200}' in",
+        "The files are of an adapter",
+        "The files hold a LoRA adapter, which is loaded beside a model and is none itself.",
+        by_hand("name the model it was made for in `model`, and the adapter in lora_modules"),
+        by_hand("merge the adapter into its model first"),
+    ),
     # vllm-project/vllm#14212, #28517, #21176
     cause(
         r"There is no module or parameter named '([\w.]{1,200})' in (\w{1,100})",
         "The weights do not fit the engine's model",
         "The files hold `{0}`, which this version's {1} does not have.",
-        by_hand("use a newer image"),
-        by_hand("use another quantisation of the model"),
+        *_OTHER_WEIGHTS,
     ),
     cause(
-        r"Following weights were not initialized from checkpoint|Attempted to load weight \(torch\.Size|"
+        r"Following weights were not initialized from checkpoint|Attempted to load weight \(torch\.Size",
+        "The weights do not fit the engine's model",
+        "This version expects other weights than the model's files hold.",
+        *_OTHER_WEIGHTS,
+    ),
+    cause(
         r"assert (?:param|param_data)\.(?:size\(\)|shape) == loaded_weight\.(?:size\(\)|shape)",
         "The weights do not fit the engine's model",
         "This version expects other weights than the model's files hold.",
-        by_hand("use a newer image"),
-        by_hand("use another quantisation of the model"),
+        *_OTHER_WEIGHTS,
+        in_code=True,
+    ),
+    cause(
+        r"AttributeError: '?(\w{0,60}Tokenizer\w{0,30})'? (?:object )?has no attribute '?(\w{1,80})",
+        "Packages of the image do not match",
+        "The tokenizer of this image's transformers has no `{1}`: the engine is for another version of transformers.",
+        by_hand("use another image", "its engine and transformers must be of one time"),
+        by_hand("leave out mods that install packages"),
+    ),
+    cause(
+        r"AttributeError: '(\w{1,60}(?:Config|Processor|FeatureExtractor))' object has no attribute '(\w{1,80})'",
+        "The model does not fit this image's transformers",
+        "{0} has no `{1}`, which the engine expects.",
+        by_hand("use a newer image", "or the one that the recipe was made with"),
+        by_hand("fetch the model again", "its config.json may be older or newer than its code"),
+    ),
+    cause(
+        r"`rope_scaling` must be|rope_scaling should have a 'rope_type'|Unknown RoPE scaling type|"
+        r"KeyError: '(?:rope_theta|rope_type|rope_scaling)'",
+        "The model does not fit this image's transformers",
+        "The image does not understand the model's settings for long contexts (RoPE).",
+        by_hand("use a newer image", "or the one that the recipe was made with"),
+        by_hand("correct rope_scaling, where the recipe sets it by hf_overrides"),
+    ),
+    cause(
+        r"Found 0 files matching the pattern|No (?:tokenizer|tekken) file found|"
+        r"tekken\.json.{0,80}(?:not found|does not exist)",
+        "The model has no tokenizer of Mistral's format",
+        "tokenizer_mode mistral needs a tekken.json or tokenizer.model of Mistral, and the model has none.",
+        by_hand("remove tokenizer_mode, config_format and load_format mistral"),
+    ),
+    cause(
+        r"TemplateSyntaxError: (.{1,200})|TemplateAssertionError: (.{1,200})",
+        "The chat template is faulty",
+        lambda match, _: f"Jinja says: {shorten(match[1] or match[2], 200)}",
+        by_hand("correct chat_template, or leave it to the model"),
+    ),
+    cause(
+        r"supplied chat template .{0,20}\((.{1,200}?)\).{0,20}looks like a file path|"
+        r"[Cc]hat template (?:file )?'?(\S{1,200}?)'? (?:does not exist|not found)",
+        "The chat template is not there",
+        lambda match, _: f"{shorten(match[1] or match[2], 200)} is not a file in the container.",
+        by_hand("correct chat_template: a path that the container sees"),
     ),
     cause(
         r"Tokenizer class (\w{1,80}) does not exist or is not currently imported",
@@ -398,7 +570,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("a lower tensor_parallel, or one that is a power of two"),
     ),
     cause(
-        r"SafetensorError: (.*)",
+        r"SafetensorError: (Error while deserializ.*|.{0,80}[Hh]eader.*|.{0,80}(?:[Ii]ncomplete|[Ii]nvalid JSON).*)",
         "A file of the model is damaged",
         "A weights file cannot be read: {0}. Most often its download or copy is incomplete.",
         _FETCH_AGAIN,
@@ -415,10 +587,54 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "A file of the model is damaged",
         "Reading the model's files needed an impossible amount of memory: the header of a weights file is damaged.",
         _FETCH_AGAIN,
+        near=r"safe_?tensors|safe_open",
     ),
 )
 
 STACK_CAUSES: tuple[Cause, ...] = (
+    cause(
+        r"Out of memory: Killed process \d{1,9} \(([^)]{1,60})\)|Memory cgroup out of memory: Killed process|"
+        r"oom-kill:constraint|oom_reaper: reaped process",
+        "The kernel killed a process for memory",
+        lambda match, _: (
+            f"The host, or the container's limit, had no memory left; {match[1] or 'a process'} was killed."
+        ),
+        by_hand("leave the host more memory: a lower memory fraction, a shorter context, fewer requests"),
+        by_hand("stop other programs that hold memory on that host"),
+        even_as_note=True,
+    ),
+    cause(
+        r"DefaultCPUAllocator: (?:can't allocate|not enough) memory|\[Errno 12\] Cannot allocate memory|"
+        r"mmap.{0,60}Cannot allocate memory",
+        "The host is out of memory",
+        "The host had no memory left for what the engine needs outside the GPU's share.",
+        by_hand("stop other programs there, drop the page cache, or lower the memory fraction"),
+        by_hand("raise the container's memory limit, where it has one"),
+    ),
+    # tests of a deployment: vLLM's offloaded KV cache is a file in /dev/shm
+    cause(
+        r"^OSError: \[Errno 14\] Bad address",
+        "Shared memory is too small",
+        "A file in /dev/shm could not be filled: it is larger than the shared memory of the container or host.",
+        by_hand("raise shm_size, or use the host's IPC"),
+        by_hand("a smaller KV cache to offload to"),
+        near=r"/dev/shm|mmap file",
+    ),
+    cause(
+        r"OSError: \[Errno (?:5|116)\] (Input/output error|Stale file handle)(?:: '([^']{1,300})')?",
+        "A disk does not answer",
+        lambda match, _: f"{match[1]}{f' at {shorten(match[2], 200)}' if match[2] else ''}: a failing or distant disk.",
+        by_hand("look at that host's disks and network drives: dmesg, mount"),
+    ),
+    cause(
+        r"\[Errno -[235]\] (?:Name or service not known|Temporary failure in name resolution|No address)|"
+        r"NameResolutionError|Could not resolve host",
+        "A name cannot be looked up",
+        "The container cannot look up a host's name: no network, or no name server.",
+        by_hand("check that host's network and name server: getent hosts huggingface.co"),
+        by_hand("use addresses instead of names in the cluster"),
+        weight=Weight.HINT,
+    ),
     cause(
         r"/dev/shm/[^ ]{0,200} .{0,120}[Nn]o space left on device|"
         r"[Nn]o space left on device: '/(?:dev/shm|psm_|mp-)|"
@@ -481,6 +697,54 @@ STACK_CAUSES: tuple[Cause, ...] = (
         weight=Weight.CONSEQUENCE,
     ),
     cause(
+        r"Error: \[Errno (?:13|30)\] (?:Permission denied|Read-only file system): '([^']{1,300})'",
+        "A file or folder is not accessible",
+        "The engine's user may not use {0} in the container.",
+        by_hand("check the mount and the owner of that path on the host"),
+        by_hand("run the container as root, or as the folder's owner"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"^FileNotFoundError: \[Errno 2\] No such file or directory: '(/[^']{1,300})'$",
+        "A file is not there",
+        "There is no {0} in the container.",
+        by_hand("correct that path, or mount the folder that holds it"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
+    cause(
+        r"JSONDecodeError: (.{1,200})",
+        "A text that should be JSON is not",
+        "Python says: {0}",
+        by_hand("check JSON values in the recipe: double quotes, no trailing comma"),
+        by_hand("fetch the model again", "where it is a file of the model"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
+    # The words of a C++ exception that nothing caught.
+    cause(
+        r"^ {0,4}what\(\): {1,4}(.{1,300})",
+        "A compiled part of the engine stopped",
+        "It says: {0}",
+        by_hand("use a newer image, or the one that the recipe was made with"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"^(?:\S{1,200}: line \d{1,6}: {1,10}\d{1,9} )?Killed(?: {2,40}.{1,300})?$",
+        "A process was killed",
+        "A process was killed from outside, most often because the host ran out of memory.",
+        mend=after_kill,
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"double free or corruption|corrupted size vs\. prev_size|malloc\(\): |free\(\): invalid|"
+        r"Fatal Python error: (?:Aborted|Bus error|Illegal instruction)",
+        "The engine crashed",
+        "A compiled part of the engine crashed.",
+        by_hand("read the lines above it: the last library that was used is named there"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
         r"[Nn]o space left on device|Disk quota exceeded",
         "The disk is full",
         "There is no space left on the host (cache, image store or /tmp).",
@@ -497,9 +761,9 @@ SETTING_CAUSES: tuple[Cause, ...] = (
         by_hand("correct it in the recipe or the overrides"),
     ),
     cause(
-        r"^  (Input should be .*?)(?: \[type=.*)?$",
+        r"^  (Input should be .*?)(?: \[type=.*)?$|^  ([A-Z][^\[]{3,200}) \[type=\w{1,60}, ",
         "A setting is refused",
-        _value_error,
+        lambda match, _: f"The engine refuses a setting: {shorten(match[1] or match[2], 300)}",
         by_hand("correct it in the recipe or the overrides"),
     ),
 )

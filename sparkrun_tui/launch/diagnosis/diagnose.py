@@ -6,7 +6,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sparkrun_tui.base.patterns import GAP, AnyOf, LinePattern
 from sparkrun_tui.base.text import log_line, shorten
@@ -25,10 +25,19 @@ from sparkrun_tui.engines.logs.lines import Line, strip_prefixes
 from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.engines.registry import family_of, log_of
-from sparkrun_tui.launch.diagnosis.common import FLAG_CAUSES, MODEL_CAUSES, PORT_CAUSES, SETTING_CAUSES, STACK_CAUSES
+from sparkrun_tui.launch.diagnosis.common import (
+    FLAG_CAUSES,
+    MODEL_CAUSES,
+    PORT_CAUSES,
+    SETTING_CAUSES,
+    STACK_CAUSES,
+    engine_missing,
+)
 from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
 from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
 from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
+from sparkrun_tui.launch.diagnosis.tracebacks import Link, Part, Raised, Tracebacks, says_nothing
+from sparkrun_tui.launch.diagnosis.unruled import of_exception
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
@@ -42,22 +51,37 @@ _SHARED = (
     *HOST_CAUSES,
     *SETTING_CAUSES,
 )
+
+
+def _in_order(rules: Iterable[Cause]) -> tuple[Cause, ...]:
+    """Rules in the order in which a line is searched with them: those that say most of a line first."""
+    return tuple(sorted(rules, key=lambda rule: (rule.weight < Weight.CAUSE, rule.generic)))
+
+
+_OF_DOCKER = _in_order(
+    (*HOST_CAUSES, *PORT_CAUSES, *NETWORK_CAUSES, *IMAGE_CAUSES, *STACK_CAUSES, *MODEL_CAUSES),
+)
 _ECHO = LinePattern(
     r"Worker failed with error '', please check|"
     r"Engine core initialization failed|EngineDeadError|WorkerProc initialization failed|RuntimeError: cancelled|"
     r"EngineCore (?:encountered a fatal error|failed to start)|Initialization failed\. Please see|SIGQUIT|"
     r"Received sigquit|kill_process_tree|SystemExit|KeyboardInterrupt|CancelledError|exiting due to|"
+    r"Engine process failed to start|"
     rf"Scheduler hit an exception|CalledProcessError: Command {GAP}serve\.sh"
 )
-_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*+)(?:(:)(?: (.*))?)?$")
-_ANOTHER = "During handling of the above exception, another exception occurred"
-_NO_WORDS = LinePattern(r'^(?: *File "|Traceback \(most recent|During handling of|The above exception)')
-"""Lines of a traceback that say nothing of its cause."""
-_EXCEPTION_WORDS = ("Error", "Exception", "Failure", "Exit", "NotFound")
-_FRAME = re.compile(r'^ *File "([^"]{1,400})", line (\d{1,9}), in ')
+_GOES_ON = LinePattern(r"\b[Ii]gnor(?:e|ed|ing)\b|\b[Ff]alling back|\b[Ff]all back to|\b[Rr]etrying\b|\b[Ss]kipping\b")
+"""Words by which a program says that it goes on all the same."""
 _DRIVER = re.compile(r"cudaMemGetInfo|mem_get_info")
-_QUIET = frozenset({"DEBUG", "INFO", "WARNING", "D", "I", "W"})
-_DEPTHS = (("Worker", 3), ("Ray", 3), ("TP", 3), ("rank", 3), ("Engine", 2), ("Main", 1), ("API", 1))
+_WORKER = 3
+_DEPTHS = (
+    ("Worker", _WORKER),
+    ("Ray", _WORKER),
+    ("TP", _WORKER),
+    ("rank", _WORKER),
+    ("Engine", 2),
+    ("Main", 1),
+    ("API", 1),
+)
 _MAX_EVIDENCE = 600
 UNKNOWN = "Cause not known"
 """The beginning of the title of an exception that no rule describes."""
@@ -97,6 +121,14 @@ class _Found:
     repairs: tuple[Repair, ...]
     known: bool = True
     """Whether a rule describes it; an exception that none does is found, too."""
+    who: tuple[str, ...] = ()
+    moves: int = 0
+    """Steps of the start that its host had made by then."""
+    generic: bool = False
+    """Whether its rule describes a kind of exception rather than one cause."""
+    note: bool = False
+    """Whether its line is of a level that says that the program goes on."""
+    link: Link = Link.NONE
 
     def diagnosed(self) -> Diagnosed:
         """What is told of it."""
@@ -118,6 +150,39 @@ class _Hit:
     explanation: str
     repairs: tuple[Repair, ...] = ()
     known: bool = True
+    generic: bool = False
+    ruled: bool = True
+    """Whether it is of a rule, rather than of what an exception says itself."""
+
+
+@dataclass(slots=True)
+class _Host:
+    """What was read of one host."""
+
+    reader: PhaseReader
+    before: deque[str] = field(default_factory=lambda: deque(maxlen=_NEAR))
+    moves: list[tuple[str, ...]] = field(default_factory=list)
+    """The process of each line with which the start made a step."""
+    tracebacks: dict[tuple[str, ...], Tracebacks] = field(default_factory=dict)
+
+    def feed(self, line: Line, raw: str) -> None:
+        """Read how far the start has come."""
+        step = self.reader.phase, self.reader.done
+        self.reader.feed(raw)
+        if (self.reader.phase, self.reader.done) != step:
+            self.moves.append(line.who)
+
+    def survived(self, found: _Found) -> bool:
+        """Whether the start made a further step after a finding. One of another worker says nothing of this one."""
+        for who in self.moves[found.moves :]:
+            are_workers = _depth_of(who) == _depth_of(found.who) == _WORKER
+            if who == found.who or not are_workers:
+                return True
+        return False
+
+    @property
+    def is_ready(self) -> bool:
+        return self.reader.phase is Phase.READY and self.reader.done
 
 
 @dataclass(slots=True)
@@ -131,7 +196,7 @@ class _Open:
 def causes_of(engine: str) -> tuple[Cause, ...]:
     """The causes that are searched in the log of an engine: its own, then those that all engines share."""
     family = family_of(engine)
-    return _SHARED if family is None else (*family.causes, *_SHARED)
+    return _SHARED if family is None else (*family.causes, *engine_missing(family.modules), *_SHARED)
 
 
 def diagnose(
@@ -158,14 +223,10 @@ def diagnose(
 def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnosed | None:
     """The explanation of Docker's refusal to pull, create or start; None when no rule matches it."""
     context = Context(values)
-    rules = [
-        rule
-        for rule in (*HOST_CAUSES, *PORT_CAUSES, *NETWORK_CAUSES, *IMAGE_CAUSES, *STACK_CAUSES, *MODEL_CAUSES)
-        if rule.weight is Weight.CAUSE
-    ]
+    rules = [rule for rule in _OF_DOCKER if rule.weight is Weight.CAUSE]
     for line in filter(None, map(str.strip, text.splitlines())):
         for rule in rules:
-            match = rule.pattern.search(line)
+            match = rule.matches(line, ())
             if match is not None:
                 return Diagnosed(
                     host=host,
@@ -194,13 +255,12 @@ class Diagnosis:
         family = family_of(engine)
         name = family.name if family is not None else engine
         self._log = log_of(engine)
-        self._table = causes_of(engine)
+        self._table = _in_order(causes_of(engine))
         self._known = AnyOf(cause.pattern for cause in self._table)
         self._context = Context(values or {}, memory_total=memory_total, engine=name)
         self._report = report
         self._guard = RuleGuard(report)
-        self._readers: dict[str, PhaseReader] = {}
-        self._before: dict[str, deque[str]] = {}
+        self._hosts: dict[str, _Host] = {}
         self._found: list[_Found] = []
         self._open: dict[tuple[str, tuple[str, ...]], _Open] = {}
         self._last: dict[tuple[str, tuple[str, ...]], int] = {}
@@ -208,31 +268,35 @@ class Diagnosis:
 
     def read(self, host: str, lines: Iterable[LogLine | str]) -> None:
         """Read the next lines of a host. Hosts are read in rank order."""
-        reader = self._readers.setdefault(host, PhaseReader(self._log, self._report))
-        before = self._before.setdefault(host, deque(maxlen=_NEAR))
+        of_host = self._hosts.setdefault(host, _Host(PhaseReader(self._log, self._report)))
         for entry in lines:
             raw, time = (entry, 0.0) if isinstance(entry, str) else (entry.text, entry.time)
             if not raw or raw.isspace():
-                before.append("")
+                of_host.before.append("")
                 continue
             line = self._guard.run("prefixes", Line((), "", log_line(raw)), strip_prefixes, raw)
-            self._guard.run("phases", None, reader.feed, raw)
-            self._go_on(host, line)
-            hit = self._judge(line, before, _running(reader))
-            if hit is not None:
-                self._take(hit, host, line, log_line(raw).strip(), time)
-            before.append(line.text)
+            self._guard.run("phases", None, of_host.feed, line, raw)
+            is_more = self._go_on(host, line)
+            traceback = of_host.tracebacks.setdefault(line.who, Tracebacks())
+            part = traceback.part(line.text)
+            hit = self._judge(line, part, traceback, of_host)
+            # Words of the exception above are none of their own, unless a rule knows them.
+            if hit is not None and (hit.ruled or not is_more):
+                self._take(hit, host, line, log_line(raw).strip(), time, traceback.link())
+            if part is Part.WORDS and traceback.raised(line.text) is not None:
+                traceback.ended()
+            of_host.before.append(line.text)
 
     def result(self, exits: Mapping[str, ExitInfo] | None = None) -> Diagnosed | None:
         """The first cause in the lines and in the ends of the containers; None when none is found."""
-        found = [*self._found, *_from_exits(exits or {}, self._context)]
+        found = [*self._standing(), *_from_exits(exits or {}, self._context)]
         if not found:
             return None
         return _best(found).diagnosed()
 
     def ranked(self, exits: Mapping[str, ExitInfo] | None = None) -> tuple[Diagnosed, ...]:
         """Up to five causes that weigh as much as the best one, each title once, the best first."""
-        found = [*self._found, *_from_exits(exits or {}, self._context)]
+        found = [*self._standing(), *_from_exits(exits or {}, self._context)]
         ranked: list[Diagnosed] = []
         while found and len(ranked) < _MOST_RANKED:
             best = _best(found)
@@ -246,49 +310,68 @@ class Diagnosis:
     @property
     def weight(self) -> Weight | None:
         """How much the best finding in the lines says; None without one."""
-        return max((item.weight for item in self._found), default=None)
+        return max((item.weight for item in self._standing()), default=None)
 
     @property
     def is_known(self) -> bool:
         """Whether the best finding in the lines is one that a rule describes."""
-        return bool(self._found) and _best(self._found).known
+        found = self._standing()
+        return bool(found) and _best(found).known
 
-    def _take(self, hit: _Hit, host: str, line: Line, evidence: str, time: float) -> None:
+    def _standing(self) -> list[_Found]:
+        """The findings, without those that the start survived.
+
+        Where it went on after one and did not come to serve, the finding is only a hint: what ended the start is later.
+        """
+        standing = []
+        for item in self._found:
+            of_host = self._hosts[item.host]
+            if item.weight is Weight.OURS or not of_host.survived(item):
+                standing.append(item)
+            elif not of_host.is_ready:
+                standing.append(replace(item, weight=min(item.weight, Weight.HINT)))
+        return standing
+
+    def _take(self, hit: _Hit, host: str, line: Line, evidence: str, time: float, link: Link) -> None:
         """Keep what a line says. An exception raised while another one was handled takes its place."""
         process = host, line.who
         found = _Found(
-            hit.weight, time, _depth(line), host, evidence, hit.title, hit.explanation, hit.repairs, hit.known
+            weight=hit.weight,
+            time=time,
+            depth=_depth_of(line.who),
+            host=host,
+            evidence=evidence,
+            title=hit.title,
+            explanation=hit.explanation,
+            repairs=hit.repairs,
+            known=hit.known,
+            who=line.who,
+            moves=len(self._hosts[host].moves),
+            generic=hit.generic,
+            note=line.is_note,
+            link=link,
         )
         at = self._last.pop(process, None)
-        if at is not None and not hit.known and self._is_another(host):
+        if at is not None and not hit.ruled and link is Link.HANDLING:
             self._found[at] = found
         else:
             at = len(self._found)
             self._found.append(found)
-        if not hit.known:
+        if not hit.ruled:
             self._last[process] = at
         if hit.explanation.endswith(":"):
             self._open[process] = _Open(at)
 
-    def _is_another(self, host: str) -> bool:
-        """Whether the traceback that ends here began while another exception was handled."""
-        for text in reversed(self._before[host]):
-            if _ANOTHER in text:
-                return True
-            if _EXCEPTION.match(text) and _exception(text, ()) is not None:
-                return False
-        return False
-
-    def _go_on(self, host: str, line: Line) -> None:
-        """Add a line to the words of the exception above it, where these ended with a colon."""
+    def _go_on(self, host: str, line: Line) -> bool:
+        """Add a line to the words of the exception above it, where these ended with a colon; whether it was one."""
         process = host, line.who
         going_on = self._open.get(process)
         text = line.text.strip()
         if going_on is None or not text:
-            return
-        if line.level in _QUIET or _NO_WORDS.search(line.text) or going_on.left == 0:
+            return False
+        if line.is_note or says_nothing(line.text) or going_on.left == 0:
             del self._open[process]
-            return
+            return False
         going_on.left -= 1
         found = self._found[going_on.at]
         self._found[going_on.at] = replace(
@@ -296,26 +379,33 @@ class Diagnosis:
             explanation=shorten(f"{found.explanation} {text}", _MAX_EVIDENCE),
             evidence=shorten(f"{found.evidence} {text}", _MAX_EVIDENCE),
         )
+        return True
 
-    def _judge(self, line: Line, before: Iterable[str], phase: Phase | None) -> _Hit | None:
+    def _judge(self, line: Line, part: Part, traceback: Tracebacks, of_host: _Host) -> _Hit | None:
         text = line.text
-        if not text:
+        if not text or part in (Part.FRAME, Part.IGNORED):
             return None
-        quiet = line.level in _QUIET
+        raised = traceback.raised(text) if part is Part.WORDS else None
+        goes_on = line.is_note or (raised is None and _GOES_ON.search(text) is not None)
+        is_outside = not line.who
         rules = self._table if self._known.may_match(text) else ()
         for rule in rules:
-            if quiet and not rule.even_as_note:
+            if goes_on and not rule.even_as_note:
                 continue
-            match = rule.pattern.search(text)
+            if rule.in_code is not (part is Part.CODE) or (rule.outside and not is_outside):
+                continue
+            match = rule.matches(text, of_host.before)
             if match is None:
                 continue
-            if _ECHO.search(text):
+            if _ECHO.search(text) and rule.weight > Weight.CONSEQUENCE:
                 return None
-            context = replace(self._context, before=tuple(before), phase=phase)
+            context = replace(self._context, before=tuple(of_host.before), phase=_running(of_host.reader))
             hit = self._apply(rule, match, context)
             if hit is not None:
                 return hit
-        return None if quiet or _ECHO.search(text) else _exception(text, before)
+        if raised is None or goes_on or _ECHO.search(text):
+            return None
+        return _unruled(raised, self._context)
 
     def _apply(self, rule: Cause, match: re.Match[str], context: Context) -> _Hit | None:
         """The finding of a rule for its match; None when it has a defect. After a defect of its repairs it has none."""
@@ -328,15 +418,19 @@ class Diagnosis:
             return None
         repairs = self._guard.run(f"repairs: {name}", (), rule.mend, match, context)
         offered = tuple(repair for repair in repairs if may_be_offered(repair, context))
-        return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered)
+        return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered, generic=rule.generic)
 
 
 def _best(found: Sequence[_Found]) -> _Found:
     top = max(item.weight for item in found)
     first = [item for item in found if item.weight == top]
+    # A line that says that the program goes on never beats one that does not.
+    first = [item for item in first if not item.note] or first
     if top is Weight.UNKNOWN:
         deepest = max(item.depth for item in first)
         first = [item for item in first if item.depth == deepest]
+        # A rule for a kind of exceptions never beats an exception of its own that no rule describes.
+        first = [item for item in first if not item.generic and item.link is not Link.DIRECT] or first
     # Logs without times keep the order of hosts and lines; `min` returns the first of equals.
     return min(first, key=lambda item: item.time)
 
@@ -348,48 +442,24 @@ def _running(reader: PhaseReader) -> Phase | None:
     return reader.phase
 
 
-def _exception(text: str, before: Iterable[str]) -> _Hit | None:
-    """The finding for the last line of a traceback: `package.SomeError: words`.
-
-    An exception without words, such as a failed `assert`, is described by the line of code that raised it. Where only a
-    colon follows its name, its words are in the next lines.
-    """
-    match = _EXCEPTION.match(text)
-    if match is None:
-        return None
-    name = match[1].rpartition(".")[2]
-    is_named_so = name == "Exception" or any(word in name[1:] for word in _EXCEPTION_WORDS)
-    if not name[:1].isupper() or not is_named_so:
-        return None
-    name = shorten(name, 100)
-    explanation = f"The engine failed with {name}:"
-    said = (match[3] or "").strip()
-    if not said and not match[2]:
-        said = _failed_at(before)
-    if said:
-        explanation = f"{explanation} {shorten(said, 300)}"
-    return _Hit(Weight.UNKNOWN, f"{UNKNOWN}: {name}", explanation, known=False)
-
-
-def _failed_at(before: Iterable[str]) -> str:
-    """The last line of code in a traceback, with its file and line number."""
-    code, place = "", ""
-    for line in before:
-        where = _FRAME.match(line)
-        if where is not None:
-            code, place = "", f" ({where[1].rpartition('/')[2]}, line {where[2]})"
-        elif place and not code:
-            code = line.strip()
-    return f"it stopped at `{shorten(code, 200)}`{shorten(place, 100)}" if code else "no further words"
+def _unruled(raised: Raised, context: Context) -> _Hit:
+    """The finding for an exception that no rule describes."""
+    saying = of_exception(raised, context)
+    if saying is not None:
+        return _Hit(Weight.UNKNOWN, saying.title, saying.explanation, saying.repairs, ruled=False)
+    explanation = f"The engine failed with {raised.name}:"
+    if raised.words:
+        explanation = f"{explanation} {shorten(raised.words, 300)}"
+    return _Hit(Weight.UNKNOWN, f"{UNKNOWN}: {raised.name}", explanation, known=False, ruled=False)
 
 
 def _asked_driver(context: Context) -> bool:
     return any(_DRIVER.search(text) for text in context.before)
 
 
-def _depth(line: Line) -> int:
+def _depth_of(who: tuple[str, ...]) -> int:
     """How deep in the tree of processes a line was written: workers, engine, server, none."""
-    innermost = line.who[-1] if line.who else ""
+    innermost = who[-1] if who else ""
     for start, depth in _DEPTHS:
         if start in innermost:
             return depth

@@ -47,6 +47,54 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "Kernels are compiled at the start, and this image lacks {0}.",
         by_hand("use the image that the recipe was made with"),
     ),
+    # flashinfer: run_ninja; tvm_ffi: build_ninja
+    cause(
+        r"^FileNotFoundError: \[Errno 2\] No such file or directory: '([A-Za-z][\w+-]{1,40})'$",
+        "The image lacks a program",
+        "There is no `{0}` on the PATH of this image, and the engine needs it.",
+        by_hand("use an image that has it", "or a mod that installs it"),
+        by_hand("check PATH in env", "where the program is in a folder of its own, such as a virtual environment"),
+    ),
+    # vllm-project/vllm#17526, #5454, #5804
+    cause(
+        r"Error: (?:'_OpNamespace' )?'(_C|_moe_C|_\w{1,40}_C|sgl_kernel)' object has no attribute '(\w{1,80})'|"
+        r"operator (_C|_moe_C|_\w{1,40}_C|sgl_kernel)::(\w{1,80}) does not exist",
+        "The engine's compiled part is not loaded",
+        lambda match, _: (
+            f"`{match[2] or match[4]}` of {match[1] or match[3]} is not there: that part was built for another torch, "
+            "GPU or platform, or not built at all."
+        ),
+        by_hand("use another image, one that is built for the Spark"),
+        by_hand("leave out mods that install packages", "one of them may have replaced torch"),
+    ),
+    # vllm-project/vllm#39609
+    cause(
+        r"version `(GLIBC\w{0,3}_[\d.]{1,10}|CXXABI_[\d.]{1,10})' not found",
+        "The image's system is too old",
+        "A package in this image was built for a newer system, with {0}.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+    ),
+    # vllm-project/vllm#20479
+    cause(
+        r"AssertionError: expected size \d{1,12}==\d{1,12}, stride \d{1,12}==\d{1,12} at dim=\d",
+        "Compiled code in the cache is of another model",
+        "torch.compile took code from its cache that does not fit this model.",
+        by_hand("remove ~/.cache/vllm/torch_compile_cache on that host"),
+        set_env("VLLM_DISABLE_COMPILE_CACHE", "1", "compiled anew at each start"),
+    ),
+    # vllm-project/vllm PR 39825; sgl-project/sglang#1788
+    cause(
+        r"RuntimeError: Invalid activation type|group_gemm(?:\.\w{1,20})? failed: Error|"
+        r"CUTLASS grouped gemm.{0,60}(?:failed|Error)",
+        "flashinfer has no such kernel for this GPU",
+        "flashinfer's kernel for experts or adapters does not run this model on this GPU.",
+        mend=lambda _, context: (
+            set_value("moe_backend", "auto", context, "the engine's own choice"),
+            by_hand("another moe_backend: triton or marlin", "where it is auto already"),
+            by_hand("a newer image"),
+        ),
+    ),
     # vllm-project/vllm#17455
     cause(
         r"CalledProcessError: Command '?\[?'[^']{0,200}/(?:gcc|cc|g\+\+|clang)'",
@@ -62,6 +110,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "There is no `{0}` in this image, and the engine needs it.",
         by_hand("use an image that has it", "or a mod that installs it"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"CUDA_HOME environment variable is not set|nvcc was not found|Unable to find nvcc",
@@ -114,6 +163,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "{0} does not know `{1}`: a patched file, a mod or a package is for another version of the engine.",
         by_hand("leave out the mod or the mounted file", "or use the image that it was made for"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"ImportError: cannot import name '(\w{1,100})' from (?:partially initialized module )?'([\w.]{1,120})'",
@@ -122,6 +172,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use another image"),
         by_hand("leave out mods that install packages"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     # kserve/kserve#4875, sgl-project/sglang#2769
     cause(
@@ -136,6 +187,39 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "The model's own code needs {0}.",
         by_hand("use an image that has it", "or a mod that installs it"),
     ),
+    cause(
+        r"requires the (\w{1,40}) library but it was not found in your environment",
+        "The image lacks a Python package",
+        "This model needs {0}.",
+        by_hand("use an image that has it", "or a mod that installs it"),
+    ),
+    # sglang: assert_pkg_version
+    cause(
+        r"([\w-]{1,60}) is installed with version (\S{1,40}), which is less than the minimum required version "
+        r"([\w.+-]{1,40})",
+        "Packages of the image do not match",
+        "{0} is {1} in this image, and the engine needs {2} or newer.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+    ),
+    cause(
+        r"AttributeError: (?:partially initialized )?module '([\w.]{1,100})' has no attribute '(\w{1,80})'",
+        "Packages of the image do not match",
+        "{0} has no `{1}`: another version of that package is expected.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
+    cause(
+        r"^ModuleNotFoundError: No module named '(\w{1,60})\.([\w.]{1,100})'",
+        "Packages of the image do not match",
+        "{0} of this image has no {1}, or is not there at all: another version of it is expected.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
     # gpustack/gpustack#1963, vllm-project/vllm#5503
     cause(
         r"^ModuleNotFoundError: No module named '([\w.]{1,100})'",
@@ -143,6 +227,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "There is no {0} in this image.",
         by_hand("use an image that has it", "or a mod that installs it"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     # vllm-project/vllm#4912
     cause(
@@ -152,6 +237,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use another image"),
         by_hand("leave out mods that install packages"),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     # vllm-project/vllm#15619
     cause(
@@ -218,26 +304,115 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     cause(
         r"No supported CUDA architectures found for major versions",
         "flashinfer has no such kernel for this GPU",
-        "The chosen kernel of flashinfer is for data centre GPUs only.",
+        "The chosen kernel of flashinfer is for other GPUs, or the image's CUDA toolkit is older than 12.9.",
         mend=lambda _, context: (
+            by_hand("use an image with CUDA 13", "flashinfer compiles nothing for the Spark with an older toolkit"),
             set_value("moe_backend", "auto", context, "the engine's own choice"),
             by_hand("remove VLLM_USE_FLASHINFER_MOE_FP4 and its like from env"),
         ),
     ),
     # eugr/spark-vllm-docker#209, MiaAI-Lab/DeepSeek-v4-Flash-DSpark-2x-DGX-Spark#119
     cause(
-        r"requires DeepGEMM to be installed|DeepGEMM (?:backend )?is not (?:available|installed|supported)",
+        r"Error: .{0,200}(?:requires DeepGEMM to be installed|"
+        r"DeepGEMM (?:backend )?is not (?:available|installed|supported))",
         "DeepGEMM is not for this GPU",
         "This model needs kernels of DeepGEMM, which has none for the Spark's GPU in this image.",
         by_hand("an image that is made for this model on a Spark"),
     ),
     cause(
-        r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|"
+        r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|Assertion error \(\S{0,200}deep_?gemm|"
         r"[Dd]eep_?[Gg][Ee][Mm][Mm].{0,200}Unsupported architecture",
         "DeepGEMM is not for this GPU",
         "DeepGEMM could not compile a kernel for this GPU.",
         set_env("VLLM_USE_DEEP_GEMM", "0", "other kernels are used"),
         by_hand("an image that is made for this model on a Spark"),
+    ),
+    cause(
+        r"CUBLAS_STATUS_(?:EXECUTION_FAILED|INTERNAL_ERROR|NOT_SUPPORTED|INVALID_VALUE|ARCH_MISMATCH)|"
+        r"CUDNN_STATUS_\w{1,40}",
+        "A library of CUDA failed",
+        "cuBLAS or cuDNN of this image could not do what it was asked for on this GPU.",
+        by_hand("use an image that is built for the Spark (CUDA 13)"),
+        by_hand("another quantisation of the model, or dtype auto"),
+        by_hand("leave more memory free, where the GPU's is nearly used up"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"CUDA error: initialization error|CUDA_ERROR_NOT_INITIALIZED",
+        "CUDA was used before the processes were split",
+        "A process has a CUDA of its parent, which does not work; a driver in trouble looks the same.",
+        set_env("VLLM_WORKER_MULTIPROC_METHOD", "spawn", "each process starts anew"),
+        by_hand("nvidia-smi on that host; restart it where that fails"),
+    ),
+    cause(
+        r"CUDA (?:driver )?error: (invalid device ordinal)",
+        "A GPU of that number is not there",
+        "CUDA says: {0}",
+        by_hand("check CUDA_VISIBLE_DEVICES in env, and the number of ranks on each host"),
+        by_hand('VLLM_ALLREDUCE_USE_SYMM_MEM: "0" in env', "where the line comes from symmetric memory"),
+        weight=Weight.UNKNOWN,
+    ),
+    # deepep and flashinfer name the file of the kernel.
+    cause(
+        r"CUDA error \S{1,200}:\d{1,6} '(.{3,120}?)'",
+        "A kernel crashed on the GPU",
+        "The GPU reports: {0}. It is a defect of a kernel, or one that is not for this GPU.",
+        by_hand("another moe_backend or all2all backend, or another attention_backend"),
+        by_hand("a newer image"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"shape '\[.{1,80}\]' is invalid for input|shapes cannot be multiplied|Sizes of tensors must match|"
+        r"exceeds dimension size|index \d{1,9} is out of bounds for dimension|values to unpack \(expected|"
+        r"Expected all tensors to be on the same device|split_with_sizes expects",
+        "The model and this version do not fit together",
+        "Two parts of the model meet with different sizes or on different devices, which is a defect of this version "
+        "with this model, this quantisation or this number of ranks.",
+        by_hand("use a newer image", "or the one that the recipe was made with"),
+        by_hand("another quantisation of the model, or a lower tensor_parallel"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
+    cause(
+        r"CUDA (?:driver )?error: (?!out of memory)([a-z].{3,120})",
+        "CUDA reports an error",
+        "It says: {0}",
+        set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels"),
+        by_hand("nvidia-smi and dmesg on that host", "show whether the GPU or its driver is at fault"),
+        by_hand("another attention_backend, or a newer image"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
+    cause(
+        r"(?:NVMLError_\w{1,40}|Failed to initialize NVML): (?:Unknown Error|Insufficient Permissions)",
+        "The container lost the GPU",
+        "The driver's devices are not, or no longer, open to this container: a reload of systemd takes them away.",
+        by_hand("launch it again; else restart Docker on that host"),
+        by_hand("a cluster with `privileged`, or devices named one by one", "keep them over a reload"),
+    ),
+    cause(
+        r"NVMLError_(?:LibraryNotFound|DriverNotLoaded|NoPermission)|NVML Shared Library Not Found",
+        "No GPU in the container",
+        "The host's driver is not in this container.",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+    ),
+    cause(
+        r"operation (?:not permitted|failed due to a previous error) (?:when|during) (?:stream is )?captur|"
+        r"cudaErrorStreamCapture\w{1,40}",
+        "CUDA graphs could not be captured",
+        "A part of this model cannot be recorded into a CUDA graph.",
+        set_value("enforce_eager", "true", Context({}), "without graphs"),
+        by_hand("another attention_backend, or a newer image"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
+        r"expected scalar type (\w{1,20}) but found (\w{1,20})|"
+        r"(?:mat1 and mat2|m1 and m2).{0,30}same dtype, but got: (\w{1,20}) != (\w{1,20})",
+        "Two parts of the model have different types",
+        lambda match, _: f"A kernel wanted {match[1] or match[3]} and got {match[2] or match[4]}.",
+        by_hand("dtype auto, and kv_cache_dtype auto"),
+        by_hand("use a newer image, or another quantisation of the model"),
+        weight=Weight.UNKNOWN,
     ),
     cause(
         r"CUBLAS_STATUS_(?:ALLOC_FAILED|NOT_INITIALIZED)",
@@ -261,7 +436,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("leave out mods that install packages", "one of them may have replaced torch"),
     ),
     cause(
-        r"provided PTX was compiled with an unsupported toolchain",
+        r"provided PTX was compiled with an unsupported toolchain|cudaErrorUnsupportedPtxVersion|"
+        r"The NVIDIA driver on your system is too old",
         "The driver is too old for the image",
         "The image's CUDA is newer than what the host's driver can run.",
         by_hand("update the host's driver, then restart the host"),
@@ -300,6 +476,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
             'run fewer compilers in parallel: MAX_JOBS: "4" in env', "if one of them was killed for lack of memory"
         ),
         weight=Weight.UNKNOWN,
+        generic=True,
     ),
     cause(
         r"CUDA unknown error|CUDA driver version is insufficient|forward compatibility was attempted|"
@@ -310,7 +487,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("restart Docker, or the host", "stale device nodes"),
     ),
     cause(
-        r"no kernel image is available for execution",
+        r"no kernel image is available for execution|device kernel image is invalid|"
+        r"CUDA error: (?:invalid device function|named symbol not found)",
         "The image is not built for this GPU",
         "The kernels of this image are for other GPUs than the Spark's (sm_121).",
         by_hand("use an image that is built for the Spark"),
@@ -320,11 +498,32 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "No GPU in the container",
         "The engine sees no GPU.",
         by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("check CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES in env", "they may hide it"),
     ),
     cause(
-        r"Failed to find C compiler|Python\.h: No such file|Could not find nvcc|ninja: (?:not found|error)",
+        r"Failed to find C compiler|Python\.h: No such file|Could not find nvcc|ninja: (?:command )?not found",
         "The image lacks a compiler",
         "Kernels are compiled at the start, and this image lacks the programs for that.",
         by_hand("use the image that the recipe was made with"),
+    ),
+    # vllm-project/vllm#11450, #30905, #17018
+    cause(
+        r"^torch\._(?:inductor|dynamo)\.exc\.\w{1,60}: (.{1,300})",
+        "The model could not be compiled",
+        "torch.compile failed: {0}",
+        set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels"),
+        by_hand("use a newer image, or the one that the recipe was made with"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
+    # vllm-project/vllm#28098
+    cause(
+        r"^triton\.(?:compiler|runtime)\.errors\.(?:Compilation|AutotunerError|InterpreterError)\w{0,20}: (.{1,300})",
+        "A Triton kernel could not be compiled",
+        "Triton says: {0}",
+        by_hand("another quantisation of the model, or another attention_backend"),
+        by_hand("use a newer image"),
+        weight=Weight.UNKNOWN,
+        generic=True,
     ),
 )

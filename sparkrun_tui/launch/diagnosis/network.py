@@ -64,6 +64,38 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         by_hand("lower tensor_parallel to the number of GPUs, or choose more hosts"),
         even_as_note=True,
     ),
+    # vllm-project/vllm#18831
+    cause(
+        r"NCCL WARN Error while attaching to shared memory segment",
+        "Ranks of one host do not share memory",
+        "A rank looks for shared memory of another one and does not find it: they are in different containers, or "
+        "/dev/shm was emptied.",
+        by_hand("use the host's IPC for all ranks of a host"),
+        set_env("NCCL_SHM_DISABLE", "1", "without shared memory, slower"),
+        even_as_note=True,
+    ),
+    cause(
+        r"No NVML device handle\. Skipping nvlink detection|peer (?:mapping|access).{0,40}not supported",
+        "NCCL cannot use peer-to-peer here",
+        "The GPUs of this host cannot read each other's memory.",
+        set_env("NCCL_P2P_DISABLE", "1", "through the host's memory, slower"),
+        even_as_note=True,
+    ),
+    cause(
+        r"NIXL_ERR_\w{1,40}|ibv_reg_mr\(.{1,120}\) failed",
+        "The KV cache cannot be moved",
+        "The library that sends the KV cache to other hosts could not use the network card.",
+        by_hand("start without kv_transfer_config", "the hosts then serve on their own"),
+        by_hand("give the container /dev/infiniband and memlock unlimited", "a cluster with `privileged` has both"),
+    ),
+    # vllm-project/vllm#6732
+    cause(
+        r"transport/nvls\.cc:\d{1,6} NCCL WARN ",
+        "NCCL cannot use NVLS here",
+        "NCCL tried a feature of NVLink switches that these GPUs or their driver do not have.",
+        set_env("NCCL_NVLS_ENABLE", "0", "without that feature"),
+        even_as_note=True,
+    ),
     # NVIDIA/nccl: src/misc/socket.cc
     cause(
         r"NCCL WARN .{0,80}Message truncated : received (\d{1,12}) bytes instead of (\d{1,12})",
@@ -74,7 +106,7 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
     ),
     # NVIDIA/nccl-tests#188
     cause(
-        r"NCCL WARN .{0,60}socket\w{1,40}: wrong (?:type|magic)",
+        r"NCCL WARN .{0,60}socket\w{1,40}: wrong (?:type|magic)|invalid nonce returned|returnedNonce INTERNAL ASSERT",
         "Ranks of different starts met",
         "A process of another start, or another program, connected to NCCL's port.",
         by_hand("stop the workload on all its hosts and launch it again"),
@@ -188,6 +220,22 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         even_as_note=True,
     ),
     cause(
+        r"NCCL WARN NET/IB ?: No device found|NCCL WARN Failed to open IB device",
+        "NCCL finds no network device",
+        "NCCL was to use RDMA and finds no device in this container: /dev/infiniband is missing in it, or NCCL_IB_HCA "
+        "names another device.",
+        by_hand("give the container /dev/infiniband", "a cluster with `privileged` has it"),
+        by_hand("check NCCL_IB_HCA in env against `ibdev2netdev` on each host"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    cause(
+        r"Ray component \w{1,40} is trying to use a port number (\d{1,6}) that is used by other components",
+        "Two parts of Ray want the same port",
+        "Port {0} is given to two parts of Ray.",
+        by_hand("leave Ray's ports to it, or give each part its own range"),
+    ),
+    cause(
         r"Failed to initialize any NET plugin",
         "NCCL finds no network device",
         "NCCL_NET or NCCL_IB_HCA names a network that this container does not have: /dev/infiniband is missing in it, "
@@ -236,6 +284,8 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         "The ranks cannot reach each other through the chosen network device.",
         by_hand("check NCCL_IB_HCA, NCCL_IB_GID_INDEX and NCCL_SOCKET_IFNAME on each host"),
         by_hand("use the same port of the network card on both hosts"),
+        by_hand("read the logs of all hosts", "a rank that died there cannot be reached, either"),
+        weight=Weight.HINT,
         even_as_note=True,
     ),
     cause(

@@ -1,0 +1,286 @@
+"""What can be said of an exception that no rule describes: by its own words, and by the place where it was raised.
+
+Nothing here guesses: the exception is quoted, and a title names only what it says itself or whose code raised it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.text import shorten
+from sparkrun_tui.engines.dumps import load_flags
+from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, flag_in, set_value
+from sparkrun_tui.engines.registry import family_of
+from sparkrun_tui.launch.diagnosis.tracebacks import Raised
+
+_QUOTED = 300
+_MOST_NAMED = 3
+"""Most settings that repairs name: a message that names more lists them all."""
+_MOST_FRAMES = 4
+"""How far above the last frame a place is searched: libraries raise for those that called them."""
+
+_NEWER = by_hand("use a newer image", "or the one that the recipe was made with")
+_EAGER = set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels")
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """What is said of an exception."""
+
+    title: str
+    explanation: str
+    repairs: tuple[Repair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Code that has one job: an exception out of it is a failure of that job."""
+
+    files: LinePattern
+    """What the path of a file holds."""
+    title: str
+    why: str
+    """What the code does; the exception is quoted behind it."""
+    repairs: tuple[Repair, ...]
+    by_checks: bool = False
+    """Whether only exceptions count that a check of the code raises."""
+
+
+def _place(files: str, title: str, why: str, *repairs: Repair, by_checks: bool = False) -> Place:
+    return Place(LinePattern(files), title, why, repairs, by_checks)
+
+
+PLACES = (
+    _place(
+        r"/spec_decode/|/srt/speculative/",
+        "Drafting does not work with this version",
+        "The code for speculative decoding failed",
+        by_hand("leave out the drafter: speculative_config, speculative_algorithm"),
+        _NEWER,
+    ),
+    _place(
+        r"/torch/_(?:inductor|dynamo|functorch)/|/vllm/compilation/|/srt/compilation/",
+        "The model could not be compiled",
+        "torch.compile failed",
+        _EAGER,
+        by_hand("remove compiled code of an earlier start: ~/.cache/vllm/torch_compile_cache on that host"),
+        _NEWER,
+    ),
+    _place(
+        r"/flashinfer/",
+        "A kernel of flashinfer failed",
+        "flashinfer refused what the engine asked of it",
+        by_hand("another attention_backend; for a model with experts another moe_backend", "without flashinfer"),
+        _NEWER,
+    ),
+    _place(
+        r"/site-packages/triton/|/dist-packages/triton/",
+        "A Triton kernel failed",
+        "Triton could not translate or start a kernel",
+        by_hand("another attention_backend or another quantisation of the model"),
+        _NEWER,
+    ),
+    _place(
+        r"/deep_gemm",
+        "DeepGEMM failed",
+        "A kernel of DeepGEMM failed",
+        by_hand('VLLM_USE_DEEP_GEMM: "0" in env', "other kernels are used"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/_custom_ops\.py|/layers/fused_moe/|/layers/moe/|/sgl_kernel/",
+        "A kernel of the engine refuses this model",
+        "A kernel that was chosen for this model and GPU failed",
+        by_hand("another quantisation of the model; for one with experts another moe_backend"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/lora/|/srt/lora/|/peft/",
+        "The adapter cannot be used",
+        "The code for LoRA adapters failed",
+        by_hand("check that the adapter is for this model; start without it"),
+        _NEWER,
+    ),
+    _place(
+        r"/kv_transfer/|/kv_offload/|/lmcache/|/disaggregation/|/mem_cache/storage/",
+        "The KV cache cannot be moved",
+        "The code that moves or offloads the KV cache failed",
+        by_hand("start without it: kv_transfer_config, kv_offloading_size, hicache and disaggregation"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/config/|/vllm/engine/arg_utils\.py|/srt/server_args\.py|/srt/arg_groups/",
+        "A setting is refused",
+        "The engine read its settings and stopped",
+        by_hand("correct it in the recipe or the overrides"),
+        by_checks=True,
+    ),
+    _place(
+        r"/vllm/transformers_utils/|/srt/configs/",
+        "The model's configuration does not fit",
+        "The engine could not make sense of the model's settings",
+        _NEWER,
+        by_hand("fetch the model again", "its config.json may be incomplete, or of another version"),
+        by_hand("check `model`, and hf_overrides where the recipe sets them"),
+    ),
+    _place(
+        r"/reasoning/|/tool_parsers/|/srt/function_call/|/srt/parser/",
+        "A parser does not fit the model",
+        "The parser for tool calls or for reasoning failed",
+        by_hand("correct tool_call_parser and reasoning_parser, or leave them out"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/multimodal/|/srt/multimodal/",
+        "The model's images cannot be prepared",
+        "The code that prepares images, sound and video failed",
+        _NEWER,
+        by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
+    ),
+    _place(
+        r"/v1/core/kv_cache_utils\.py|/v1/kv_cache_interface\.py|/srt/mem_cache/(?:memory_pool|allocator|\w{0,40}pool)",
+        "The KV cache cannot be set up",
+        "The code that lays out the KV cache failed",
+        by_hand("kv_cache_dtype auto, and no block_size or page_size of your own"),
+        by_hand("start without the drafter"),
+        _NEWER,
+    ),
+    _place(
+        r"/v1/attention/|/vllm/attention/|/srt/layers/attention/",
+        "The attention kernel failed",
+        "The code of the attention kernel that was chosen failed",
+        by_hand("another attention_backend, or leave it to the engine"),
+        by_hand("kv_cache_dtype auto"),
+        _NEWER,
+    ),
+    _place(
+        r"/layers/quantization/",
+        "This quantisation cannot be used here",
+        "The code for the model's quantisation failed",
+        by_hand("another quantisation of the model"),
+        _NEWER,
+    ),
+    _place(
+        r"/model_loader/",
+        "The weights could not be loaded",
+        "The code that loads the weights failed",
+        by_hand("fetch the model again", "where its files may be incomplete"),
+        _NEWER,
+        by_hand("another quantisation of the model"),
+    ),
+    _place(
+        r"/transformers/(?:tokenization_|models/[^/]{1,60}/(?:tokenization|processing|image_processing|configuration)_|"
+        r"processing_utils|configuration_utils|image_processing_|video_processing_|dynamic_module_utils|"
+        r"modeling_rope_utils|models/auto/)|/transformers_modules/",
+        "The model does not fit this image's transformers",
+        "transformers, or code that the model brings, failed while it read the model's settings or tokenizer",
+        _NEWER,
+        by_hand("fetch the model again", "where its files may be incomplete or older than the model's page"),
+    ),
+    _place(
+        r"/huggingface_hub/|/hf_xet/",
+        "The Hub's library failed",
+        "huggingface_hub could not get a file of the model",
+        by_hand("launch again: the model is sent to every host"),
+        by_hand("check the network, HF_ENDPOINT and HF_TOKEN of the host"),
+    ),
+)
+"""By the paths of the files in a traceback, the last frame first."""
+
+_WEIGHTS = _place(
+    r"^(?:load_weights?|\w{0,40}weight_loader|load_\w{1,40}_weights?|_load_module|_load_w\d{1,2})$",
+    "The weights do not fit the engine's model",
+    "The engine failed while it put a weight of the files into its model",
+    _NEWER,
+    by_hand("use another quantisation of the model"),
+    by_hand("fetch the model again", "where its files may be incomplete"),
+)
+"""By the functions in a traceback: every model has one that loads its weights."""
+_LIBRARY = LinePattern(r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)")
+"""Files that are called from everywhere: the frame above says more."""
+
+_REFUSALS = LinePattern(
+    r"(?:is|are) not (?:yet )?(?:supported|compatible|allowed|available)|not (?:yet )?supported|[Uu]nsupported |"
+    r"(?:does|do) ?n[o']t (?:yet )?support|incompatible|only supports? |(?:is|are) only (?:supported|valid|available)|"
+    r"requires (?:SM|sm_?\d|compute capability|at least|a GPU|NVIDIA|CUDA|Hopper|Blackwell)|"
+    r"cannot be (?:used|combined|set|specified|enabled)|can only be |mutually exclusive|"
+    r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
+)
+"""Words by which an engine refuses what it was asked for."""
+_RAISED_BY_CHECKS = frozenset(("ValueError", "NotImplementedError", "AssertionError", "RuntimeError", "Exception"))
+_RAISED_BY_SETTINGS = frozenset(("ValueError", "NotImplementedError"))
+"""Exceptions of checks that are about a setting where they name one; others speak of their own state, too."""
+_ENGINE = LinePattern(r"/(?:vllm|sglang)/")
+_SLIPS = frozenset(
+    ("AttributeError", "TypeError", "IndexError", "NameError", "UnboundLocalError", "ZeroDivisionError", "KeyError")
+)
+"""Exceptions that are raised by a programming error, or by parts that do not fit together."""
+_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]{2,60}")
+_KEY = re.compile(r"(?<![\w.])[a-z][a-z0-9]{1,30}(?:_[a-z0-9]{1,30}){1,6}(?![\w.(])")
+
+
+def of_exception(raised: Raised, context: Context) -> Saying | None:
+    """What can be said of an exception; None where it has neither telling words nor a telling place."""
+    named = _named(raised, context)
+    refused = raised.name in _RAISED_BY_CHECKS and _REFUSALS.search(raised.words) is not None
+    words = shorten(raised.words, _QUOTED)
+    is_of_settings = refused or raised.name in _RAISED_BY_SETTINGS or _FLAG.search(raised.words) is not None
+    if named and is_of_settings:
+        return Saying("A setting does not fit", f"The engine refuses it: {words}", named)
+    place = _place_of(raised)
+    if place is not None:
+        return Saying(place.title, f"{place.why} ({raised.name}): {words}", place.repairs)
+    is_missing = raised.name == "NotImplementedError" and raised.words != ""
+    is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
+    if is_slip and _is_of_engine(raised.files):
+        why = f"Its own code failed with {raised.name}, which is a defect or a package of another version: {words}"
+        changed = by_hand("leave out what the recipe adds", "mods, mounted files, flags that the model does not need")
+        return Saying("This version of the engine cannot do this", why, (_NEWER, changed))
+    if refused or is_missing:
+        without = by_hand("leave out or change what the message names", "or use an image that supports it")
+        return Saying("The engine does not support this", f"It says: {words}", (without, _NEWER))
+    return None
+
+
+def _place_of(raised: Raised) -> Place | None:
+    """The place of the last frame that is not of a library that everything calls."""
+    if any(_WEIGHTS.files.search(name) is not None for name in raised.functions[-_MOST_FRAMES:]):
+        return _WEIGHTS
+    is_checked = raised.name in _RAISED_BY_CHECKS
+    for file in list(reversed(raised.files))[:_MOST_FRAMES]:
+        for place in PLACES:
+            if place.files.search(file) is not None and (is_checked or not place.by_checks):
+                return place
+        if _LIBRARY.search(file) is None:
+            return None
+    return None
+
+
+def _is_of_engine(files: Sequence[str]) -> bool:
+    """Whether an exception was raised by the engine's own code."""
+    for file in list(reversed(files))[:_MOST_FRAMES]:
+        if _LIBRARY.search(file) is None:
+            return _ENGINE.search(file) is not None
+    return False
+
+
+def _named(raised: Raised, context: Context) -> tuple[Repair, ...]:
+    """Repairs for the settings that the words of a refusal name."""
+    family = family_of(context.engine)
+    if family is None or raised.name not in _RAISED_BY_CHECKS:
+        return ()
+    known = load_flags(family).by_spelling
+    names: list[str] = []
+    for flag in _FLAG.findall(raised.words):
+        names.append(family.flags.key_for(flag) or flag_in(flag))
+    for key in _KEY.findall(raised.words):
+        flag = f"--{key.replace('_', '-')}"
+        if key in family.flags.by_key:
+            names.append(key)
+        elif flag in known:
+            names.append(flag_in(flag))
+    names = list(dict.fromkeys(name for name in names if name))[:_MOST_NAMED]
+    return tuple(by_hand(f"change or leave out {name}", "the engine names it") for name in names)
