@@ -322,7 +322,9 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
     ),
     cause(
-        r"Failed to find C compiler|Python\.h: No such file|Could not find nvcc|ninja: (?:not found|error)",
+        # torch/_inductor/exc.py InvalidCxxCompiler
+        r"Failed to find C compiler|No working C\+\+ compiler found|Python\.h: No such file|Could not find nvcc|"
+        r"ninja: (?:not found|error)",
         "The image lacks a compiler",
         "Kernels are compiled at the start, and this image lacks the programs for that.",
         by_hand("use the image that the recipe was made with"),
