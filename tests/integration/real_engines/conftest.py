@@ -27,7 +27,7 @@ VISION = "tiny-lab/tiny-vision-GGUF"
 @pytest.fixture(scope="session")
 def installed() -> vllm_cpu.VllmCpu:
     """vLLM as `./dev engines` has installed it."""
-    if not VLLM.stamp.exists():
+    if not VLLM.complete:
         raise RuntimeError(f"there is no vLLM in {VLLM.folder}: start these tests with ./dev engines")
     return VLLM
 

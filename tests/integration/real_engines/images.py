@@ -37,6 +37,8 @@ def vllm_image(cache: LayerCache, installed: VllmCpu) -> Image:
         "LANG": "C.UTF-8",
         "PYTHONPATH": f"{IN_CONTAINER}/added",
         "OMP_NUM_THREADS": "1",
+        # The image has no compiler, and a part of the sharded model would be compiled in eager mode too.
+        "TORCHDYNAMO_DISABLE": "1",
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_NO_USAGE_STATS": "1",

@@ -71,7 +71,7 @@ class Story:
 
     def ask(self, text: str = "Hello") -> str:
         """What `ask` prints."""
-        done = self.sparkrun("ask", self.recipe, text, "-H", self.at, "--max-tokens", "5")
+        done = self.sparkrun("ask", self.recipe, text, "-H", self.at, "--max-tokens", "20")
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

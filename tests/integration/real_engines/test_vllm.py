@@ -13,7 +13,7 @@ from cluster import Host
 from fetching import ask
 from real_engines.story import Run, Story, launch
 
-QUESTION = {"model": "tiny", "prompt": "Hello", "max_tokens": 5}
+QUESTION = {"model": "tiny", "prompt": "Hello", "max_tokens": 5, "ignore_eos": True}
 KEY = "typed-key-Zq8vT3"
 PHASES = {"check", "image", "model", "start", "load", "compile", "graphs", "ready"}
 

