@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from cluster import Cluster, Host, HostSpec, images, models, services
 from cluster.hub_client import Hub
-from cluster.layers import LayerCache
-from cluster.registry import Registry
+from cluster.layers import LayerCache, cache_directory
+from cluster.registry import Image, Registry
 from cluster.workstation import Workstation
 
 import sparkrun_tui
@@ -27,13 +27,8 @@ HOSTS = 2
 RECIPES = Path(__file__).parent / "recipes"
 
 
-def _cache_directory() -> Path:
-    """Where layers and the registry's storage are kept from run to run; read before tests change the environment."""
-    named = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(named) / "sparkrun-tui-tests"
-
-
-CACHE = _cache_directory()
+CACHE = cache_directory()
+"""Read before tests change the environment."""
 
 
 @pytest.fixture(scope="session")
@@ -43,17 +38,35 @@ def all_images() -> images.Images:
 
 
 @pytest.fixture(scope="session")
-def cluster(all_images: images.Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def pushed_images(all_images: images.Images) -> tuple[Image, ...]:
+    """What the registry holds."""
+    return all_images.all()
+
+
+@pytest.fixture(scope="session")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the Hub stand-in serves."""
+    made = tmp_path_factory.mktemp("hub")
+    models.write_repositories(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def host_spec() -> HostSpec:
+    """What each host is like."""
+    return HostSpec()
+
+
+@pytest.fixture(scope="session")
+def cluster(pushed_images: tuple[Image, ...], repositories: Path, host_spec: HostSpec) -> Iterator[Cluster]:
     """Two hosts, the registry with all images, and the Hub; the tests' process is on the workstation."""
-    repositories = tmp_path_factory.mktemp("hub")
-    models.write_repositories(repositories)
     running = Cluster([services.registry(CACHE / "registry"), services.hub(repositories)])
     try:
-        running.add_hosts(*[HostSpec()] * HOSTS)
+        running.add_hosts(*[host_spec] * HOSTS)
         running.join()
         registry = Registry()
         registry.wait_until_up()
-        for image in all_images.all():
+        for image in pushed_images:
             registry.push(image)
         Hub(repositories).wait_until_up()
         running.repositories = repositories

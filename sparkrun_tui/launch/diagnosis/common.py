@@ -555,9 +555,11 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"HTTPSConnectionPool\(host='([^']{1,200})', port=\d{1,6}\): (?:Max retries|Read timed out)|"
-        r"(?:httpx?|httpcore)\.Connect(?:Error|Timeout)",
+        r"(?:httpx|httpcore)2?\.Connect(?:Error|Timeout)",
         "The Hub cannot be reached",
         lambda match, _: f"{shorten(match[1] or 'The Hub', 100)} does not answer from this host.",
+        # Without it, newer releases of vLLM and huggingface_hub ask for the list of files though all of them are there.
+        set_env("HF_HUB_OFFLINE", "1", "the model was sent to this host, so that no download is needed"),
         by_hand("launch again: the model is sent to every host"),
         by_hand("check the network and HF_ENDPOINT of the host"),
         weight=Weight.HINT,

@@ -501,7 +501,9 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("check CUDA_VISIBLE_DEVICES and NVIDIA_VISIBLE_DEVICES in env", "they may hide it"),
     ),
     cause(
-        r"Failed to find C compiler|Python\.h: No such file|Could not find nvcc|ninja: (?:command )?not found",
+        # torch/_inductor/exc.py InvalidCxxCompiler
+        r"Failed to find C compiler|No working C\+\+ compiler found|Python\.h: No such file|Could not find nvcc|"
+        r"ninja: (?:command )?not found",
         "The image lacks a compiler",
         "Kernels are compiled at the start, and this image lacks the programs for that.",
         by_hand("use the image that the recipe was made with"),

@@ -143,6 +143,7 @@ class Cluster:
             "HOST_CIDR": f"{host_ip(host.index)}/24",
             "GATEWAY": CONTROL_IP,
             "HOST_DISK": host.spec.disk,
+            "HOST_FOLDER": host.spec.folder,
         }
         answer = self._order(
             op="start", name=host.name, index=host.index, dir=str(host.directory), env=environment, cgroup=host.cgroup

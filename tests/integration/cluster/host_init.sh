@@ -1,5 +1,5 @@
 # First process of a test host: makes its own view of the file system, then starts dockerd and sshd.
-# Argument: the host's directory, made by files.py. Environment: HOST_NAME, HOST_CIDR, GATEWAY, HOST_DISK.
+# Argument: the host's directory, made by files.py. Environment: HOST_NAME, HOST_CIDR, GATEWAY, HOST_DISK, HOST_FOLDER.
 set -eu
 d=$1
 hostname "$HOST_NAME"
@@ -25,6 +25,8 @@ for name in passwd group shadow hosts hostname resolv.conf ssh docker; do
     [ -e "/etc/$name" ] || { echo "no /etc/$name on this machine to mount over"; exit 1; }
     mount --bind "$d/etc/$name" "/etc/$name"
 done
+# First of all mounts over directories: what is given may be in one that the host replaces, such as /root.
+[ -z "$HOST_FOLDER" ] || mount --bind --options ro "$HOST_FOLDER" /mnt
 # Mount points are directories that exist on every Debian: a directory made here and removed later
 # would be detached in every other mount namespace as well.
 mount --bind "$d/docker" /srv
@@ -47,7 +49,7 @@ exec 8>>"$d/log/dockerd.log" 9>>"$d/log/sshd.log"
 mount --bind "$d/tmp" /tmp
 cd /
 export HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-unset d HOST_NAME HOST_CIDR GATEWAY HOST_DISK
+unset d HOST_NAME HOST_CIDR GATEWAY HOST_DISK HOST_FOLDER
 dockerd >&8 2>&8 &
 /usr/sbin/sshd -D -e -f /etc/ssh/sshd_config >&9 2>&9 &
 echo $! >/run/sshd.pid

@@ -55,7 +55,7 @@ class Images:
 
 def prepare(cache: LayerCache) -> Images:
     """Build the layers that the cache lacks. Needs the Debian mirror, so: before joining the cluster's network."""
-    base = _base_layer(cache)
+    base = base_layer(cache)
     home = {"HOME": "/root"}
     return Images(
         busybox=Image("spark-tests/busybox", "1", (base, _busybox_layer(cache)), home, ("sh",)),
@@ -77,7 +77,7 @@ def prepare(cache: LayerCache) -> Images:
     )
 
 
-def _base_layer(cache: LayerCache) -> Layer:
+def base_layer(cache: LayerCache) -> Layer:
     """What unpacking packages does not make: a root user and the directories that programs count on."""
     return cache.files(
         {

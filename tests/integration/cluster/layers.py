@@ -36,6 +36,12 @@ class Layer:
     size: int
 
 
+def cache_directory() -> Path:
+    """Where layers and the registry's storage are kept from run to run."""
+    named = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(named) / "sparkrun-tui-tests"
+
+
 class LayerCache:
     """Layers in a directory, each beside a JSON file with its digests."""
 

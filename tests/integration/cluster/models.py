@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from cluster import gguf
+
 CHECKPOINT = "tiny-lab/tiny-chat"
 """For vLLM and SGLang: a configuration and two shards."""
 
@@ -18,7 +20,10 @@ GATED = "tiny-lab/gated-chat"
 """As the checkpoint, but only for those with a token."""
 
 GGUF_CHOSEN = "tiny-chat-Q8_0.gguf"
-_WIDTH, _LAYERS, _HEADS, _KV_HEADS, _CONTEXT = 64, 2, 4, 2, 4096
+WIDTH = 64
+"""Numbers per token inside the llama."""
+
+_LAYERS, _HEADS, _KV_HEADS, _CONTEXT = 2, 4, 2, 4096
 _WORDS = (
     "the of and to in is that it was for on are with as at be this have from or one had by word but not what all we"
 )
@@ -65,11 +70,8 @@ def write_checkpoint(directory: Path, shard_mib: int = 2) -> None:
     (directory / "README.md").write_text("# Tiny chat\n")
 
 
-# --- GGUF (version 3, as ggml's docs/gguf.md describes it) ---------------------------------------------------------
+# --- GGUF --------------------------------------------------------------------------------------------------------
 
-_U32, _F32, _BOOL, _STRING, _ARRAY, _I32 = 4, 6, 7, 8, 9, 5
-_TYPE_F32, _TYPE_F16, _TYPE_Q8_0 = 0, 1, 8
-_ALIGNMENT = 32
 _CHAT_TEMPLATE = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -79,45 +81,49 @@ _CHAT_TEMPLATE = (
 def write_gguf(path: Path, quantised: bool) -> None:
     """A llama of 200,000 random parameters, in Q8_0 or F16."""
     tokens, scores, kinds = _vocabulary()
-    kind = _TYPE_Q8_0 if quantised else _TYPE_F16
-    meta = b"".join(_metadata(tokens, scores, kinds, file_type=7 if quantised else 1))
-    count = len(list(_metadata(tokens, scores, kinds, 1)))
-    infos, data, tensors = b"", b"", list(_tensors(len(tokens)))
-    noise = random.Random(0)
-    for name, shape in tensors:
-        vector = len(shape) == 1
-        infos += _text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
-        infos += struct.pack("<IQ", _TYPE_F32 if vector else kind, len(data))
-        values = shape[0] if vector else shape[0] * shape[1]
-        packed = struct.pack(f"<{values}f", *[1.0] * values) if vector else _weights(values, kind, noise)
-        data += packed + b"\0" * (-len(packed) % _ALIGNMENT)
-    head = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), count) + meta + infos
-    path.write_bytes(head + b"\0" * (-len(head) % _ALIGNMENT) + data)
+    metadata: dict[str, gguf.Value] = {
+        "general.architecture": "llama",
+        "general.name": "tiny-chat",
+        "general.file_type": 7 if quantised else 1,
+        "llama.context_length": _CONTEXT,
+        "llama.embedding_length": WIDTH,
+        "llama.block_count": _LAYERS,
+        "llama.feed_forward_length": 3 * WIDTH,
+        "llama.attention.head_count": _HEADS,
+        "llama.attention.head_count_kv": _KV_HEADS,
+        "llama.attention.layer_norm_rms_epsilon": 1e-5,
+        "llama.rope.dimension_count": WIDTH // _HEADS,
+        "llama.rope.freq_base": 10000.0,
+        "llama.vocab_size": len(tokens),
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.scores": scores,
+        "tokenizer.ggml.token_type": kinds,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 4,
+        "tokenizer.ggml.unknown_token_id": 0,
+        "tokenizer.ggml.add_bos_token": True,
+        "tokenizer.ggml.add_space_prefix": True,
+        "tokenizer.chat_template": _CHAT_TEMPLATE,
+    }
+    gguf.write(path, metadata, _tensors(len(tokens)), gguf.Q8_0 if quantised else gguf.F16)
 
 
-def _tensors(vocabulary: int) -> Iterable[tuple[str, tuple[int, ...]]]:
-    """Names and shapes, innermost dimension first."""
-    kv = _WIDTH * _KV_HEADS // _HEADS
-    yield "token_embd.weight", (_WIDTH, vocabulary)
-    yield "output_norm.weight", (_WIDTH,)
-    yield "output.weight", (_WIDTH, vocabulary)
+def _tensors(vocabulary: int) -> Iterable[tuple[str, gguf.Shape]]:
+    kv = WIDTH * _KV_HEADS // _HEADS
+    yield "token_embd.weight", (WIDTH, vocabulary)
+    yield "output_norm.weight", (WIDTH,)
+    yield "output.weight", (WIDTH, vocabulary)
     for layer in range(_LAYERS):
         block = f"blk.{layer}."
-        yield block + "attn_norm.weight", (_WIDTH,)
-        yield block + "ffn_norm.weight", (_WIDTH,)
+        yield block + "attn_norm.weight", (WIDTH,)
+        yield block + "ffn_norm.weight", (WIDTH,)
         for name, shape in (
-            ("attn_q", (_WIDTH, _WIDTH)), ("attn_k", (_WIDTH, kv)), ("attn_v", (_WIDTH, kv)),
-            ("attn_output", (_WIDTH, _WIDTH)), ("ffn_gate", (_WIDTH, 3 * _WIDTH)), ("ffn_up", (_WIDTH, 3 * _WIDTH)),
-            ("ffn_down", (3 * _WIDTH, _WIDTH)),
+            ("attn_q", (WIDTH, WIDTH)), ("attn_k", (WIDTH, kv)), ("attn_v", (WIDTH, kv)),
+            ("attn_output", (WIDTH, WIDTH)), ("ffn_gate", (WIDTH, 3 * WIDTH)), ("ffn_up", (WIDTH, 3 * WIDTH)),
+            ("ffn_down", (3 * WIDTH, WIDTH)),
         ):  # fmt: skip
             yield f"{block}{name}.weight", shape
-
-
-def _weights(values: int, kind: int, noise: random.Random) -> bytes:
-    """Small random weights: halves, or blocks of one half as scale and 32 bytes."""
-    if kind == _TYPE_F16:
-        return struct.pack(f"<{values}e", *(noise.gauss(0, 0.05) for _ in range(values)))
-    return b"".join(struct.pack("<e", 0.001) + noise.randbytes(32) for _ in range(values // 32))
 
 
 def _vocabulary() -> tuple[list[str], list[float], list[int]]:
@@ -138,38 +144,54 @@ def _vocabulary() -> tuple[list[str], list[float], list[int]]:
     return tokens, scores, kinds
 
 
-def _metadata(tokens: list[str], scores: list[float], kinds: list[int], file_type: int) -> Iterable[bytes]:
-    """Key-value pairs, encoded."""
-    numbers = {
-        "llama.context_length": _CONTEXT, "llama.embedding_length": _WIDTH, "llama.block_count": _LAYERS,
-        "llama.feed_forward_length": 3 * _WIDTH, "llama.attention.head_count": _HEADS,
-        "llama.attention.head_count_kv": _KV_HEADS, "llama.rope.dimension_count": _WIDTH // _HEADS,
-        "llama.vocab_size": len(tokens), "general.file_type": file_type, "tokenizer.ggml.bos_token_id": 1,
-        "tokenizer.ggml.eos_token_id": 4, "tokenizer.ggml.unknown_token_id": 0,
-    }  # fmt: skip
-    texts = {
-        "general.architecture": "llama",
-        "general.name": "tiny-chat",
-        "tokenizer.ggml.model": "llama",
-        "tokenizer.chat_template": _CHAT_TEMPLATE,
+# --- the projector of images -------------------------------------------------------------------------------------
+
+_SIDE, _PATCH = 56, 14
+"""Pixels of an image's side, and of a patch's: sixteen patches, each of which becomes one token."""
+
+_EYE_LAYERS = 2
+
+
+def write_projector(path: Path) -> None:
+    """LLaVA's kind of projector for the llama above: a small CLIP, whose states two matrices turn into tokens."""
+    metadata: dict[str, gguf.Value] = {
+        "general.architecture": "clip",
+        "general.name": "tiny-eye",
+        "general.type": "mmproj",
+        "general.file_type": 1,
+        "clip.has_vision_encoder": True,
+        "clip.projector_type": "mlp",
+        "clip.use_gelu": True,
+        "clip.vision.image_size": _SIDE,
+        "clip.vision.patch_size": _PATCH,
+        "clip.vision.embedding_length": WIDTH,
+        "clip.vision.feed_forward_length": 2 * WIDTH,
+        "clip.vision.projection_dim": WIDTH,
+        "clip.vision.attention.head_count": _HEADS,
+        "clip.vision.attention.layer_norm_epsilon": 1e-5,
+        "clip.vision.block_count": _EYE_LAYERS,
+        "clip.vision.image_mean": [0.5, 0.5, 0.5],
+        "clip.vision.image_std": [0.5, 0.5, 0.5],
     }
-    for key, text in texts.items():
-        yield _text(key) + struct.pack("<I", _STRING) + _text(text)
-    for key, number in numbers.items():
-        yield _text(key) + struct.pack("<II", _U32, number)
-    for key, value in (("llama.attention.layer_norm_rms_epsilon", 1e-5), ("llama.rope.freq_base", 10000.0)):
-        yield _text(key) + struct.pack("<If", _F32, value)
-    for key in ("tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_space_prefix"):
-        yield _text(key) + struct.pack("<I?", _BOOL, True)
-    yield _array("tokenizer.ggml.tokens", _STRING, [_text(token) for token in tokens])
-    yield _array("tokenizer.ggml.scores", _F32, [struct.pack("<f", score) for score in scores])
-    yield _array("tokenizer.ggml.token_type", _I32, [struct.pack("<i", kind) for kind in kinds])
+    gguf.write(path, metadata, _projector_tensors(), gguf.F16)
 
 
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return struct.pack("<Q", len(data)) + data
-
-
-def _array(key: str, kind: int, items: list[bytes]) -> bytes:
-    return _text(key) + struct.pack("<IIQ", _ARRAY, kind, len(items)) + b"".join(items)
+def _projector_tensors() -> Iterable[tuple[str, gguf.Shape]]:
+    patches = (_SIDE // _PATCH) ** 2
+    yield "v.class_embd", (WIDTH,)
+    yield "v.patch_embd.weight", (_PATCH, _PATCH, 3, WIDTH)
+    yield "v.position_embd.weight", (WIDTH, patches + 1)
+    square, up = (WIDTH, WIDTH), (WIDTH, 2 * WIDTH)
+    matrices = {"attn_q": square, "attn_k": square, "attn_v": square, "attn_out": square, "ffn_up": up}
+    matrices["ffn_down"] = (2 * WIDTH, WIDTH)
+    for layer in range(_EYE_LAYERS):
+        block = f"v.blk.{layer}."
+        for name in ("ln1", "ln2"):
+            yield f"{block}{name}.weight", (WIDTH,)
+            yield f"{block}{name}.bias", (WIDTH,)
+        for name, shape in matrices.items():
+            yield f"{block}{name}.weight", shape
+            yield f"{block}{name}.bias", (shape[1],)
+    for number in (0, 2):
+        yield f"mm.{number}.weight", square
+        yield f"mm.{number}.bias", (WIDTH,)

@@ -29,6 +29,9 @@ class HostSpec:
     disk: str = ""
     """Size of a small disk for Docker's data and the Hugging Face cache (`300m`, kept in memory); empty: no limit."""
 
+    folder: str = ""
+    """A folder of this machine that the host has as /mnt, to read only; empty: none."""
+
     gpu: bool = True
     """Whether Docker can hand out the GPU and nvidia-smi is there."""
 
