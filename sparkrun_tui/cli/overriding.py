@@ -83,6 +83,7 @@ class Typed:
     image: str | None = None
     env: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    keep: bool = False
 
     def of(self, recipe: Recipe) -> dict[str, str]:
         """The overrides by key for a recipe.
@@ -103,7 +104,7 @@ class Typed:
         return found
 
     def _pairs(self, recipe: Recipe) -> Iterator[tuple[str, str]]:
-        from sparkrun_tui.recipe.values.launch_keys import ENV, FLAGS, IMAGE, Kind, flags_text
+        from sparkrun_tui.recipe.values.launch_keys import ENV, FLAGS, IMAGE, KEPT, RESTART, Kind, flags_text
         from sparkrun_tui.recipe.values.overrides import parse_assignment
 
         for text in self.options:
@@ -116,6 +117,9 @@ class Typed:
             name, value = _variable(text)
             _insist_on(recipe, f"{ENV}{name}", Kind.ENV, "-e")
             yield f"{ENV}{name}", value
+        if self.keep:
+            _insist_on(recipe, RESTART, Kind.RESTART, "--keep")
+            yield RESTART, KEPT
         if self.flags:
             _insist_on(recipe, FLAGS, Kind.FLAGS, "the flags behind --")
             yield FLAGS, flags_text(self.flags)
@@ -207,6 +211,7 @@ def _variable(text: str) -> tuple[str, str]:
 def _refuse_wrong(recipe: Recipe, found: dict[str, str]) -> None:
     """Raise `UsageError` for the first value that its key cannot have."""
     from sparkrun_tui.engines.fields.filled import field_of
+    from sparkrun_tui.recipe.format.hooks import RESTART_POLICY
     from sparkrun_tui.recipe.names.images import parse_image
     from sparkrun_tui.recipe.values.launch_keys import ENV, FlagsError, Kind, PartError, flag_words, kind_of, part_of
     from sparkrun_tui.recipe.values.masking import shown_settings
@@ -218,6 +223,10 @@ def _refuse_wrong(recipe: Recipe, found: dict[str, str]) -> None:
                     raise UsageError(f"`{text[:80]}` is not an image", remedy="write it as [REGISTRY/]NAME:TAG")
             case Kind.ENV:
                 _variable(f"{key.removeprefix(ENV)}=")
+            case Kind.RESTART:
+                if RESTART_POLICY.fullmatch(text.strip()) is None:
+                    remedy = "write no, always, unless-stopped, on-failure or on-failure:TIMES"
+                    raise UsageError(f"`{text[:40]}` is not a restart policy", remedy=remedy)
             case Kind.FLAGS:
                 try:
                     flag_words(text)

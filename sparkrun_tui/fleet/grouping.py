@@ -168,6 +168,11 @@ def _health(
     if ended:
         return Health.DEGRADED, f"rank {ended[0].rank} on {ended[0].host} {_ending(ended[0])}"
 
+    for rank in ranks:
+        if rank.state == "restarting":
+            detail = f"rank {rank.rank} on {rank.host} ends again and again, and Docker starts it again: see its log"
+            return Health.DEGRADED, detail
+
     present = {rank.rank for rank in ranks}
     unanswered = []
     for number in range(expected):

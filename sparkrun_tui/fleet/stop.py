@@ -113,7 +113,8 @@ async def _end(docker: Docker, container: str, grace: float, remove: bool) -> st
         await docker.kill(container)
     found = await docker.inspect(container)
     if found is not None and found.running:
-        await docker.kill(container)
+        # One that Docker starts again and again has no process to kill at this moment; a stop ends that, and waits.
+        await docker.stop(container, 0.0)
         found = await docker.inspect(container)
     if found is not None and found.running:
         return "it still runs after SIGKILL"

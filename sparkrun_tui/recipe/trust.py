@@ -34,6 +34,7 @@ from sparkrun_tui.recipe.names.mounts import (
 from sparkrun_tui.recipe.registry.checkouts import EUGR
 from sparkrun_tui.recipe.values.conditional import with_layers
 from sparkrun_tui.recipe.values.environment import wanted
+from sparkrun_tui.recipe.values.launch_keys import RESTART
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 _DETECTORS = (
@@ -89,7 +90,7 @@ def demands(
     if brought is None:
         brought = bring(rendered)
     hooks, bundles = hooks_of(rendered), brought.bundles
-    found = [*_variables(recipe, environ), *_privileges(recipe, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
+    found = [*_variables(recipe, environ), *_privileges(rendered, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
     found += _layers(recipe.original)
     found += _hooks_of_layers(rendered, found)
     values = [demand.detail for demand in found if demand.kind is Kind.CONDITION]
@@ -143,7 +144,8 @@ def _variables(recipe: Recipe, environ: Mapping[str, str]) -> list[Demand]:
     return found
 
 
-def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
+def _privileges(rendered: Rendered, data_dirs: Sequence[str]) -> list[Demand]:
+    recipe = rendered.recipe
     options = container_options(recipe)
     model = model_on_hosts(recipe)
     of_model = model.volumes if model is not None else ()
@@ -166,7 +168,8 @@ def _privileges(recipe: Recipe, data_dirs: Sequence[str]) -> list[Demand]:
         if grave:
             title += ", by which another program would take it for its own"
         found.append(Demand(Kind.OTHERS, title, label, grave))
-    if options.restart_policy:
+    is_users_own = RESTART in rendered.overrides
+    if options.restart_policy and not is_users_own:
         title = f"lets Docker restart its container ({options.restart_policy}), also after a restart of the host"
         found.append(Demand(Kind.OTHERS, title))
     for key, value in (("network", options.network), ("ipc", options.ipc)):

@@ -202,6 +202,16 @@ def test_a_registry_is_switched_off_and_on(cli: Cli) -> None:
     assert "did you mean `eugr`" in done.err
 
 
+def test_a_launch_that_is_kept_says_so_and_is_launched_again_so(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    assert "--restart unless-stopped" in cli("run", solo, "-H", "spark-1", "--keep", "--dry-run").out
+    done = cli("run", solo, "-H", "spark-1", "--keep")
+    assert done.code == 0, done.err
+    (past,) = cli("history", "list", "--json").json
+    assert past["again"] == f"sparkrun-tui run {solo} -H spark-1 -o restart_policy=unless-stopped"
+    wrong = cli("run", solo, "-H", "spark-1", "-o", "restart_policy=sometimes")
+    assert (wrong.code, "is not a restart policy" in wrong.err) == (2, True)
+
+
 def test_the_history_remembers_a_launch_and_how_to_launch_it_again(cli: Cli, lab: FakeCluster, solo: str) -> None:
     assert cli("history", "--json").json == []
     done = cli(

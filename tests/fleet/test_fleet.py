@@ -93,6 +93,20 @@ async def test_a_dead_rank_is_degraded_a_dead_head_is_exited(cluster: FakeCluste
 
 
 @virtual_time
+async def test_a_container_that_docker_starts_again_and_again_is_degraded(cluster: FakeCluster) -> None:
+    await _serve(cluster, SOLO + "executor_config: {restart_policy: unless-stopped}\n")
+    (container,) = cluster[1].containers.values()
+    container.info = replace(container.info, state="restarting", restarts=7)
+    cluster[1].servers.clear()
+    view = await survey(cluster.cluster, cluster.services)
+    (workload,) = view.workloads
+    assert workload.health is Health.DEGRADED
+    assert "rank 0 on spark-1 ends again and again" in workload.detail
+    await stop(workload, cluster.services, view)
+    assert cluster.remaining == []
+
+
+@virtual_time
 async def test_one_that_does_not_answer_yet_is_starting(cluster: FakeCluster) -> None:
     await _serve(cluster, SOLO)
     cluster[1].servers.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,3 +104,47 @@ def test_a_failing_last_command_is_a_warning(hosts: list[Host], sparkrun: Run, r
     assert "not run because of that: post_commands" in done.stdout
     assert ask(hosts[0], "/health")[0] == 200
     assert sparkrun("stop", "later", "-H", hosts[0].name).returncode == 0
+
+
+def test_a_launch_that_is_kept_serves_again_after_a_power_cut(
+    hosts: list[Host], sparkrun: Run, recipe: Callable[[str], str]
+) -> None:
+    head = hosts[0]
+    done = sparkrun("run", recipe(""), "-H", head.name, "--keep", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (name,) = head.containers()
+    assert head.inspect(name)["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    head.power_cut()
+    head.power_on()
+    deadline = time.monotonic() + 60
+    while _health(head) != 200:
+        assert time.monotonic() < deadline, head.docker("logs", name)
+        time.sleep(0.5)
+    (workload,) = json.loads(sparkrun("status", "-H", head.name, "--json").stdout)["workloads"]
+    assert workload["health"] == "serving"
+    assert sparkrun("stop", "later", "-H", head.name).returncode == 0
+    assert head.containers() == []
+
+
+def test_a_server_that_docker_starts_again_and_again_is_named_and_stopped(
+    hosts: list[Host], sparkrun: Run, recipe: Callable[[str], str]
+) -> None:
+    head = hosts[0]
+    assert sparkrun("run", recipe(""), "-H", head.name, "--keep", "--yes").returncode == 0
+    (name,) = head.containers()
+    deadline = time.monotonic() + 60
+    while head.inspect(name)["RestartCount"] < 4:
+        # Docker counts a process that dies by itself, and waits twice as long each time.
+        head.run("sh", "-c", f"kill -9 {head.inspect(name)['State']['Pid']} 2>/dev/null || true")
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert sparkrun("stop", "later", "-H", head.name).returncode == 0
+    assert head.containers() == []
+
+
+def _health(host: Host) -> int:
+    """The status of the server's health page; 0 while nothing answers."""
+    try:
+        return int(ask(host, "/health")[0])
+    except OSError:
+        return 0

@@ -10,8 +10,19 @@ import pytest
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.remote.probe.facts import Gpu
-from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, facts, rendered, serve_well
+from tests.launch.fakes import (
+    RAY_TWO,
+    SGLANG_TWO,
+    SOLO,
+    FakeCluster,
+    FakeContainer,
+    FakeHost,
+    facts,
+    rendered,
+    serve_well,
+)
 from tests.launch.virtual import virtual_time
 
 
@@ -131,6 +142,31 @@ async def test_a_launch_stops_where_other_conditions_hold(cluster: FakeCluster) 
     state = await cluster.begin(SOLO + CONDITIONS).wait_ended()
     assert state.status is LaunchStatus.FAILED and "not what they were taken for" in state.detail
     assert cluster.remaining == []
+
+
+@virtual_time
+async def test_a_launch_can_be_kept_over_a_restart_of_its_host(cluster: FakeCluster) -> None:
+    launcher = cluster.launcher()
+    kept = render(rendered(SOLO).recipe, {"restart_policy": "unless-stopped"})
+    plan = launcher.plan(kept, cluster.cluster)
+    assert not plan.errors
+    assert any("Docker restarts the container by itself once it has served" in note for note in plan.serve.notes)
+    launch = launcher.launch(plan)
+    await launch.wait_ready()
+    (container,) = cluster[1].containers.values()
+    assert container.body["HostConfig"]["RestartPolicy"] == {"Name": "unless-stopped"}
+    await launch.stop()
+    assert cluster.remaining == []
+
+
+@pytest.mark.parametrize("text", [SGLANG_TWO, RAY_TWO, SOLO + "env: {HF_TOKEN: canary-0123456789}\n"])
+def test_what_cannot_be_kept_is_refused_with_the_reason(cluster: FakeCluster, text: str) -> None:
+    kept = render(rendered(text).recipe, {"restart_policy": "unless-stopped"})
+    (error,) = cluster.launcher().plan(kept, cluster.cluster).errors
+    assert error.message.startswith("the launch cannot be kept over a restart of its host: ")
+    # A recipe that asks for it by itself is launched all the same, with a warning.
+    asks = render(rendered(text + "executor_config: {restart_policy: always}\n").recipe, {})
+    assert not cluster.launcher().plan(asks, cluster.cluster).errors
 
 
 @virtual_time

@@ -12,10 +12,12 @@ from sparkrun_tui.engines.checks.flags import check_flags
 from sparkrun_tui.engines.layout.common import settings_label
 from sparkrun_tui.launch.sizing.evaluation import Target, evaluate
 from sparkrun_tui.recipe.format.export import command_line, exported, left_as_variables
+from sparkrun_tui.recipe.format.hooks import container_options
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.recipe.values.conditional import Hardware, Surroundings, in_force
 from sparkrun_tui.recipe.values.environment import expand_env, wanted
+from sparkrun_tui.recipe.values.launch_keys import Kind, kind_of, own_value
 from sparkrun_tui.recipe.values.masking import concealed, redactor, shown_settings
 from sparkrun_tui.recipe.values.overrides import changed, render
 
@@ -99,6 +101,28 @@ def test_a_dotted_key_sets_one_part(key: str, text: str, root: str, data: Mappin
 def test_a_dotted_key_that_leads_nowhere_is_an_error(key: str) -> None:
     found = render(recipe(), {key: "1"})
     assert [problem.code for problem in found.errors] == ["override-part"]
+
+
+def test_a_restart_policy_of_one_launch_is_an_option_of_its_container() -> None:
+    own = recipe(BASE + "executor_config: {user: '1000', restart_policy: 'on-failure:2'}\n")
+    assert container_options(render(own, {}).recipe).restart_policy == "on-failure:2"
+    changed = render(own, {"restart_policy": "unless-stopped"})
+    options = container_options(changed.recipe)
+    assert (options.restart_policy, options.user) == ("unless-stopped", "1000")
+    assert container_options(render(own, {"restart_policy": "no"}).recipe).restart_policy == ""
+    value = own_value(own, "restart_policy")
+    assert value is not None and value.text == "on-failure:2"
+    assert own_value(recipe(BASE), "restart_policy") is None
+    named = recipe(BASE.replace("defaults:", "defaults:\n  restart_policy: mine\n", 1))
+    assert kind_of(named, "restart_policy") is Kind.VALUE
+
+
+@pytest.mark.parametrize(
+    "has", ["", "executor_config: {user: '1000'}\n", "executor_config:\n  restart_policy: always\n"]
+)
+def test_a_new_recipe_keeps_the_restart_policy(has: str) -> None:
+    text = exported(recipe(BASE + has), {"restart_policy": "unless-stopped"})
+    assert container_options(recipe(text)).restart_policy == "unless-stopped"
 
 
 def test_two_parts_of_one_value_are_both_set_in_a_built_command() -> None:

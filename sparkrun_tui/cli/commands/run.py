@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -48,6 +49,7 @@ def _known_checks(ctx: click.Context, parameter: click.Parameter, values: Sequen
 @target_options
 @click.option("--solo", is_flag=True, help="Use one host only, the first.")
 @override_options
+@click.option("--keep", is_flag=True, help="Let it come back after a restart of its host, until it is stopped.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the commands, host by host; no host is contacted.")
 @click.option("--follow", is_flag=True, help="Print the logs, also once it serves; ctrl+c then leaves it running.")
 @click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines; with --dry-run, one JSON object.")
@@ -67,6 +69,7 @@ def run_command(
     cluster_name: str,
     demo: bool,
     solo: bool,
+    keep: bool,
     dry_run: bool,
     follow: bool,
     as_json: bool,
@@ -82,7 +85,7 @@ def run_command(
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
-    rendered = render(recipe, typed.of(recipe), settings.defaults)
+    rendered = render(recipe, replace(typed, keep=keep).of(recipe), settings.defaults)
     refuse_wrong_parts(rendered)
     target = Target(hosts, cluster_name, demo)
     if dry_run:

@@ -43,6 +43,10 @@ class ValueCompleter:
         return tuple(Completion(choice, 0, len(line)) for choice in found)
 
 
+_OF_LAUNCH = (launch_keys.IMAGE, launch_keys.FLAGS, launch_keys.RESTART)
+"""Keys of overrides that are not values of the command."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyCompleter:
     """Completes `key=value` of a key to add; keys may be typed as flags, `--max-model-len`.
@@ -63,9 +67,9 @@ class KeyCompleter:
         slots = dict.fromkeys(slot.key for slot in scan(recipe.command or "", recipe.version == "1").slots)
         found = [slot for slot in slots if slot not in recipe.defaults and slot != "model"]
         if not word:
-            found += [key for key in (launch_keys.IMAGE, launch_keys.FLAGS) if key not in recipe.defaults]
+            found += [key for key in _OF_LAUNCH if key not in recipe.defaults]
         else:
-            of_launch = (launch_keys.IMAGE, launch_keys.FLAGS, *(f"{launch_keys.ENV}{name}" for name in recipe.env))
+            of_launch = (*_OF_LAUNCH, *(f"{launch_keys.ENV}{name}" for name in recipe.env))
             keys = dict.fromkeys((*found, *recipe.defaults, *engine_keys(recipe), *of_launch, *_parts(recipe)))
             found = _matching(keys, plain_key(word), itself=True)
         completions = []

@@ -62,6 +62,10 @@ def _of_launch(recipe: Recipe, key: str, kind: Kind) -> Field:
         case Kind.FLAGS:
             help_text = "Flags for the engine behind those of the command, as typed in a shell."
             return Field(key, "Extra flags", FieldType.TEXT, help_text, option="--")
+        case Kind.RESTART:
+            help_text = "When Docker restarts the container; unless-stopped keeps it over a restart of its host."
+            values = (launch_keys.KEPT, "always", "on-failure:3", "no")
+            return Field(key, "Restart policy", FieldType.TEXT, help_text, values=values, option="--keep")
         case Kind.ENV:
             name = key.removeprefix(launch_keys.ENV)
             help_text = "A variable for the containers; ${NAME} is the value that this workstation has."

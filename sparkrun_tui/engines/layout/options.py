@@ -23,6 +23,7 @@ from sparkrun_tui.recipe.names.mounts import (
     on_host,
     split_volume,
 )
+from sparkrun_tui.recipe.values.launch_keys import RESTART
 
 OTHER_HF_HOME = CACHE_TARGETS[1]
 """Where the sparkrun CLI mounts the Hugging Face cache in containers; recipes written for it rely on that."""
@@ -64,7 +65,13 @@ def _with_restarts(plan: ServePlan, policy: str, request: PlanRequest) -> ServeP
         reason = "the engine is started inside the container, which a restart does not repeat"
     if reason:
         message = f"`executor_config.restart_policy: {policy}` is not set: {reason}"
-        return replace(plan, problems=(*plan.problems, _problem(recipe, Severity.WARNING, "restart-policy", message)))
+        severity, remedy = Severity.WARNING, ""
+        if RESTART in request.rendered.overrides:
+            # Who asks for it for this launch would find it gone after a restart of the host.
+            message = f"the launch cannot be kept over a restart of its host: {reason}"
+            severity, remedy = Severity.ERROR, "launch it without --keep"
+        problem = _problem(recipe, severity, "restart-policy", message, remedy)
+        return replace(plan, problems=(*plan.problems, problem))
     rank = plan.ranks[0]
     rank = replace(rank, container=replace(rank.container, restart=policy))
     note = f"Docker restarts the container by itself once it has served ({policy}); `stop` ends that"
@@ -122,9 +129,14 @@ def docker_arguments(request: PlanRequest) -> tuple[list[str], tuple[Problem, ..
         "entrypoint": " ".join(options.entrypoint or ()),
     }
     for key, value in decided_by_scripts.items():
-        if value not in ("", "host"):
-            message = f"`executor_config.{key}` is ignored: the scripts that launch this recipe decide it"
-            problems.append(_problem(recipe, Severity.WARNING, "executor-config", message))
+        if value in ("", "host"):
+            continue
+        message = f"`executor_config.{key}` is ignored: the scripts that launch this recipe decide it"
+        severity = Severity.WARNING
+        if key == RESTART and RESTART in request.rendered.overrides:
+            message = "the launch cannot be kept over a restart of its host: eugr's scripts decide about its container"
+            severity = Severity.ERROR
+        problems.append(_problem(recipe, severity, "executor-config", message))
     return words, tuple(problems)
 
 

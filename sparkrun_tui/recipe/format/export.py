@@ -91,6 +91,15 @@ def exported(recipe: Recipe, overrides: Mapping[str, str]) -> str:
         text = _edit(text, recipe.source.path, "", {"model": model}, newline)
     if found.image:
         text = _edit(text, recipe.source.path, "", {"container": Value(found.image, found.image)}, newline)
+    if found.restart:
+        if "runtime_config.executor_config" in recipe.spots:
+            raise RecipeError(
+                f"`{launch_keys.RESTART}` cannot be written: `executor_config` is inside `runtime_config`",
+                spot=recipe.place_of("executor_config"),
+                remedy="move `executor_config` to the top of the recipe",
+            )
+        policy = {launch_keys.RESTART: Value(found.restart, found.restart)}
+        text = _edit(text, recipe.source.path, "executor_config", policy, newline)
     if env:
         text = _edit(text, recipe.source.path, "env", env, newline)
     if found.flags:

@@ -25,7 +25,7 @@ _VOLUME = re.compile(r"[^\0\n,:]+:/[^\0\n:]*(:[^\0\n:]*)?")
 _DEVICE = re.compile(r"/dev/[^\0\n]+")
 _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{2,40}")
 _USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
-_RESTART = re.compile(r"no|always|unless-stopped|on-failure(:[0-9]{1,4})?")
+RESTART_POLICY = re.compile(r"no|always|unless-stopped|on-failure(:[0-9]{1,4})?")
 _SECURITY = re.compile(r"[a-z][a-z-]{1,40}([=:][A-Za-z0-9_./:@+-]{1,200})?")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}(=[^\0\n\r]{0,1000})?")
 _DONE_ANYWAY: Mapping[str, Any] = {"auto_remove": False, "gpus": "all", "gpu_access_mode": "gpus"}
@@ -192,7 +192,7 @@ def container_options(recipe: Recipe) -> ContainerOptions:
         ipc=reader.text("ipc", re.compile(r"[a-z]+(:[\w.-]+)?")),
         privileged=reader.flag("privileged"),
         memory_limit=reader.memory_limit(),
-        restart_policy=reader.text("restart_policy", _RESTART).removeprefix("no"),
+        restart_policy=reader.text("restart_policy", RESTART_POLICY).removeprefix("no"),
         security_opt=reader.security_opt(),
         labels=reader.labels(),
         problems=reader.finish(),

@@ -6,6 +6,7 @@ alike. Most keys are values of the chain. The others are:
 - `container`: another image (`--image`),
 - `env.NAME`: a variable for the containers (`-e NAME=VALUE`); `${NAME}` in the text is the workstation's,
 - `KEY.PART`: one part of a value that is a mapping, a list, or JSON text (`speculative_config.method`),
+- `restart_policy`: when Docker restarts the container (`--keep`), as `executor_config.restart_policy` says it,
 - `extra_flags`: words that follow the engine's own arguments (behind `--`), quoted as a shell reads them.
 
 A key that the recipe itself has among its defaults is always that value.
@@ -29,6 +30,9 @@ from sparkrun_tui.recipe.values.shellwords import engine_end
 
 IMAGE = "container"
 FLAGS = "extra_flags"
+RESTART = "restart_policy"
+KEPT = "unless-stopped"
+"""The restart policy that keeps a launch over a restart of its host, until it is stopped."""
 ENV = "env."
 SECRET_PREFIX = "SPARKRUN_SECRET_"
 """The beginning of variables that replace secret values in commands (see `masking`)."""
@@ -46,6 +50,7 @@ class Kind(StrEnum):
     ENV = "env"
     PART = "part"
     FLAGS = "flags"
+    RESTART = "restart"
 
 
 def kind_of(recipe: Recipe, key: str) -> Kind:
@@ -56,6 +61,8 @@ def kind_of(recipe: Recipe, key: str) -> Kind:
         return Kind.IMAGE
     if key == FLAGS and "{" + FLAGS + "}" not in (recipe.command or ""):
         return Kind.FLAGS
+    if key == RESTART:
+        return Kind.RESTART
     if key.startswith(ENV):
         return Kind.ENV
     if "." in key:
@@ -72,6 +79,7 @@ class Divided:
     env: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
     flags: str = ""
+    restart: str = ""
 
 
 def divided(recipe: Recipe, overrides: Mapping[str, str]) -> Divided:
@@ -79,7 +87,7 @@ def divided(recipe: Recipe, overrides: Mapping[str, str]) -> Divided:
     values: dict[str, str] = {}
     parts: dict[str, str] = {}
     env: dict[str, str] = {}
-    image = flags = ""
+    image = flags = restart = ""
     for key, text in overrides.items():
         match kind_of(recipe, key):
             case Kind.VALUE:
@@ -92,18 +100,29 @@ def divided(recipe: Recipe, overrides: Mapping[str, str]) -> Divided:
                 image = text.strip()
             case Kind.FLAGS:
                 flags = text
-    return Divided(values, parts, env, image, flags)
+            case Kind.RESTART:
+                restart = text.strip()
+    return Divided(values, parts, env, image, flags, restart)
 
 
 def applied(recipe: Recipe, found: Divided) -> Recipe:
-    """The recipe with the image and the variables of one launch."""
+    """The recipe with the image, the variables and the restart policy of one launch."""
     if found.image:
         # It is meant for every host, also for those that the recipe gives an image of their own.
         recipe = replace(recipe, container=found.image, images=())
     if found.env:
         added = {name: Value(text, text) for name, text in found.env.items()}
         recipe = replace(recipe, env={**recipe.env, **added}, given_env=recipe.given_env | frozenset(found.env))
+    if found.restart:
+        options = {**_options(recipe), RESTART: found.restart}
+        recipe = replace(recipe, runtime_config={**recipe.runtime_config, "executor_config": options})
     return recipe
+
+
+def _options(recipe: Recipe) -> Mapping[str, Any]:
+    """The options of the containers, as the recipe has them."""
+    options = recipe.runtime_config.get("executor_config")
+    return options if isinstance(options, Mapping) else {}
 
 
 def own_value(recipe: Recipe, key: str) -> Value | None:
@@ -115,6 +134,9 @@ def own_value(recipe: Recipe, key: str) -> Value | None:
             return recipe.env.get(key.removeprefix(ENV))
         case Kind.FLAGS:
             return None
+        case Kind.RESTART:
+            policy = _options(recipe).get(RESTART)
+            return Value(policy, policy) if isinstance(policy, str) else None
         case Kind.PART:
             try:
                 return part_of(recipe.defaults.get(root_of(key)), key)

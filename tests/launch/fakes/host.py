@@ -108,7 +108,7 @@ class FakeHost:
         self.servers[port] = model
 
     def end(self, container: FakeContainer, code: int, oom: bool = False) -> None:
-        if container.info.state != "running":
+        if container.info.state not in ("running", "restarting"):
             return
         container.info = replace(container.info, state="exited", exit_code=code, oom_killed=oom)
         container.changed.set()
