@@ -291,6 +291,13 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
         ),
         (
             "vllm",
+            "huggingface_hub.errors.IncompleteSnapshotError: The cached snapshot for 'org/m' (revision 'main', commit "
+            f"{'ab12' * 10}) is incomplete: 3 file(s) are missing (README.md, LICENSE, merges.txt). Outgoing traffic",
+            "The cached model is a part of the repository",
+            {},
+        ),
+        (
+            "vllm",
             "spark-2:9:9 [0] NCCL WARN Call to ibv_modify_qp failed with 61 No data available, on dev rocep1s0f0:1, "
             "curr state INIT, next state RTR, local GID index 5, local GID ::, remote GID ::ffff:192.0.2.1",
             "The RDMA address index does not fit",
