@@ -10,7 +10,7 @@ from math import prod
 from threading import Lock
 
 from sparkrun_tui.base.json_text import parse_json
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.numbers import whole, whole_of
 
 FIRST = 100_000
 """Bytes of the first request: most headers are shorter."""
@@ -80,7 +80,7 @@ def least_size(fetch: Fetch) -> int | None:
         text += fetch(8 + len(text), size - len(text))
     end = 0
     for match in _OFFSETS.finditer(text):
-        end = max(end, int(match[1]))
+        end = max(end, whole(match[1].decode()) or 0)
     return 8 + size + end
 
 

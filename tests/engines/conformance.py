@@ -32,7 +32,7 @@ from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.engines.starter import starter
 from sparkrun_tui.launch.sizing.image_label import version_of
 from sparkrun_tui.memory.engines import MODELS
-from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.search.entry import CONTEXT_KEYS
 from sparkrun_tui.recipe.values.overrides import render
@@ -43,7 +43,7 @@ from tests.engines.samples import hosts, plan
 Missing = Iterator[str]
 """What is missing, each with the place to write it."""
 
-_SPECULATIVE = ("json", "method", "model", "revision", "tokens")
+_SPECULATIVE = frozenset(["json", *(field.name for field in fields(Speculative))])
 
 
 def model_for(engine: Engine) -> str:

@@ -20,6 +20,7 @@ ALLOWED = frozenset({
     ("memory/vllm/case.py", "float(self.plan.sequences)"),
     ("memory/sglang/case.py", "float(self.plan.requests)"),
     ("memory/sglang/cell.py", "float(element_bytes(dtype) or facts.element_bytes)"),
+    ("memory/sglang/cell.py", "float(total)"),
     ("memory/llama_cpp/cache.py", "int(full)"),
     ("memory/llama_cpp/cache.py", "int(indexer)"),
     ("memory/llama_cpp/cache.py", "int(window)"),

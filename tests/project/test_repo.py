@@ -66,6 +66,6 @@ def sources() -> list[Path]:
 
 
 def test_no_module_promises_work_for_later() -> None:
-    promise = re.compile(r"\b(TODO|FIXME|XXX|NotImplementedError)\b")
+    promise = re.compile(r"\b(TODO|FIXME|XXX)\b|\braise NotImplementedError\b")
     found = [str(path.relative_to(ROOT)) for path in sources() if promise.search(path.read_text(encoding="utf-8"))]
     assert found == []
