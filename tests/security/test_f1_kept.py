@@ -72,9 +72,9 @@ def test_a_text_of_the_settings_that_aliases_repeat_is_refused() -> None:
 def test_a_file_of_very_many_values_counts_as_damaged() -> None:
     recipe = load_text("model: org/m\nruntime: vllm\ncontainer: a/b:1\ncommand: vllm serve {model}\n")
     save_overrides(recipe, {f"k{number}": "v" for number in range(200_000)})
-    begun = time.monotonic()
+    begun = time.process_time()
     assert not render(recipe, saved_overrides(recipe)).overrides
-    assert time.monotonic() - begun < 2.0
+    assert time.process_time() - begun < 2.0
     save_overrides(recipe, {"port": "9000"})
     assert saved_overrides(recipe) == {"port": "9000"}
 

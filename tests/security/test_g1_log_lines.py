@@ -55,9 +55,9 @@ def test_a_log_within_the_limits_is_read_whole(cli: Cli, no_hosts: None, log: Pa
 def test_the_same_cause_in_every_line_is_ranked_in_time() -> None:
     diagnosis = Diagnosis("vllm")
     diagnosis.read("spark-1", [f"{CAUSE} GPU {number % 8}" for number in range(4000)])
-    began = time.monotonic()
+    began = time.process_time()
     ranked = diagnosis.ranked()
-    assert time.monotonic() - began < 0.5
+    assert time.process_time() - began < 0.5
     assert [found.title for found in ranked] == ["Out of GPU memory"]
 
 
