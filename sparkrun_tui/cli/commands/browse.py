@@ -48,7 +48,7 @@ def _print(entries: Sequence[Entry], as_json: bool, long: bool) -> None:
 
 def _find(words: Sequence[str], target: Target) -> list[Entry]:
     from sparkrun_tui.engines.search_words import search_words
-    from sparkrun_tui.recipe.search.listing import finish, list_recipes
+    from sparkrun_tui.recipe.search.listing import finish, hidden_entries, list_recipes
 
     settings = settings_now()
     if target.hosts or target.cluster:
@@ -58,20 +58,24 @@ def _find(words: Sequence[str], target: Target) -> list[Entry]:
     if not words:
         return list(listing.entries)
     from sparkrun_tui.recipe.search.index import Index
-    from sparkrun_tui.recipe.search.query import parse_query
+    from sparkrun_tui.recipe.search.query import PLACE, parse_query
 
     query = parse_query(" ".join(words))
     if query.notes:
         raise UsageError(query.notes[0], remedy="\n".join(query.notes[1:]))
     for hint in query.hints:
         say(hint)
-    _insist_on_registries(query, listing.entries)
+    entries = list(listing.entries)
+    for condition in query.filters:
+        if condition.key == PLACE and not condition.negated:
+            entries += hidden_entries(settings, search_words, condition.values[0])
+    _insist_on_registries(query, entries)
     judge = None
     if any(condition.key == "fits" for condition in query.filters):
         from sparkrun_tui.launch.sizing.evaluation import fits
 
         judge = fits(judged_for(settings, target), settings.defaults)
-    return Index(listing.entries).search(query, judge)
+    return Index(entries).search(query, judge)
 
 
 def _insist_on_registries(query: Query, entries: Sequence[Entry]) -> None:
