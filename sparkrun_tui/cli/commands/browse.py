@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
@@ -97,10 +98,11 @@ def _insist_on_registries(query: Query, entries: Sequence[Entry]) -> None:
             if not meant:
                 raise no_registry(name, known)
             if not any(registry.enabled for registry in meant):
-                off = meant[0].name
-                message = f"the registry `{off}` is switched off"
-                raise UsageError(message, remedy=f"`sparkrun-tui registry enable {off}` switches it on")
-            say(f"no recipe of {meant[0].name} is here: `sparkrun-tui registry update {meant[0].name}` fetches it")
+                command = shell.script("sparkrun-tui registry enable {name}", name=meant[0].name)
+                message = f"the registry `{meant[0].name}` is switched off"
+                raise UsageError(message, remedy=f"`{command}` switches it on")
+            command = shell.script("sparkrun-tui registry update {name}", name=meant[0].name)
+            say(f"no recipe of {meant[0].name} is here: `{command}` fetches it")
 
 
 _LONG = click.option(
