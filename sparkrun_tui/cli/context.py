@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sparkrun_tui.base.errors import UsageError
+from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.settings import Cluster, Settings, check_hosts, load_settings
 from sparkrun_tui.cli.completions import cluster_names
 from sparkrun_tui.cli.gate import hide_overrides, hide_recipe
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from sparkrun_tui.recipe.model import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
+_LISTED = "sparkrun_tui.hosts"
+"""The key of `ctx.meta` that holds the hosts of `--hosts-file`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Target:
 
 
 def target_options(function: F) -> F:
-    """The options that choose hosts: `-H`, `--cluster` and `--demo`."""
+    """The options that choose hosts: `-H`, `--hosts-file`, `--cluster` and `--demo`."""
     function = click.option(
         "--demo",
         is_flag=True,
@@ -47,6 +50,15 @@ def target_options(function: F) -> F:
         shell_complete=cluster_names,
         metavar="NAME",
         help="Use this saved cluster.",
+    )(function)
+    function = click.option(
+        "--hosts-file",
+        # The callback of --hosts takes its value.
+        expose_value=False,
+        is_eager=True,
+        callback=_read_hosts,
+        metavar="FILE",
+        help="Hosts from a file, one a line; # begins a comment.",
     )(function)
     return click.option(
         "-H",
@@ -63,9 +75,26 @@ def _or_before_the_command(ctx: click.Context, parameter: click.Parameter, value
     return value or ctx.find_root().params.get(parameter.name or "") or value
 
 
-def _joined(_: click.Context, __: click.Parameter, values: Sequence[str]) -> str:
-    """Hosts given in one option or in several, as one list separated by commas."""
-    return ",".join(values)
+def _read_hosts(ctx: click.Context, parameter: click.Parameter, path: str | None) -> None:
+    """Keep the hosts that a file lists. Raises `BadParameter` for a file that cannot be read, or lists none."""
+    if path is None:
+        return
+    try:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(f"cannot read {path}: {error}", ctx, parameter) from None
+    hosts = [line.partition("#")[0].strip() for line in lines]
+    ctx.meta[_LISTED] = [host for host in hosts if host]
+    if not ctx.meta[_LISTED]:
+        raise click.BadParameter(f"{path} lists no hosts", ctx, parameter)
+
+
+def _joined(ctx: click.Context, parameter: click.Parameter, values: Sequence[str]) -> str:
+    """Hosts given in one option or in several, or listed in a file, as one list separated by commas."""
+    listed = ctx.meta.get(_LISTED, ())
+    if values and listed:
+        raise click.BadParameter("give the hosts by -H or by --hosts-file", ctx, parameter)
+    return ",".join(values or listed)
 
 
 def found_recipe(name: str, settings: Settings) -> Recipe:

@@ -11,6 +11,7 @@ from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
 from sparkrun_tui.engines.layout.assemble import draft_problems, image_of, image_problems, repository_needs
 from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, ServePlan
+from sparkrun_tui.recipe.format.more_models import more_models
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -67,13 +68,14 @@ class Engine(ABC):
         return repository_needs(rendered, self.family)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """Problems with the image, defaults that a built command leaves out, and the path of a draft model."""
+        """Problems with the image, defaults that a built command leaves out, and models beside the recipe's own."""
         image = self.image(rendered.recipe)
         return (
             *image_problems(rendered.recipe, image),
             *host_rules.joining_problems(rendered, self.family, image, self.joined_by),
             *left_out(rendered, self.family),
             *draft_problems(rendered, self.family),
+            *more_models(rendered)[1],
         )
 
     @abstractmethod

@@ -105,6 +105,7 @@ def arguments(command: click.Command) -> list[str]:
 
 WRONG = {
     "-H": "a b",
+    "--hosts-file": "FOLDER",
     "--cluster": "nowhere",
     "--port": "80 80",
     "--tp": "two",

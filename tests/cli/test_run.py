@@ -66,6 +66,21 @@ def test_the_dry_run_for_scripts_has_the_same_commands(cli: Cli, no_hosts: None,
     assert all(pull in text for pull in pulls)
 
 
+def test_hosts_from_a_file(cli: Cli, no_hosts: None, pair: str, tmp_path: Path) -> None:
+    path = tmp_path / "hosts.txt"
+    path.write_text("# the rack\n\n  me@two  # the head\none\n")
+    done = cli("run", pair, "--dry-run", "--json", "--hosts-file", str(path))
+    assert json.loads(done.out)["hosts"] == ["me@two", "one"]
+    both = cli("run", pair, "--dry-run", "-H", "three", "--hosts-file", str(path))
+    assert (both.code, both.out) == (2, "")
+    for text in ("# nobody\n", "two words\n"):
+        path.write_text(text)
+        done = cli("run", pair, "--dry-run", "--hosts-file", str(path))
+        assert (done.code, done.out) == (2, "")
+    missing = cli("run", pair, "--dry-run", "--hosts-file", str(tmp_path / "none.txt"))
+    assert missing.code == 2 and "none.txt" in missing.err
+
+
 def test_secrets_are_not_in_the_dry_run(
     cli: Cli, no_hosts: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

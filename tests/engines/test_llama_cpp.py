@@ -11,6 +11,7 @@ import pytest
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR, USUAL_QUANT, choose, quants_in
 from sparkrun_tui.engines.plan import ModelNeed, PortWait, ReadyCheck
+from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.names.detect import split_gguf
 
 from .samples import plan, rendered, scripts, with_command, words_of
@@ -390,3 +391,15 @@ def test_a_head_that_drafts_is_not_the_model() -> None:
     for quant in ("Q8_0", "F16"):
         with pytest.raises(LaunchError, match="no GGUF of the quantisation"):
             choose(["F-Q4_K_M.gguf", "mtp-F-Q8_0.gguf", "draft/F-F16.gguf"], quant)
+
+
+@pytest.mark.parametrize("command", ["", "command: llama-server -hf {model}\n"])
+def test_degrees_of_parallelism_say_what_to_write_instead(command: str) -> None:
+    text = f"model: acme/F-GGUF:Q8_0\nruntime: llama-cpp\ncontainer: x:1\n{command}defaults:\n"
+    values = "  tensor_parallel: 2\n  pipeline_parallel: 1\n  data_parallel: 3\n"
+    problems = [found for found in plan(rendered(text + values)).problems if "_parallel`" in found.message]
+    assert [(found.code, found.severity) for found in problems] == [("llama-degree", Severity.WARNING)] * 2
+    assert "min_nodes: 2" in problems[0].remedy
+    assert "for each copy" in problems[1].remedy
+    enough = plan(rendered(f"{text}  tensor_parallel: 2\nmin_nodes: 2\n"), 2).problems
+    assert not [found for found in enough if "_parallel`" in found.message]

@@ -27,6 +27,7 @@ from sparkrun_tui.recipe.registry.registries import (
 )
 from sparkrun_tui.recipe.search.entry import reference
 from sparkrun_tui.recipe.search.index import Index
+from sparkrun_tui.recipe.search.listing import hidden_entries
 from sparkrun_tui.recipe.search.sources import all_recipes, find_recipe
 from sparkrun_tui.recipe.search.summary import entry_of
 from tests.recipe.upstream import Upstream, names, ours, run
@@ -147,6 +148,8 @@ def test_a_repository_of_several_registries_answers_to_its_own_name_too(upstream
         assert [entry.name for entry in Index(listed).search(query)] == ["g"]
     for query in ("@mine/other", "@other", "-@mine"):
         assert [entry.name for entry in Index(listed).search(query)] == []
+    for place, found in (("lab", ["l"]), ("lab/l", ["l"]), ("la", []), ("mine", []), ("official", [])):
+        assert [entry.name for entry in hidden_entries(Settings(), search_words, place)] == found
     [status] = [status for status in registry_list() if status.registry.name == "mine"]
     assert (status.recipes, status.hidden) == (1, 1)
     with pytest.raises(RecipeError, match="no registry `other`") as caught:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import recipe_names
@@ -48,7 +49,7 @@ def _print(entries: Sequence[Entry], as_json: bool, long: bool) -> None:
 
 def _find(words: Sequence[str], target: Target) -> list[Entry]:
     from sparkrun_tui.engines.search_words import search_words
-    from sparkrun_tui.recipe.search.listing import finish, list_recipes
+    from sparkrun_tui.recipe.search.listing import finish, hidden_entries, list_recipes
 
     settings = settings_now()
     if target.hosts or target.cluster:
@@ -58,20 +59,24 @@ def _find(words: Sequence[str], target: Target) -> list[Entry]:
     if not words:
         return list(listing.entries)
     from sparkrun_tui.recipe.search.index import Index
-    from sparkrun_tui.recipe.search.query import parse_query
+    from sparkrun_tui.recipe.search.query import PLACE, parse_query
 
     query = parse_query(" ".join(words))
     if query.notes:
         raise UsageError(query.notes[0], remedy="\n".join(query.notes[1:]))
     for hint in query.hints:
         say(hint)
-    _insist_on_registries(query, listing.entries)
+    entries = list(listing.entries)
+    for condition in query.filters:
+        if condition.key == PLACE and not condition.negated:
+            entries += hidden_entries(settings, search_words, condition.values[0])
+    _insist_on_registries(query, entries)
     judge = None
     if any(condition.key == "fits" for condition in query.filters):
         from sparkrun_tui.launch.sizing.evaluation import fits
 
         judge = fits(judged_for(settings, target), settings.defaults)
-    return Index(listing.entries).search(query, judge)
+    return Index(entries).search(query, judge)
 
 
 def _insist_on_registries(query: Query, entries: Sequence[Entry]) -> None:
@@ -93,10 +98,11 @@ def _insist_on_registries(query: Query, entries: Sequence[Entry]) -> None:
             if not meant:
                 raise no_registry(name, known)
             if not any(registry.enabled for registry in meant):
-                off = meant[0].name
-                message = f"the registry `{off}` is switched off"
-                raise UsageError(message, remedy=f"`sparkrun-tui registry enable {off}` switches it on")
-            say(f"no recipe of {meant[0].name} is here: `sparkrun-tui registry update {meant[0].name}` fetches it")
+                command = shell.script("sparkrun-tui registry enable {name}", name=meant[0].name)
+                message = f"the registry `{meant[0].name}` is switched off"
+                raise UsageError(message, remedy=f"`{command}` switches it on")
+            command = shell.script("sparkrun-tui registry update {name}", name=meant[0].name)
+            say(f"no recipe of {meant[0].name} is here: `{command}` fetches it")
 
 
 _LONG = click.option(

@@ -17,7 +17,7 @@ from sparkrun_tui.engines.eugr.recipe import version_one
 from sparkrun_tui.engines.eugr.scripts import REPOSITORY, build_stage, check_workers, clone_scripts, where
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.assemble import as_asked, several_images
+from sparkrun_tui.engines.layout.assemble import as_asked, several_images, with_more
 from sparkrun_tui.engines.layout.common import hook_script, launch_fields_on, launch_labels, split_env
 from sparkrun_tui.engines.layout.hook_env import hook_env
 from sparkrun_tui.engines.layout.hooks import before_hooks, with_hooks
@@ -129,7 +129,7 @@ class EugrVllm(Engine):
             recipe=rendered.recipe,
             engine=self.name,
             image=image,
-            models=self.models(rendered),
+            models=with_more(self.models(rendered), rendered),
             ranks=(),
             stages=tuple(stages),
             ready=ready,

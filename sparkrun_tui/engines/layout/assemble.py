@@ -16,9 +16,10 @@ from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, RankPlan, ReadyChe
 from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
 from sparkrun_tui.recipe.format.launching import STYLES
+from sparkrun_tui.recipe.format.more_models import more_models
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
-from sparkrun_tui.recipe.names.detect import is_repository, is_revision
+from sparkrun_tui.recipe.names.detect import is_repository, is_revision, split_gguf
 from sparkrun_tui.recipe.names.images import image_on
 from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
 from sparkrun_tui.recipe.names.mounts import is_below, normal_path, split_volume
@@ -69,6 +70,15 @@ def repository_needs(rendered: Rendered, family: Family) -> tuple[ModelNeed, ...
         if not own and need not in needs:
             needs.append(need)
     return tuple(needs)
+
+
+def with_more(needs: tuple[ModelNeed, ...], rendered: Rendered) -> tuple[ModelNeed, ...]:
+    """The repositories that an engine needs, and those that the recipe asks for beside them, each once."""
+    found = dict.fromkeys(needs)
+    for model in more_models(rendered)[0]:
+        repo, quant = split_gguf(model.name)
+        found[ModelNeed(repo, model.revision, model.patterns, quant)] = None
+    return tuple(found)
 
 
 def draft_problems(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
@@ -148,7 +158,7 @@ def assemble(
         recipe=request.rendered.recipe,
         engine=engine,
         image=image,
-        models=models,
+        models=with_more(models, request.rendered),
         ranks=tuple(ranks),
         stages=tuple(stages),
         ready=as_asked(ready, request.rendered),

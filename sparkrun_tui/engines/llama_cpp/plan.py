@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.secret_flags import hand_over
@@ -43,6 +44,8 @@ from sparkrun_tui.engines.plan import (
     ServePlan,
     Stage,
 )
+from sparkrun_tui.engines.settings import DEGREES
+from sparkrun_tui.memory.settings import MAX_DEGREE
 from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.names.detect import is_repository, split_gguf
@@ -101,8 +104,9 @@ class LlamaCpp(Engine):
         return tuple(needs)
 
     def check(self, rendered: Rendered) -> tuple[Problem, ...]:
-        """What every engine checks, and a projector by a path of the hosts that is not mounted."""
-        return (*Engine.check(self, rendered), *self._unmounted_projector(rendered))
+        """What every engine checks, degrees of parallelism, and a projector that is not mounted."""
+        shared = [found for found in Engine.check(self, rendered) if not _is_of_degree(found)]
+        return (*shared, *_degree_problems(rendered), *self._unmounted_projector(rendered))
 
     def _unmounted_projector(self, rendered: Rendered) -> Iterator[Problem]:
         recipe = rendered.recipe
@@ -174,6 +178,25 @@ class LlamaCpp(Engine):
             caches=self.family.caches,
             collective=False,
         )
+
+
+def _is_of_degree(found: Problem) -> bool:
+    return found.code == "unused-default" and any(found.message.startswith(f"`{key}` ") for key in DEGREES)
+
+
+def _degree_problems(rendered: Rendered) -> Iterator[Problem]:
+    """Warnings about degrees above 1, which llama-server has no flag for: layers go to the hosts that it gets."""
+    for key in DEGREES:
+        number = whole_of(rendered.get(key), least=2, most=MAX_DEGREE)
+        has_hosts = key != "data_parallel" and number is not None and number <= rendered.recipe.min_nodes
+        if number is None or has_hosts:
+            continue
+        message = f"`{key}` {number} has no effect: llama-server serves from one host, or over those of `min_nodes`"
+        remedy = f"write `min_nodes: {number}` to use the memory of {number} hosts"
+        if key == "data_parallel":
+            message = f"`{key}` {number} has no effect: llama-server runs one copy of the model"
+            remedy = "launch it once for each copy, on other hosts or another port"
+        yield Problem(Severity.WARNING, "llama-degree", message, rendered.recipe.spots.get(f"defaults.{key}"), remedy)
 
 
 def _check_hosts(request: PlanRequest) -> tuple[Problem, ...]:

@@ -24,11 +24,13 @@ class LaterField:
 LATER_KEYS = frozenset(MEANINGS)
 """Keys that are read, whether or not this program supports them."""
 _HARMLESS = frozenset(
-    ["benchmark", "distribution_config", "ssh", "capabilities", "unsupported_capabilities", "runtime_version",
+    ["benchmark", "ssh", "capabilities", "unsupported_capabilities", "runtime_version",
      "min_sparkrun_version"]
 )  # fmt: skip
 """Fields that do not change what runs on the hosts."""
-_HONOURED = frozenset({"pre_exec", "post_exec", "post_commands", "stop_after_post", "executor_config", "mods"})
+_HONOURED = frozenset(
+    {"pre_exec", "post_exec", "post_commands", "stop_after_post", "executor_config", "mods", "distribution_config"}
+)
 
 
 _BUILDING = frozenset({"builder", "build_args"})

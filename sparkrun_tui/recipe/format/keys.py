@@ -121,6 +121,12 @@ KEYS: tuple[Key, ...] = (
     Key("runtime_cache.key_by_model", "true or false", "false", _LATER, "plan", "a folder for each model"),
     Key("runtime_cache.dir", "path", "this program's own", _LATER, "nothing: reported", "another folder of the hosts"),
     Key("runtime_cache.prune", "mapping", "never", _LATER, "nothing: reported", "when old folders are removed"),
+    # Other models.
+    Key("distribution_config", "mapping", "empty", _LATER, "download", "models beside the recipe's own", True),
+    Key("distribution_config.additional_models", "list", "none", _LATER, "download", "models to fetch beside it"),
+    Key("distribution_config.models", "mapping", "the recipe's model", _LATER, "download", "the models to fetch"),
+    Key("distribution_config.models.entries", "list", "none", _LATER, "download", "the same as `additional_models`"),
+    Key("distribution_config.containers", "mapping", "empty", _LATER, "nothing: reported", "images to send"),
     # Settings of the runtime.
     Key("runtime_config", "mapping", "empty", _FIRST, "plan", "settings of the runtime, and unknown keys"),
     Key("build_args", "list", "none", _FIRST, "plan, trust", "arguments for building the container image", True),
@@ -132,8 +138,6 @@ KEYS: tuple[Key, ...] = (
     # Known and reported, but not carried out here.
     Key("builder_config", "mapping", "empty", _LATER, "nothing: reported",
         "options of the program that builds the container image", True),
-    Key("distribution_config", "mapping", "empty", _LATER, "nothing: reported",
-        "how image and model are sent to the hosts", True),
     Key("layout", "mapping", "empty", _LATER, "nothing: reported", "which host gets which rank", True),
     Key("scheduler", "word", "none", _LATER, "nothing: reported", "how the hosts are chosen", True),
     Key("cluster_config", "mapping", "empty", _LATER, "nothing: reported", "settings of the cluster", True),

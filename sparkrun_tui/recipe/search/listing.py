@@ -21,8 +21,10 @@ from sparkrun_tui.base.files import open_regular, read_text, write_private
 from sparkrun_tui.base.json_text import parse_flat_json
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.model import Source
+from sparkrun_tui.recipe.registry.registries import registry_folders
 from sparkrun_tui.recipe.search.entry import Entry, KnownWords
 from sparkrun_tui.recipe.search.files import all_files
+from sparkrun_tui.recipe.search.folders import recipe_files
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.search.patience import Patience
@@ -122,6 +124,24 @@ def _has_changed(cached: Mapping[str, list[Any]], stamps: Mapping[str, Stamp]) -
     if cached.keys() != stamps.keys():
         return True
     return any(cached[path][0] != stamp[0] for path, stamp in stamps.items())
+
+
+def hidden_entries(settings: Settings, words: KnownWords, place: str) -> list[Entry]:
+    """The recipes of the hidden registries that `place` names in full, in lower case: `lab`, or `lab/qwen`.
+
+    Lists leave such registries out unless they are asked for by name.
+    """
+    patience = _patience()
+    found = []
+    for folder in registry_folders(settings):
+        name = folder.registry.lower()
+        if folder.visible or not (place == name or place.startswith(f"{name}/")):
+            continue
+        for file in recipe_files(folder):
+            entry = _parse(file.path, folder.source(file.path), words, patience, None)
+            if entry is not None:
+                found.append(entry)
+    return found
 
 
 def finish(listing: Listing, budget: float = 3600.0) -> Listing:
