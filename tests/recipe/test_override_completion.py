@@ -56,7 +56,7 @@ def test_switches_are_true_or_false() -> None:
 
 
 def test_keys_open_in_the_command_come_first() -> None:
-    assert keys(VLLM, "") == ["how=", "container=", "extra_flags=", "env."]
+    assert keys(VLLM, "") == ["how=", "container=", "extra_flags=", "restart_policy=", "env."]
     found = keys(VLLM, "max_")
     assert found[0] == "max_zeta=" and "max_model_len=" in found and "ctx_size=" not in found
     assert "async_scheduling=" in keys(VLLM, "async"), "flags of the engine that no field declares"
