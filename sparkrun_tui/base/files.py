@@ -1,7 +1,7 @@
 """Files of this machine: read within bounds, written whole, never through another user's pipe or link.
 
-Every file is read by these functions: anyone who can write to a folder can put a pipe there, or a link to a device,
-and a plain read of it never ends.
+Every file is read and written by these functions: anyone who can write to a folder can put a pipe there, or a link to
+a device, and a plain read of it never ends.
 
 Two programs may write at the same time. A change that depends on the file's content goes through `update_private`,
 so that neither program loses what the other wrote. `locked` is the one lock between programs.
@@ -148,6 +148,20 @@ def _take(descriptor: int, lock: Path, wait: float | None) -> None:
             if time.monotonic() >= end:
                 raise Busy(error.errno, "another program is writing it", str(lock)) from error
         time.sleep(_LOCK_PAUSE)
+
+
+def open_append(path: Path | str) -> int:
+    """A file opened for appending, with mode 0600 when it is new; its descriptor.
+
+    A link is not followed, and a pipe in its place never blocks. Raises `OSError` for these, and for what is no regular
+    file.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return descriptor
 
 
 def write_private(path: Path, text: str) -> None:
