@@ -129,7 +129,8 @@ class Opener:
                 return await self._connect(pairs, known, client)
             except asyncssh.HostKeyNotVerifiable as error:
                 if client.offered is None:
-                    if "revoked" in str(error).lower():
+                    # The host may have ended the connection with words that only sound so.
+                    if known.revoked_keys(self._endpoint):
                         raise revoked(self._policy, self._endpoint) from error
                     raise
                 if attempt == _HOST_KEY_TRIES - 1:
