@@ -15,6 +15,7 @@ import hashlib
 import os
 import secrets
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from sparkrun_tui.base import paths
 
 LOCK_WAIT = 10.0
 """Seconds to wait for another program that writes one of this program's files; a write takes milliseconds."""
+LOOP_WAIT = 0.5
+"""The same where an event loop would stand still meanwhile. A program that was stopped holds its locks."""
 _LOCK_PAUSE = 0.005
 MOST_BYTES = 64 << 20
 """The default limit, in bytes, of a file that is read whole."""
@@ -139,6 +142,8 @@ def _take(descriptor: int, lock: Path, wait: float | None) -> None:
     if wait is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return
+    if _in_event_loop():
+        wait = min(wait, LOOP_WAIT)
     end = time.monotonic() + wait
     while True:
         try:
@@ -162,6 +167,13 @@ def open_append(path: Path | str) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     return descriptor
+
+
+def _in_event_loop() -> bool:
+    """Whether this thread runs an event loop, which waits as well."""
+    # Loaded by who needs it: commands that need no loop start faster without.
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
+import subprocess
+import sys
 import time
 import tracemalloc
 from pathlib import Path
@@ -12,6 +15,7 @@ import asyncssh
 import pytest
 
 import sparkrun_tui
+from sparkrun_tui.base.files import Busy, update_private
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.launch.record.again import run_again
 from sparkrun_tui.launch.record.export import export_logs
@@ -125,3 +129,30 @@ def test_a_name_in_a_journal_is_never_an_option_of_the_pasted_line(recipe: str) 
     line = run_again(recipe, ["spark-1"], {"port": "9000"}, claimed=False)
     assert line is not None
     assert line.split()[2] == f"./{recipe}"
+
+
+async def save(path: Path) -> None:
+    update_private(path, lambda text: "changed")
+
+
+def test_a_stopped_program_that_holds_a_lock_does_not_stop_the_app(tmp_path: Path) -> None:
+    """It holds the lock for as long as it is stopped, and the app saves again and again."""
+    path = tmp_path / "file.json"
+    program = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom sparkrun_tui.base.files import locked\n"
+        "held = locked(Path(sys.argv[1]))\nheld.__enter__()\nos.kill(os.getpid(), signal.SIGSTOP)\n"
+    )
+    words = [sys.executable, "-c", program, str(path)]
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    with subprocess.Popen(words, env=environment) as stopped:
+        try:
+            os.waitid(os.P_PID, stopped.pid, os.WSTOPPED)
+            began = time.monotonic()
+            with pytest.raises(Busy):
+                asyncio.run(save(path))
+            assert time.monotonic() - began < 5.0
+            assert not path.exists()
+        finally:
+            stopped.kill()
+    update_private(path, lambda text: "changed")
+    assert path.read_text() == "changed"
