@@ -1,4 +1,4 @@
-"""A daemon that announces its answer again and again leaves the app its turns."""
+"""Daemons and engines that say the same again and again leave the app its turns."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from sparkrun_tui.base.decoded import Decoded
 from sparkrun_tui.remote import aio
 from sparkrun_tui.remote.docker.client import DockerClient
 from tests.security.test_b6_floods import turns_of_others
-from tests.security.test_d2_floods import PING
+from tests.security.test_d2_floods import PING, prompt
+from tests.security.test_d2_floods import _Host as _Engine
 from tests.support.scripted import ScriptedTransport
 
 ANNOUNCED = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -38,6 +40,23 @@ class _Daemon:
 class _Host(ScriptedTransport):
     async def open_socket(self, path: str) -> Any:
         return _Daemon()
+
+
+async def test_answers_that_were_not_asked_for_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One event may hold as many as a list may have, each of which takes time."""
+    looks = 0
+    at = Decoded.at
+
+    def counted(self: Decoded, *keys: str) -> Decoded:
+        nonlocal looks
+        looks += 1
+        return at(self, *keys)
+
+    monkeypatch.setattr(Decoded, "at", counted)
+    event = b'data: {"choices":[' + b'{"text":1},' * 80_000 + b"{}]}\n"
+    body = (b"%x\r\n%s\r\n" % (len(event), event)) * 4
+    await prompt(_Engine(body))
+    assert 0 < looks < 1000
 
 
 async def test_announcements_are_passed_over_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
