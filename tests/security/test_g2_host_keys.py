@@ -138,3 +138,11 @@ async def test_a_host_cannot_claim_that_its_key_is_revoked(site: Site, monkeypat
     with pytest.raises(HostError) as caught:
         await site.pool.transport("spark").connect()
     assert "known_hosts" not in caught.value.what
+
+
+async def test_a_name_is_no_token_of_a_proxy_command(site: Site) -> None:
+    said = site.folder / "said"
+    site.change(host="a%p%%r", proxy_command=f"echo %h %p %%h > {said}")
+    with pytest.raises(HostError):
+        await site.pool.transport("spark").connect()
+    assert said.read_text().split() == ["a%p%%r", str(site.server.port), "%h"]

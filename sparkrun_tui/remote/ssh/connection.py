@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 
 import asyncssh
@@ -192,7 +193,7 @@ def _proxy_command(endpoint: Endpoint) -> tuple[str, ...]:
     command = endpoint.proxy_command
     if not command:
         return ()
-    tokens = {"%h": endpoint.host, "%p": str(endpoint.port), "%r": endpoint.user, "%n": endpoint.name, "%%": "%"}
-    for token, text in tokens.items():
-        command = command.replace(token, text)
+    tokens = {"h": endpoint.host, "p": str(endpoint.port), "r": endpoint.user, "n": endpoint.name, "%": "%"}
+    # In one pass: what a name holds is no token.
+    command = re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), command)
     return ("sh", "-c", f"exec {command}")
