@@ -50,15 +50,18 @@ class Decoded:
             raise ShapeError(f"{self._name} is missing")
         return self
 
-    def items(self) -> list[Decoded]:
-        """The items of a list. Raises `ShapeError` when it is not a list, or longer than `MOST_ITEMS`."""
+    def items(self, most: int | None = None) -> list[Decoded]:
+        """The items of a list, at most the first `most`, all when None.
+
+        Raises `ShapeError` when it is not a list, or longer than `MOST_ITEMS`.
+        """
         if self.data is None:
             return []
         if not isinstance(self.data, list):
             raise ShapeError(f"{self._name} is not a list")
         if len(self.data) > MOST_ITEMS:
             raise ShapeError(f"{self._name} has more than {MOST_ITEMS:,} items")
-        return [Decoded(item, f"{self.where}[{number}]") for number, item in enumerate(self.data)]
+        return [Decoded(item, f"{self.where}[{number}]") for number, item in enumerate(self.data[:most])]
 
     def fields(self, most: int | None = None) -> dict[str, Decoded]:
         """The fields of an object, at most `most`, all when None. Raises `ShapeError` when it is not an object."""

@@ -1,7 +1,7 @@
 """Files of this machine: read within bounds, written whole, never through another user's pipe or link.
 
-Every file is read by these functions: anyone who can write to a folder can put a pipe there, or a link to a device,
-and a plain read of it never ends.
+Every file is read and written by these functions: anyone who can write to a folder can put a pipe there, or a link to
+a device, and a plain read of it never ends.
 
 Two programs may write at the same time. A change that depends on the file's content goes through `update_private`,
 so that neither program loses what the other wrote. `locked` is the one lock between programs.
@@ -15,6 +15,7 @@ import hashlib
 import os
 import secrets
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from sparkrun_tui.base import paths
 
 LOCK_WAIT = 10.0
 """Seconds to wait for another program that writes one of this program's files; a write takes milliseconds."""
+LOOP_WAIT = 0.5
+"""The same where an event loop would stand still meanwhile. A program that was stopped holds its locks."""
 _LOCK_PAUSE = 0.005
 MOST_BYTES = 64 << 20
 """The default limit, in bytes, of a file that is read whole."""
@@ -139,6 +142,8 @@ def _take(descriptor: int, lock: Path, wait: float | None) -> None:
     if wait is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         return
+    if _in_event_loop():
+        wait = min(wait, LOOP_WAIT)
     end = time.monotonic() + wait
     while True:
         try:
@@ -148,6 +153,27 @@ def _take(descriptor: int, lock: Path, wait: float | None) -> None:
             if time.monotonic() >= end:
                 raise Busy(error.errno, "another program is writing it", str(lock)) from error
         time.sleep(_LOCK_PAUSE)
+
+
+def open_append(path: Path | str) -> int:
+    """A file opened for appending, with mode 0600 when it is new; its descriptor.
+
+    A link is not followed, and a pipe in its place never blocks. Raises `OSError` for these, and for what is no regular
+    file.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return descriptor
+
+
+def _in_event_loop() -> bool:
+    """Whether this thread runs an event loop, which waits as well."""
+    # Loaded by who needs it: commands that need no loop start faster without.
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
 
 
 def write_private(path: Path, text: str) -> None:

@@ -61,6 +61,9 @@ _NAMED_HINTS = (
 _KEPT = "!~*'()"
 """What JavaScript leaves as it is in an address."""
 
+_BASE64_WIDTHS = (76, 64)
+"""The letters of a line of base64: of MIME and `base64`, and of PEM and `openssl`."""
+
 _ESCAPED_BYTE = re.compile(r"%[0-9A-F]{2}")
 
 _CUT = "…"
@@ -371,6 +374,10 @@ def _forms(value: str) -> set[str]:
         # Some programs write `/` as `\/` in JSON, and print bytes as Python does, or as digits.
         forms |= {json.dumps(plain)[1:-1].replace("/", "\\/"), repr(data)[2:-1], data.hex(), data.hex().upper()}
         forms.add(html.escape(plain))
+        # A program may print a text that was printed before: a request in JSON as a text in JSON.
+        for once in (plain, json.dumps(plain)[1:-1], repr(plain)[1:-1]):
+            # Python escapes an apostrophe only in a text that has the other quotes, too.
+            forms |= {json.dumps(once)[1:-1], repr(once)[1:-1], repr('"' + once)[2:-1], html.escape(once)}
         for escaped in (quote(data, safe=""), quote(data), quote(data, safe=_KEPT), quote_plus(data)):
             forms |= {escaped, _ESCAPED_BYTE.sub(lambda found: found.group().lower(), escaped)}
         forms |= _in_base64(data)
@@ -389,7 +396,19 @@ def _in_base64(data: bytes) -> set[str]:
         inner = letters[first:last]
         if len(inner) >= LONG:
             forms.add(inner)
+        if before == 0:
+            forms |= _wrapped(inner)
+    forms |= _wrapped(whole)
     return forms | {form.replace("+", "-").replace("/", "_") for form in forms}
+
+
+def _wrapped(letters: str) -> set[str]:
+    """The lines of a base64 text that is longer than a line, as `base64` and `openssl` write it."""
+    lines: set[str] = set()
+    for width in _BASE64_WIDTHS:
+        if len(letters) > width:
+            lines.update(letters[at : at + width] for at in range(0, len(letters), width))
+    return {line for line in lines if len(line) >= LONG}
 
 
 def _stands_out(value: str) -> bool:

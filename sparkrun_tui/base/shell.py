@@ -42,6 +42,13 @@ def words(values: Iterable[str]) -> Text:
     return Text(" ".join(word(value) for value in values))
 
 
+def operand(text: str) -> str:
+    """`text` as a name or a path that no program takes for an option: `-x` is the file `./-x`."""
+    if text.startswith("-"):
+        return f"./{text}"
+    return text
+
+
 def variable(name: str) -> Text:
     """A reference to an environment variable, as one word. Raises `ValueError` for what is not a variable name."""
     if variable_name(name) is None:

@@ -26,6 +26,9 @@ _TOKEN_BYTES = 8192
 _TOKEN_CHARACTERS = 256
 """The most characters of a token on average; the longest tokens of any vocabulary are half as long."""
 _MAX_LINE = 1 << 20
+_MOST_CHOICES = 16
+"""The most answers of one event that are looked at; one was asked for."""
+
 _ERROR = 500
 """The most characters that are shown of a server's error."""
 
@@ -173,7 +176,7 @@ def _event(data: Decoded) -> _Event:
 
 def _piece(data: Decoded) -> str:
     """The first text in the choices of an event, safe to show; empty without one."""
-    for choice in data.at("choices").items():
+    for choice in data.at("choices").items(_MOST_CHOICES):
         whole = choice.at("text")
         if isinstance(whole.data, str):
             shown = log_text(whole.text())

@@ -23,10 +23,7 @@ OTHERS = {
     ("recipe/registry/git.py", "write_text"): "the configuration of a clone in a folder that was just made",
     ("recipe/registry/cache.py", "open"): "files of a clone in a folder that was just made",
     ("recipe/registry/cache.py", "rename"): "that folder, to a name that nothing else has, under the lock",
-    ("launch/record/export.py", "os.open"): "a log of the user's, in a folder made for this export",
-    ("launch/record/log_files.py", "os.open"): "a log is appended to, a line at a time",
     ("launch/record/log_files.py", "os.replace"): "a full part of a log takes the name of an older part",
-    ("remote/ssh/known_hosts.py", "os.open"): "a line is appended, as ssh does it",
     ("cli/launch.py", "open"): "the null device",
 }
 """Where something else is right, and why."""

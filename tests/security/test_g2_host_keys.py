@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
+from asyncssh.packet import String, UInt32
 
+from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.ssh import bounds
 from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy, Question
@@ -105,3 +109,40 @@ async def test_what_sshd_prefers_is_offered(site: Site) -> None:
     for name in ("curve25519-sha256", "ecdh-sha2-nistp256", "ecdh-sha2-nistp521", "diffie-hellman-group14-sha256"):
         assert name in offered
     assert not [name for name in offered if "exchange" in name or "gex" in name or "rsa" in name]
+
+
+async def test_the_words_with_which_a_host_hangs_up_are_only_words(site: Site) -> None:
+    """They neither steer the terminal nor pass for a finding of this program."""
+    await site.pool.transport("spark").connect()
+    words = String("revoked \x1b]0;canary\x07" + "A" * 20_000)
+    (connection,) = site.server.connections
+    site.server.traits.drop_logins = 1000
+    connection.send_packet(1, UInt32(9), words, String(""))
+    link = site.pool.transport("spark").link
+    seen: set[str] = set()
+    for _ in range(50):
+        link = site.pool.transport("spark").link
+        seen.add(link.detail)
+        await asyncio.sleep(0.01)
+    assert any("canary" in detail for detail in seen)
+    for detail in seen:
+        assert "\x1b" not in detail
+        assert len(detail) < 600
+
+
+async def test_a_host_cannot_claim_that_its_key_is_revoked(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang_up(self: Any, conn: Any) -> None:
+        conn.send_packet(1, UInt32(9), String("Host key is revoked"), String(""))
+
+    monkeypatch.setattr("tests.support.ssh_server._Server.connection_made", hang_up)
+    with pytest.raises(HostError) as caught:
+        await site.pool.transport("spark").connect()
+    assert "known_hosts" not in caught.value.what
+
+
+async def test_a_name_is_no_token_of_a_proxy_command(site: Site) -> None:
+    said = site.folder / "said"
+    site.change(host="a%p%%r", proxy_command=f"echo %h %p %%h > {said}")
+    with pytest.raises(HostError):
+        await site.pool.transport("spark").connect()
+    assert said.read_text().split() == ["a%p%%r", str(site.server.port), "%h"]

@@ -105,12 +105,3 @@ def flood(connection: Any) -> None:
         connection.send_packet(IGNORE, String(b""))
     connection._send = send
     send(b"".join(parts))
-
-
-async def test_a_connection_that_rests_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "LONG", 0.0)
-    async with linked(tmp_path) as (host, connection):
-        flood(connection)
-        with pytest.raises(HostError):
-            await host.open_tcp("127.0.0.1", 1)
-        assert host.link.state is LinkState.UP

@@ -16,7 +16,7 @@ def run_again(recipe: str, hosts: Iterable[str], settings: Mapping[str, str], *,
     """
     if claimed:
         return None
-    words = ["sparkrun-tui", "run", recipe]
+    words = ["sparkrun-tui", "run", shell.operand(recipe)]
     chosen = ",".join(hosts)
     if chosen:
         words += ["-H", chosen]

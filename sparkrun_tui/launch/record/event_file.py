@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base.files import overwrite, read_bytes
+from sparkrun_tui.base.files import open_append, overwrite, read_bytes
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.units import MIB
-from sparkrun_tui.launch.record.log_files import is_file, open_private, write_all
+from sparkrun_tui.launch.record.log_files import is_file, write_all
 
 MOST_BYTES = 8 * MIB
 """The size in bytes at which the file is thinned."""
@@ -29,7 +29,7 @@ class EventFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._handle = open_private(path)
+        self._handle = open_append(path)
         self._torn = False
 
     def add(self, body: dict[str, Any], *, safely: bool) -> None:
@@ -37,7 +37,7 @@ class EventFile:
         row = (json.dumps(body, ensure_ascii=False) + "\n").encode(errors="replace")
         if not is_file(self._handle, self._path):
             self.close()
-            self._handle = open_private(self._path)
+            self._handle = open_append(self._path)
         if os.fstat(self._handle).st_size + len(row) > MOST_BYTES:
             self._thin()
         start = b"\n" if self._torn else b""
@@ -57,7 +57,7 @@ class EventFile:
         kept = thinned(read_bytes(self._path).split(b"\n"))
         overwrite(self._path, b"".join(row + b"\n" for row in kept), 0o600)
         self.close()
-        self._handle = open_private(self._path)
+        self._handle = open_append(self._path)
 
 
 def thinned(rows: Sequence[bytes]) -> list[bytes]:

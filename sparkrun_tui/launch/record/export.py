@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.files import private_folder
+from sparkrun_tui.base.files import open_append, private_folder
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.record.journal import launches_dir, log_lines, log_path
 from sparkrun_tui.launch.record.log_files import iso_time
@@ -127,9 +127,10 @@ def _heading(state: LaunchState, hosts: str) -> str:
 
 
 def _write(path: Path, heading: str, rows: Iterable[str]) -> int:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    handle = open_append(path)
     count = 0
-    with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
+    with os.fdopen(handle, "a", encoding="utf-8", errors="replace") as file:
+        file.truncate(0)
         file.write(heading + "\n")
         for row in rows:
             file.write(row + "\n")

@@ -18,6 +18,7 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.record import log_files
 from sparkrun_tui.launch.record.codec import from_json, to_json
+from sparkrun_tui.launch.record.event_file import MOST_BYTES as EVENT_BYTES
 from sparkrun_tui.launch.record.event_file import EventFile
 from sparkrun_tui.launch.record.events import AnyEvent, Progressed, StatusChanged, StepChanged
 from sparkrun_tui.launch.record.fold import fold_all
@@ -27,6 +28,9 @@ from sparkrun_tui.launch.record.state import LaunchState
 
 KEEP_LAUNCHES = 20
 KEEP_BYTES = 500 * MIB
+_MOST_EVENTS = 200_000
+"""The most lines of a journal that are read, more than this program writes."""
+
 _PROGRESS_EVERY = 1.0
 _FLUSH_EVERY = 1.0
 """Seconds of log lines that may be lost when this program is killed; the hosts still have them."""
@@ -149,11 +153,13 @@ def read_state(folder: Path) -> LaunchState:
 def read_events(folder: Path) -> Iterator[AnyEvent]:
     """The events of a journal, in order."""
     try:
-        text = read_text(folder / "events.jsonl", errors="replace")
+        text = read_text(folder / "events.jsonl", 2 * EVENT_BYTES, errors="replace")
     except OSError:
         return
     # Not splitlines(): JSON strings may contain other line separators.
-    for line in text.split("\n"):
+    for line in text.split("\n", _MOST_EVENTS)[:_MOST_EVENTS]:
+        if not line:
+            continue
         try:
             body = parse_json(line)
         except JsonError:

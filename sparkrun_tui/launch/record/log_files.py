@@ -18,7 +18,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TextIO
 
-from sparkrun_tui.base.files import open_regular, read_text
+from sparkrun_tui.base.files import open_append, open_regular, read_text
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import log_line
 from sparkrun_tui.base.units import MIB
@@ -96,7 +96,7 @@ class HostLog:
         if self._handle >= 0 and is_file(self._handle, path):
             return self._handle
         self.close()
-        self._handle = open_private(path)
+        self._handle = open_append(path)
         if path is new and os.fstat(self._handle).st_size == 0:
             self._head_row(old if old.exists() else self._path)
             self._rotated()
@@ -135,8 +135,11 @@ def all_lines(path: Path) -> Iterator[LogLine]:
         yield from _read(row for file in opened for row in iter(partial(file.readline, _LONGEST_ROW), ""))
 
 
-_MOST_READ = 256 * MIB
+_MOST_READ = LAUNCH_BYTES // 2
 """The most bytes that are read of one file of a log, more than this program writes."""
+
+_HEAD_ROW = 100
+"""More characters than the first row of a part has."""
 
 _LONGEST_ROW = MIB
 """The most characters that are read as one row, more than this program writes."""
@@ -154,7 +157,12 @@ def last_lines(path: Path, newest: int) -> list[LogLine]:
             text = read_text(part, _MOST_READ, errors="replace")
         except FileNotFoundError:
             continue
-        rows = [*(f"{row}\n" for row in text.split("\n") if row), *rows]
+        # Not all are split: a file of nothing but line ends would fill the memory.
+        pieces = text.rsplit("\n", newest + 1)
+        if len(pieces) > newest + 1:
+            # The rest in front, of which only the beginning of the first row is looked at.
+            pieces[0] = pieces[0][:_HEAD_ROW]
+        rows = [*(f"{row}\n" for row in pieces if row), *rows]
         if len(rows) > newest:
             break
     if newest <= 0 or not rows:
@@ -220,11 +228,6 @@ def is_file(handle: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
         return False
-
-
-def open_private(path: Path) -> int:
-    """Open a file for appending, with mode 0600 when it is new; its handle."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def write_all(handle: int, data: bytes) -> None:

@@ -210,8 +210,8 @@ def _words(reply: HttpReply | None) -> str:
 def model_names(body: bytes) -> tuple[str, ...]:
     """The model ids in an answer of `/v1/models`; empty when it has another form."""
     try:
-        models = decode_json(body).at("data").items()
-        return tuple(clean_line(item.at("id").text()) for item in models[:_MOST_MODELS])
+        models = decode_json(body).at("data").items(_MOST_MODELS)
+        return tuple(clean_line(item.at("id").text()) for item in models)
     except JsonError:
         return ()
 

@@ -44,7 +44,10 @@ def command_line(recipe: Recipe, overrides: Mapping[str, str], program: str = "s
 
     It contains no secret: the value is taken from a variable (`-o api_key="$API_KEY"`).
     """
-    words = [shell.words([program, "run", reference(recipe)]), override_words(changed(recipe, overrides))]
+    words = [
+        shell.words([program, "run", shell.operand(reference(recipe))]),
+        override_words(changed(recipe, overrides)),
+    ]
     return shell.joined([part for part in words if part], " ")
 
 

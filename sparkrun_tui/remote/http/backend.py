@@ -11,8 +11,14 @@ import httpcore2
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.transport import ByteStream
+
+SLICE = 8 << 10
+"""The most bytes that httpcore2 is given at once. They may be hundreds of announcements (`100 Continue`), which it
+passes over one by one without a turn for anything else.
+"""
 
 Dial = Callable[[], Awaitable[ByteStream]]
 
@@ -22,12 +28,15 @@ class StreamAdapter(httpcore2.AsyncNetworkStream):
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
+        self._turns = Turns()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Up to `max_bytes`; empty at the end."""
+        # What has come already is read without a pause.
+        await self._turns.rest()
         try:
             async with asyncio.timeout(timeout):
-                return await self._stream.read(max_bytes)
+                return await self._stream.read(min(max_bytes, SLICE))
         except TimeoutError as error:
             raise httpcore2.ReadTimeout("no answer in time") from error
 

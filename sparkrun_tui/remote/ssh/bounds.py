@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from typing import Any
 
 import asyncssh
@@ -26,14 +24,8 @@ LEAST_PACKET = 1024
 one after the other, in which the app stands still. Every sshd takes 16 KiB and more.
 """
 
-SLICE = 16 << 10
+SLICE = 8 << 10
 """The most bytes that are read of a connection at once. They may be hundreds of packets, each of which takes time."""
-
-LONG = 0.005
-"""Seconds of reading after which a connection rests as long as it read, so that half of all time is for the others."""
-
-MOST_REST = 0.25
-"""The longest rest, in seconds."""
 
 _KEY_EXCHANGES = (
     "mlkem",
@@ -121,19 +113,8 @@ def _bind_reading(connection: Any) -> None:
         # It is a ProxyCommand, whose output comes by a pipe.
         transport = transport._transport.get_pipe_transport(1)
     if hasattr(transport, "max_size"):
+        # The channel of a jump host has none: what comes through it has been read in such pieces.
         transport.max_size = SLICE
-    received = connection.data_received
-    loop = asyncio.get_running_loop()
-
-    def data_received(data: bytes, kind: Any = None) -> None:
-        begun = time.monotonic()
-        received(data, kind)
-        spent = time.monotonic() - begun
-        if spent > LONG:
-            transport.pause_reading()
-            loop.call_later(min(spent, MOST_REST), transport.resume_reading)
-
-    connection.data_received = data_received
 
 
 class DebugCount:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 
 import asyncssh
@@ -129,7 +130,8 @@ class Opener:
                 return await self._connect(pairs, known, client)
             except asyncssh.HostKeyNotVerifiable as error:
                 if client.offered is None:
-                    if "revoked" in str(error).lower():
+                    # The host may have ended the connection with words that only sound so.
+                    if known.revoked_keys(self._endpoint):
                         raise revoked(self._policy, self._endpoint) from error
                     raise
                 if attempt == _HOST_KEY_TRIES - 1:
@@ -191,7 +193,7 @@ def _proxy_command(endpoint: Endpoint) -> tuple[str, ...]:
     command = endpoint.proxy_command
     if not command:
         return ()
-    tokens = {"%h": endpoint.host, "%p": str(endpoint.port), "%r": endpoint.user, "%n": endpoint.name, "%%": "%"}
-    for token, text in tokens.items():
-        command = command.replace(token, text)
+    tokens = {"h": endpoint.host, "p": str(endpoint.port), "r": endpoint.user, "n": endpoint.name, "%": "%"}
+    # In one pass: what a name holds is no token.
+    command = re.sub(r"%(.)", lambda found: tokens.get(found[1], found[0]), command)
     return ("sh", "-c", f"exec {command}")

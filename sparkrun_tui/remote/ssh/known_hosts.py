@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.files import read_text
+from sparkrun_tui.base.files import behind_links, open_append, read_text
 from sparkrun_tui.remote.ssh.resolve import Endpoint
 
 if TYPE_CHECKING:
@@ -136,6 +136,5 @@ def add_entry(path: Path, endpoint: Endpoint, key: asyncssh.SSHKey) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     public = key.export_public_key("openssh").decode().split()
     line = f"{endpoint.key_name} {public[0]} {public[1]}\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "a", encoding="ascii") as file:
+    with os.fdopen(open_append(behind_links(path)), "a", encoding="ascii") as file:
         file.write(line)

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.failures import Kind, LinkLost, kind_of
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 
 C = TypeVar("C")
+
+_MOST_WORDS = 500
+"""The most characters of why a link is not up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +160,5 @@ class HostLink(Generic[C]):
         since = self.status.since
         if state is not self.status.state:
             since = time.time()
-        self.status = LinkStatus(state, since, detail, remedy)
+        # A host ends a connection with words of its own.
+        self.status = LinkStatus(state, since, shorten(clean_line(detail), _MOST_WORDS), remedy)
