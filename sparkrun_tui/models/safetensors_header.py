@@ -55,13 +55,22 @@ def read_header(fetch: Fetch) -> tuple[Tensor, ...]:
         text += fetch(8 + len(text), size - len(text))
     if len(text) < size:
         raise SafetensorsError("the file ends within its header")
+    with _PARSING:
+        found = _tensors(text)
+    if isinstance(found, str):
+        # What was parsed has many times the size of the text, and an error would keep it for as long as it is handled.
+        raise SafetensorsError(f"the header cannot be read: {found}")
+    return found
+
+
+def _tensors(text: bytes) -> tuple[Tensor, ...] | str:
+    """The tensors of a header; of a damaged one, the name of the error."""
     try:
-        with _PARSING:
-            data = parse_json(text)
-            data.pop("__metadata__", None)
-            return tuple(_tensor(name, entry) for name, entry in data.items())
+        data = parse_json(text)
+        data.pop("__metadata__", None)
+        return tuple(_tensor(name, entry) for name, entry in data.items())
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise SafetensorsError(f"the header cannot be read: {type(error).__name__}") from error
+        return type(error).__name__
 
 
 def least_size(fetch: Fetch) -> int | None:

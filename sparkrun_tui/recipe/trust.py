@@ -35,6 +35,7 @@ from sparkrun_tui.recipe.registry.checkouts import EUGR
 from sparkrun_tui.recipe.values.conditional import with_layers
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.launch_keys import RESTART
+from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 _DETECTORS = (
@@ -65,6 +66,11 @@ class Kind(StrEnum):
     CONDITION = "condition"
 
 
+_BY_CONTENT = frozenset({Kind.FILES, Kind.MODS})
+_WITHOUT = "without what you have set here"
+"""Words behind a demand that a recipe makes by its own values only."""
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """One thing a recipe asks for beyond serving; `detail` is shown in full and never contains a variable's value.
@@ -86,17 +92,32 @@ def demands(
     `brought` are the files that it copies, None for their current state; `data_dirs` are the folders of hosts that the
     user's settings allow every recipe to mount.
     """
-    recipe = rendered.recipe
     if brought is None:
         brought = bring(rendered)
-    hooks, bundles = hooks_of(rendered), brought.bundles
+    found = _demands(rendered, environ, brought.bundles, data_dirs)
+    if rendered.overrides or rendered.user_defaults:
+        # Consent counts for later launches as well, and those may be without what the user has set for this one.
+        known = set(found)
+        for demand in _demands(render(rendered.original, {}), environ, {}, data_dirs):
+            # Consent to files is asked for by what they hold.
+            if demand not in known and demand.kind not in _BY_CONTENT:
+                found.append(replace(demand, title=f"{demand.title}, {_WITHOUT}"))
+    return tuple(sorted(found, key=lambda demand: not demand.grave))
+
+
+def _demands(
+    rendered: Rendered, environ: Mapping[str, str], bundles: Mapping[Before, Bundle], data_dirs: Sequence[str]
+) -> list[Demand]:
+    """What a recipe would do with these values, in the order of its keys."""
+    recipe = rendered.recipe
+    hooks = hooks_of(rendered)
     found = [*_variables(recipe, environ), *_privileges(rendered, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
     found += _layers(recipe.original)
     found += _hooks_of_layers(rendered, found)
     values = [demand.detail for demand in found if demand.kind is Kind.CONDITION]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles), *values])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
-    return tuple(sorted(found, key=lambda demand: not demand.grave))
+    return found
 
 
 def demands_of_files(brought: Brought) -> tuple[Demand, ...]:

@@ -35,7 +35,7 @@ def _gguf(keys: bytes, count: int) -> bytes:
 def test_a_gguf_of_many_lists_is_refused() -> None:
     entry = struct.pack("<Q", 1) + b"k" + struct.pack("<IIQ", 9, 0, 4096) + bytes(4096)
     before = time.process_time()
-    with pytest.raises(gguf_header.GgufError, match="entries"):
+    with pytest.raises(gguf_header.GgufError, match="values are larger than 2 MiB"):
         gguf_header.read_header(_reader(_gguf(entry * 9_000, 9_000)))
     assert time.process_time() - before < 5
 

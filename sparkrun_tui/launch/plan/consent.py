@@ -54,7 +54,9 @@ def consent_needed(
     found = demands(rendered, environ, brought, data_dirs)
     if rendered.recipe.source.stranger and not beyond_serving(found):
         return ()
-    images = visible_line(", ".join(images_of(rendered.recipe)))
+    # Also those that an image of the user replaces in this launch.
+    named = dict.fromkeys([*images_of(rendered.recipe), *images_of(rendered.original)])
+    images = visible_line(", ".join(named))
     runs = Demand(Kind.CODE, "runs its command in its image on your hosts", images)
     return (*found, runs)
 

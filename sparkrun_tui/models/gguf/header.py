@@ -20,8 +20,12 @@ _MOST_KEYS = 10_000
 _MOST_TENSORS = 100_000
 _MOST_ITEMS = 4096
 """Only the length is kept of longer lists (a tokenizer's words)."""
-_MOST_VALUES = 2_000_000
+MOST_VALUES = 2_000_000
 """The most entries of all lists that are read or skipped one by one; tokenizers have less than a million."""
+_MOST_NAME = 1000
+"""The most bytes of a tensor's name; ggml itself takes no more than 64."""
+_MOST_KEPT = 2 << 20
+"""The most bytes of all names and values that are kept, 8 for an entry of a list; templates of chats have 50 KB."""
 
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
@@ -41,19 +45,23 @@ class CutGgufError(GgufError):
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """A header's keys (a tokenizer's lists as their length), its tensors, and its own length in bytes."""
+    """A header's keys (a tokenizer's lists as their length) and its tensors."""
 
     keys: dict[str, object]
     tensors: tuple[GgufTensor, ...]
+    values: int
+    """The entries of its lists, kept or not."""
     length: int
+    """Its own bytes."""
 
 
-def read_header(fetch: Fetch) -> GgufHeader:
+def read_header(fetch: Fetch, most_values: int = MOST_VALUES) -> GgufHeader:
     """Read a header, fetching only the needed part of the file. Raises `GgufError`, and what `fetch` raises.
 
+    Its lists may have at most `most_values` entries together.
     Source: the GGUF specification (ggml/docs/gguf.md), versions 2 and 3, little-endian.
     """
-    pieces = _Pieces(fetch)
+    pieces = _Pieces(fetch, most_values)
     if pieces.take(4) != b"GGUF":
         raise GgufError("the file does not begin like a GGUF file")
     version = pieces.number("<I")
@@ -65,9 +73,10 @@ def read_header(fetch: Fetch) -> GgufHeader:
     keys = {}
     for _ in range(count):
         name = pieces.text()
+        pieces.keep(len(name))
         keys[name] = _value(pieces, pieces.number("<I"), 0)
-    items = tuple(_tensor(pieces) for _ in range(tensors))
-    return GgufHeader(keys, items, pieces.position)
+    listed = tuple(_tensor(pieces) for _ in range(tensors))
+    return GgufHeader(keys, listed, pieces.values, pieces.position)
 
 
 def least_size(fetch: Fetch) -> int | None:
@@ -117,7 +126,9 @@ def read_first_keys(data: bytes) -> dict[str, object]:
 def _value(pieces: _Pieces, kind: int, depth: int) -> object:
     """Read one value of a type; the value of a long list is its length."""
     if kind == _STRING:
-        return pieces.text()
+        text = pieces.text()
+        pieces.keep(len(text))
+        return text
     if kind in _SCALARS:
         return pieces.scalar(_SCALARS[kind])
     if kind != _ARRAY or depth > 2:
@@ -126,6 +137,7 @@ def _value(pieces: _Pieces, kind: int, depth: int) -> object:
     if length <= _MOST_ITEMS or inner == _STRING:
         pieces.count(length)
     if length <= _MOST_ITEMS:
+        pieces.keep(8 * length)
         return [_value(pieces, inner, depth + 1) for _ in range(length)]
     if inner in _SCALARS:
         pieces.skip(length * struct.calcsize(_SCALARS[inner]))
@@ -140,6 +152,8 @@ def _value(pieces: _Pieces, kind: int, depth: int) -> object:
 def _tensor(pieces: _Pieces) -> GgufTensor:
     """Read one tensor's entry of the header."""
     name = pieces.text()
+    if len(name) > _MOST_NAME:
+        raise GgufError(f"a tensor's name has {len(name):,} characters")
     count = pieces.number("<I")
     if count > 8:
         raise GgufError(f"a tensor has {count} dimensions")
@@ -155,13 +169,16 @@ def _tensor(pieces: _Pieces) -> GgufTensor:
 class _Pieces:
     """Hands out the bytes of a file in order, fetching ever larger pieces."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, most_values: int = MOST_VALUES) -> None:
         self._fetch = fetch
+        self._most_values = most_values
+        self._kept = 0
+        self.values = 0
+        """The entries of all lists until now."""
         self._piece = _FIRST_PIECE
         self._data = b""
         self._start = 0
         self._at = 0
-        self._values = 0
 
     @property
     def position(self) -> int:
@@ -170,9 +187,15 @@ class _Pieces:
 
     def count(self, values: int) -> None:
         """Count the entries of a list that will be read one by one."""
-        self._values += values
-        if self._values > _MOST_VALUES:
-            raise GgufError(f"the header's lists have more than {_MOST_VALUES:,} entries")
+        self.values += values
+        if self.values > self._most_values:
+            raise GgufError(f"the header's lists have more than {self._most_values:,} entries")
+
+    def keep(self, size: int) -> None:
+        """Count the bytes of a value that is kept."""
+        self._kept += size
+        if self._kept > _MOST_KEPT:
+            raise GgufError(f"the header's values are larger than {_MOST_KEPT >> 20} MiB")
 
     def take(self, size: int) -> bytes:
         """The next bytes."""
@@ -216,7 +239,7 @@ class _Pieces:
     def text(self) -> str:
         """The next string."""
         size = self.number("<Q")
-        if size > MAX_HEADER:
+        if size > _MOST_KEPT:
             raise GgufError(f"a string has {size:,} bytes")
         return self.take(size).decode("utf-8", errors="replace")
 

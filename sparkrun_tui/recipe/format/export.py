@@ -411,6 +411,9 @@ def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str, env: froze
         raise _refused(recipe)
     if set(again.env) != {*recipe.env, *env}:
         raise _refused(recipe)
+    for name, variable in recipe.env.items():
+        if name not in env and again.env[name].text != variable.text:
+            raise _refused(recipe)
     values = {}
     for key in (*found.values, *map(launch_keys.root_of, found.parts)):
         values[key] = wanted[key].value
@@ -421,9 +424,13 @@ def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str, env: froze
 
 
 def _for_launches(recipe: Recipe) -> object:
-    """The fields about launches, without their places."""
+    """The fields about launches, without their places: hooks, options of containers and all other settings.
+
+    Mods are left out: the copy names some of them in full.
+    """
     images = [(image.host, image.image) for image in recipe.images]
-    return images, recipe.readiness, recipe.runtime_cache
+    settings = {key: data for key, data in recipe.runtime_config.items() if key != "mods"}
+    return images, recipe.readiness, recipe.runtime_cache, recipe.runtime, recipe.model_revision, settings
 
 
 def _layers(recipe: Recipe, changes: Mapping[str, Value]) -> list[object]:

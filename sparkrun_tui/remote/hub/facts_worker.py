@@ -26,7 +26,7 @@ from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.digest import Digest, digest_config, to_data
 from sparkrun_tui.models.gguf import header as gguf_header
 from sparkrun_tui.models.gguf.keys import plain_keys
-from sparkrun_tui.models.gguf.reader import gguf_weights
+from sparkrun_tui.models.gguf.reader import GgufTensor, gguf_weights
 from sparkrun_tui.models.tensor_classes import weight_facts
 from sparkrun_tui.remote.hub.worker import describe
 
@@ -38,9 +38,11 @@ _TIMEOUT = 60.0
 _AT_ONCE = 8
 _MOST_FILES = 2000
 """Most files of weights that are read; the largest models have some hundred."""
-_MOST_TENSORS = 1_000_000
+_MOST_TENSORS = 400_000
 """Tensors of all files together; the largest models have 300,000."""
-_MOST_MEMORY = 2 << 30
+_MOST_NAMES = 64 << 20
+"""Characters of the names of all tensors together."""
+_MOST_MEMORY = 512 << 20
 _PLAIN = frozenset({"BF16", "F16", "F32", "F64"})
 
 
@@ -108,11 +110,12 @@ def _unquantised(tensors: Sequence[safetensors_header.Tensor]) -> bool:
 def _of_gguf(whole: dict[str, Any], quant: str, names: Sequence[str], projector: int, read: Read) -> Digest:
     """The digest of a GGUF: the keys of its first part, the tensors of all, and the bytes of its projector."""
     budget = _Budget(names)
-    headers = [budget.gguf(partial(read, name)) for name in names]
-    keys = plain_keys(headers[0].keys)
-    tensors = list(headers[0].tensors)
-    for header in headers[1:]:
-        tensors.extend(header.tensors)
+    first = budget.gguf(partial(read, names[0]))
+    keys = plain_keys(first.keys)
+    tensors = list(first.tensors)
+    for name in names[1:]:
+        # The keys of other parts are not kept: each may have as many as the first one.
+        tensors.extend(budget.gguf(partial(read, name)).tensors)
     kept = {key: value for key, value in keys.items() if not key.startswith(("general.", "split.", "quantize."))}
     params = sum(tensor.elements for tensor in tensors) or None
     weights = gguf_weights(tensors, keys)
@@ -135,26 +138,33 @@ class _Budget:
         if len(names) > _MOST_FILES:
             raise Refused(f"it has {len(names):,} files of weights, more than any model that is known")
         self._left = _MOST_TENSORS
+        self._names = _MOST_NAMES
+        self._values = gguf_header.MOST_VALUES
         self._counting = Lock()
 
     def safetensors(self, fetch: safetensors_header.Fetch) -> Sequence[safetensors_header.Tensor]:
         """The tensors of one file."""
-        self._take(0)
+        self._take(())
         tensors = safetensors_header.read_header(fetch)
-        self._take(len(tensors))
+        self._take(tensors)
         return tensors
 
     def gguf(self, fetch: gguf_header.Fetch) -> gguf_header.GgufHeader:
         """The header of one file."""
-        header = gguf_header.read_header(fetch)
-        self._take(len(header.tensors))
+        header = gguf_header.read_header(fetch, self._values)
+        self._values -= header.values
+        self._take(header.tensors)
         return header
 
-    def _take(self, count: int) -> None:
+    def _take(self, tensors: Sequence[safetensors_header.Tensor | GgufTensor]) -> None:
+        names = sum(len(tensor.name) for tensor in tensors)
         with self._counting:
-            self._left -= count
+            self._left -= len(tensors)
+            self._names -= names
             if self._left < 0:
                 raise Refused(f"its files list more than {_MOST_TENSORS:,} tensors")
+            if self._names < 0:
+                raise Refused(f"the names of its tensors have more than {_MOST_NAMES:,} characters")
 
 
 def _tensors(names: Sequence[str], read: Read) -> list[safetensors_header.Tensor]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from textual.app import App
+from textual.filter import LineFilter
 from textual.screen import Screen
 
 from sparkrun_tui.base import paths
@@ -20,6 +21,7 @@ from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.app.clipboard import copy_natively
 from sparkrun_tui.ui.app.freshness import Freshness
+from sparkrun_tui.ui.app.gate import Gate
 from sparkrun_tui.ui.app.gc import Collector
 from sparkrun_tui.ui.app.launch_poll import LaunchPoll
 from sparkrun_tui.ui.app.launches import Launches
@@ -72,6 +74,11 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self._backend: Backend | None = session.backend
         self.persistence = Persistence(self, session, self.state, self.say)
         self.terminal_title = TerminalTitle(self)
+        self._gate = Gate()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every drawn line passes: the filters of Textual, and the gate to the terminal as the last one."""
+        return [*super().get_line_filters(), self._gate]
 
     def get_css_variables(self) -> dict[str, str]:
         """The theme's variables, and those that the style sheets derive from them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base.secrets import looks_secret
+from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.engines.fields.types import Field, FieldType
 from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
 from sparkrun_tui.recipe.search.entry import Entry
@@ -60,7 +61,7 @@ def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> R
     return RecipeRow(
         key=source.path,
         name=title,
-        engine=(engine.short if engine is not None else "") or entry.runtime,
+        engine=(engine.short if engine is not None else "") or visible_line(entry.runtime),
         size=size_word(entry),
         hosts=hosts_word(entry),
         origin=origin,
