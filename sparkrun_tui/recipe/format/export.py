@@ -419,7 +419,8 @@ def _compare(recipe: Recipe, overrides: Mapping[str, str], text: str, env: froze
         values[key] = wanted[key].value
     if _layers(again, {}) != _layers(recipe, values):
         raise _refused(recipe)
-    if _for_launches(again) != _for_launches(recipe):
+    with_policy = launch_keys.applied(recipe, launch_keys.Divided(restart=found.restart))
+    if _for_launches(again) != _for_launches(with_policy):
         raise _refused(recipe)
 
 
