@@ -44,6 +44,8 @@ _MARK = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 """A variable of the workstation within a word of the command, until the word is quoted."""
 _PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
 _MODEL_FLAGS = ("--model", "--model-path", "-m")
+_PROGRAM = re.compile(r"(?:\S*/)?(?:[\w.-]+\.(?:sh|bash|py)|bash|sh|python[0-9.]*|env|exec|sleep|tail|tini|dumb-init)")
+"""A word that runs a program or a script: as the first one of a command it is no model."""
 _NAMED_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SET_HERE = frozenset({
     "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
@@ -139,10 +141,11 @@ def _chosen(services: Mapping[str, Mapping[str, Any]], path: str, wanted: str) -
 
 def _family(body: Mapping[str, Any]) -> Family | None:
     """The engine that a service runs, by the words of its command, else by the name of its image."""
-    words = [*_words(body.get("entrypoint")), *_words(body.get("command"))]
+    entry, given = _words(body.get("entrypoint")), _words(body.get("command"))
+    words = [*entry, *given]
     text = " ".join(words)
     for family in FAMILIES.values():
-        if family.dialect.starts(words):
+        if family.dialect.starts(words) or family.dialect.starts(given):
             return family
         try:
             if find_serve(text, family.dialect.starts) is not None:
@@ -150,6 +153,9 @@ def _family(body: Mapping[str, Any]) -> Family | None:
         except ValueError:
             # A script that is no shell is not one that starts an engine here.
             continue
+    if _PROGRAM.fullmatch((given or entry or [""])[0]):
+        # The image is the engine's, and what it runs is a script of its own.
+        return None
     image = str(body.get("image") or "").lower()
     for family in FAMILIES.values():
         if re.search(family.image_words, image.rpartition("@")[0] or image):

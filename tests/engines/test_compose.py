@@ -202,6 +202,37 @@ def test_what_runs_no_engine_is_refused(text: str) -> None:
         made(text)
 
 
+@pytest.mark.parametrize(
+    "service",
+    [
+        "command: /start.sh",
+        "command: [/opt/start.py, --model, a/b]",
+        "command: sleep infinity",
+        "command: python3 serve.py",
+        "entrypoint: [/bin/bash, /start.sh]",
+        "entrypoint: [python3, serve.py]",
+    ],
+)
+def test_a_script_in_an_image_of_the_engine_is_no_model(service: str) -> None:
+    with pytest.raises(RecipeError, match="no service of"):
+        made(f"services:\n  a:\n    image: acme/vllm:1\n    {service}\n")
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "entrypoint: /opt/nvidia/nvidia_entrypoint.sh\n    command: vllm serve a/b",
+        "command: a/b",
+        "command: /models/b",
+        "command: gpt2",
+        "command: --model a/b",
+    ],
+)
+def test_what_starts_the_engine_in_any_form_does(service: str) -> None:
+    recipe, _ = made(f"services:\n  a:\n    image: acme/vllm:1\n    {service}\n")
+    assert recipe.model in ("a/b", "/models/b", "gpt2")
+
+
 @pytest.mark.parametrize("value", ["5", "[]", "{a: b}", "[[x]]", "'{{{'", "null", "true", "['a', {b: [c]}]", '"$$$"'])
 @pytest.mark.parametrize(
     "key", ["command", "ports", "volumes", "environment", "deploy", "entrypoint", "devices", "image"]
