@@ -46,6 +46,7 @@ _PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
 _MODEL_FLAGS = ("--model", "--model-path", "-m")
 _PROGRAM = re.compile(r"(?:\S*/)?(?:[\w.-]+\.(?:sh|bash|py)|bash|sh|python[0-9.]*|env|exec|sleep|tail|tini|dumb-init)")
 """A word that runs a program or a script: as the first one of a command it is no model."""
+_OWN_CACHE = "--download-dir"
 _NAMED_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SET_HERE = frozenset({
     "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
@@ -327,6 +328,9 @@ class _Service:
             self.model = self._on_host(loose.pop(0), mounts)
         for entry in arguments.given:
             key = entry.row.key if entry.row is not None else ""
+            if entry.flag is not None and _OWN_CACHE in entry.flag.spellings:
+                self.note(f"{entry.word} is left out: models are fetched into the host's Hugging Face cache")
+                continue
             if self._gives_model(entry):
                 self.model = self._on_host(entry.values[0], mounts)
                 if not self._is_flagless:

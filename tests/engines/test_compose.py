@@ -233,6 +233,15 @@ def test_what_starts_the_engine_in_any_form_does(service: str) -> None:
     assert recipe.model in ("a/b", "/models/b", "gpt2")
 
 
+def test_a_folder_for_downloads_is_left_out() -> None:
+    recipe, found = made(
+        "services: {a: {image: 'acme/vllm:1', command: --model a/b --download-dir /models, volumes: ['./m:/models']}}"
+    )
+    assert "/models" not in (recipe.command or "")
+    assert "--download-dir is left out: models are fetched into the host's Hugging Face cache" in found.notes
+    assert [problem for problem in validate(recipe, env={}) if problem.code == "cache-elsewhere"] == []
+
+
 @pytest.mark.parametrize("value", ["5", "[]", "{a: b}", "[[x]]", "'{{{'", "null", "true", "['a', {b: [c]}]", '"$$$"'])
 @pytest.mark.parametrize(
     "key", ["command", "ports", "volumes", "environment", "deploy", "entrypoint", "devices", "image"]
