@@ -201,6 +201,8 @@ class _Service:
     """Variables without a value that the recipe takes as overrides, by their keys."""
     env: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
+    as_arguments: set[str] = field(default_factory=set)
+    """Variables that have become arguments of the command."""
     model: str = ""
 
     def note(self, text: str) -> None:
@@ -306,8 +308,40 @@ class _Service:
         if first is not None:
             # However it is started: the usual way takes the same arguments.
             words = words[first:]
+        words = [*words, *self._from_variables(words)]
         rest = self._arguments(read_arguments(words, self.family), mounts)
         return " \\\n    ".join([self._start(), *rest])
+
+    def _from_variables(self, words: Sequence[str]) -> list[str]:
+        """Arguments that the service gives by variables, where the command does not give them."""
+        prefix = self.family.argument_prefix
+        if not prefix:
+            return []
+        flags = load_flags(self.family).by_spelling
+        given = {entry.flag for entry in read_arguments(words, self.family).given}
+        found = []
+        for name, value in self._pairs():
+            if not name.startswith(prefix) or value is None:
+                continue
+            spelling = "--" + name.removeprefix(prefix).lower().replace("_", "-")
+            flag = flags.get(spelling)
+            if flag is None or flag.kind != "value":
+                continue
+            self.as_arguments.add(name)
+            if flag not in given:
+                found += [spelling, self._filled(value)]
+        return found
+
+    def _pairs(self) -> list[tuple[str, str | None]]:
+        """The variables of the service with their values, None where the value is that of the workstation."""
+        given = self.body.get("environment")
+        if isinstance(given, Mapping):
+            return [(str(name), None if value is None else _text(value)) for name, value in given.items()]
+        pairs: list[tuple[str, str | None]] = []
+        for item in _items(given):
+            name, equals, text = _text(item).partition("=")
+            pairs.append((name, text if equals else None))
+        return pairs
 
     @property
     def _is_flagless(self) -> bool:
@@ -602,16 +636,8 @@ class _Service:
     # The rest.
 
     def _environment(self) -> None:
-        given = self.body.get("environment")
-        pairs: list[tuple[str, str | None]] = []
-        if isinstance(given, Mapping):
-            pairs = [(str(name), None if value is None else _text(value)) for name, value in given.items()]
-        else:
-            for item in _items(given):
-                name, equals, text = _text(item).partition("=")
-                pairs.append((name, text if equals else None))
-        for name, value in pairs:
-            if name in _SET_HERE or (looks_secret(name) and value == ""):
+        for name, value in self._pairs():
+            if name in _SET_HERE or name in self.as_arguments or (looks_secret(name) and value == ""):
                 continue
             if variable_name(name) is None:
                 self.note(f"`{name[:60]}` is not a name for a variable and is left out")

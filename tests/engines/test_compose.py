@@ -233,6 +233,27 @@ def test_what_starts_the_engine_in_any_form_does(service: str) -> None:
     assert recipe.model in ("a/b", "/models/b", "gpt2")
 
 
+def test_arguments_that_are_given_by_variables() -> None:
+    recipe, found = made(
+        "services:\n  a:\n    image: ghcr.io/ggml-org/llama.cpp:server-cuda\n    ports: ['9001:8080']\n"
+        "    volumes: ['/srv/models:/app/models']\n    command: --ctx-size 8192\n    environment:\n"
+        "      LLAMA_ARG_MODEL: /app/models/b-Q4_K_M.gguf\n      LLAMA_ARG_CTX_SIZE: 4096\n"
+        "      LLAMA_ARG_PORT: 8080\n      LLAMA_ARG_N_PARALLEL: 1\n      OTHER: x\n"
+    )
+    assert recipe.model == "/srv/models/b-Q4_K_M.gguf"
+    assert " ".join(render(recipe, {}).argv) == (
+        "llama-server --ctx-size 8192 --model /srv/models/b-Q4_K_M.gguf --port 9001 --host 0.0.0.0"
+    )
+    assert {key: value.text for key, value in recipe.env.items()} == {"LLAMA_ARG_N_PARALLEL": "1", "OTHER": "x"}
+    assert "no model is named in the file: fill in `model`" not in found.notes
+
+
+def test_a_model_of_the_hub_may_be_given_by_a_variable() -> None:
+    recipe, _ = made("services: {a: {image: 'acme/llama.cpp:server', environment: ['LLAMA_ARG_HF_REPO=a/b:Q4_K_M']}}")
+    assert recipe.model == "a/b:Q4_K_M"
+    assert render(recipe, {}).argv[1:3] == ("--hf-repo", "a/b:Q4_K_M")
+
+
 def test_a_folder_for_downloads_is_left_out() -> None:
     recipe, found = made(
         "services: {a: {image: 'acme/vllm:1', command: --model a/b --download-dir /models, volumes: ['./m:/models']}}"
