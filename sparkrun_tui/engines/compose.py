@@ -44,8 +44,8 @@ _MARK = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 """A variable of the workstation within a word of the command, until the word is quoted."""
 _PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
 _MODEL_FLAGS = ("--model", "--model-path", "-m")
-_PROGRAM = re.compile(r"(?:\S*/)?(?:[\w.-]+\.(?:sh|bash|py)|bash|sh|python[0-9.]*|env|exec|sleep|tail|tini|dumb-init)")
-"""A word that runs a program or a script: as the first one of a command it is no model."""
+_PROGRAMS = frozenset(["bash", "sh", "python", "python3", "env", "exec", "sleep", "tail", "tini", "dumb-init"])
+_SCRIPTS = (".sh", ".bash", ".py")
 _OWN_CACHE = "--download-dir"
 _NAMED_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SET_HERE = frozenset({
@@ -154,7 +154,7 @@ def _family(body: Mapping[str, Any]) -> Family | None:
         except ValueError:
             # A script that is no shell is not one that starts an engine here.
             continue
-    if _PROGRAM.fullmatch((given or entry or [""])[0]):
+    if _runs_a_program((given or entry or [""])[0]):
         # The image is the engine's, and what it runs is a script of its own.
         return None
     image = str(body.get("image") or "").lower()
@@ -162,6 +162,12 @@ def _family(body: Mapping[str, Any]) -> Family | None:
         if re.search(family.image_words, image.rpartition("@")[0] or image):
             return family
     return None
+
+
+def _runs_a_program(word: str) -> bool:
+    """Whether the first word of a command runs a program or a script, so that it is no model."""
+    name = word.rpartition("/")[2]
+    return name in _PROGRAMS or name.endswith(_SCRIPTS)
 
 
 def _words(value: object) -> list[str]:
