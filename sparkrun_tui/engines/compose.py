@@ -44,6 +44,9 @@ _MARK = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 """A variable of the workstation within a word of the command, until the word is quoted."""
 _PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
 _MODEL_FLAGS = ("--model", "--model-path", "-m")
+_PROGRAMS = frozenset(["bash", "sh", "python", "python3", "env", "exec", "sleep", "tail", "tini", "dumb-init"])
+_SCRIPTS = (".sh", ".bash", ".py")
+_OWN_CACHE = "--download-dir"
 _NAMED_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SET_HERE = frozenset({
     "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
@@ -139,10 +142,11 @@ def _chosen(services: Mapping[str, Mapping[str, Any]], path: str, wanted: str) -
 
 def _family(body: Mapping[str, Any]) -> Family | None:
     """The engine that a service runs, by the words of its command, else by the name of its image."""
-    words = [*_words(body.get("entrypoint")), *_words(body.get("command"))]
+    entry, given = _words(body.get("entrypoint")), _words(body.get("command"))
+    words = [*entry, *given]
     text = " ".join(words)
     for family in FAMILIES.values():
-        if family.dialect.starts(words):
+        if family.dialect.starts(words) or family.dialect.starts(given):
             return family
         try:
             if find_serve(text, family.dialect.starts) is not None:
@@ -150,11 +154,20 @@ def _family(body: Mapping[str, Any]) -> Family | None:
         except ValueError:
             # A script that is no shell is not one that starts an engine here.
             continue
+    if _runs_a_program((given or entry or [""])[0]):
+        # The image is the engine's, and what it runs is a script of its own.
+        return None
     image = str(body.get("image") or "").lower()
     for family in FAMILIES.values():
         if re.search(family.image_words, image.rpartition("@")[0] or image):
             return family
     return None
+
+
+def _runs_a_program(word: str) -> bool:
+    """Whether the first word of a command runs a program or a script, so that it is no model."""
+    name = word.rpartition("/")[2]
+    return name in _PROGRAMS or name.endswith(_SCRIPTS)
 
 
 def _words(value: object) -> list[str]:
@@ -194,6 +207,8 @@ class _Service:
     """Variables without a value that the recipe takes as overrides, by their keys."""
     env: dict[str, str] = field(default_factory=dict)
     defaults: dict[str, str] = field(default_factory=dict)
+    as_arguments: set[str] = field(default_factory=set)
+    """Variables that have become arguments of the command."""
     model: str = ""
 
     def note(self, text: str) -> None:
@@ -299,8 +314,40 @@ class _Service:
         if first is not None:
             # However it is started: the usual way takes the same arguments.
             words = words[first:]
+        words = [*words, *self._from_variables(words)]
         rest = self._arguments(read_arguments(words, self.family), mounts)
         return " \\\n    ".join([self._start(), *rest])
+
+    def _from_variables(self, words: Sequence[str]) -> list[str]:
+        """Arguments that the service gives by variables, where the command does not give them."""
+        prefix = self.family.argument_prefix
+        if not prefix:
+            return []
+        flags = load_flags(self.family).by_spelling
+        given = {entry.flag for entry in read_arguments(words, self.family).given}
+        found = []
+        for name, value in self._pairs():
+            if not name.startswith(prefix) or value is None:
+                continue
+            spelling = "--" + name.removeprefix(prefix).lower().replace("_", "-")
+            flag = flags.get(spelling)
+            if flag is None or flag.kind != "value":
+                continue
+            self.as_arguments.add(name)
+            if flag not in given:
+                found += [spelling, self._filled(value)]
+        return found
+
+    def _pairs(self) -> list[tuple[str, str | None]]:
+        """The variables of the service with their values, None where the value is that of the workstation."""
+        given = self.body.get("environment")
+        if isinstance(given, Mapping):
+            return [(str(name), None if value is None else _text(value)) for name, value in given.items()]
+        pairs: list[tuple[str, str | None]] = []
+        for item in _items(given):
+            name, equals, text = _text(item).partition("=")
+            pairs.append((name, text if equals else None))
+        return pairs
 
     @property
     def _is_flagless(self) -> bool:
@@ -321,6 +368,9 @@ class _Service:
             self.model = self._on_host(loose.pop(0), mounts)
         for entry in arguments.given:
             key = entry.row.key if entry.row is not None else ""
+            if entry.flag is not None and _OWN_CACHE in entry.flag.spellings:
+                self.note(f"{entry.word} is left out: models are fetched into the host's Hugging Face cache")
+                continue
             if self._gives_model(entry):
                 self.model = self._on_host(entry.values[0], mounts)
                 if not self._is_flagless:
@@ -592,16 +642,8 @@ class _Service:
     # The rest.
 
     def _environment(self) -> None:
-        given = self.body.get("environment")
-        pairs: list[tuple[str, str | None]] = []
-        if isinstance(given, Mapping):
-            pairs = [(str(name), None if value is None else _text(value)) for name, value in given.items()]
-        else:
-            for item in _items(given):
-                name, equals, text = _text(item).partition("=")
-                pairs.append((name, text if equals else None))
-        for name, value in pairs:
-            if name in _SET_HERE or (looks_secret(name) and value == ""):
+        for name, value in self._pairs():
+            if name in _SET_HERE or name in self.as_arguments or (looks_secret(name) and value == ""):
                 continue
             if variable_name(name) is None:
                 self.note(f"`{name[:60]}` is not a name for a variable and is left out")

@@ -163,6 +163,8 @@ class Family:
     metrics: MetricNames = MetricNames()
     loading_status: int = 0
     """The HTTP status of `/health` while a model is loaded; 0 where it does not answer before it serves."""
+    argument_prefix: str = ""
+    """How variables begin that give a flag its value: `LLAMA_ARG_` and the long flag in capitals; empty without any."""
     gguf: bool = False
     """Whether it serves one GGUF file, whose quantisation follows the model: `OWNER/NAME:Q4_K_M`."""
     several_hosts: str = ""

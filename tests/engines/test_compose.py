@@ -202,6 +202,67 @@ def test_what_runs_no_engine_is_refused(text: str) -> None:
         made(text)
 
 
+@pytest.mark.parametrize(
+    "service",
+    [
+        "command: /start.sh",
+        "command: [/opt/start.py, --model, a/b]",
+        "command: sleep infinity",
+        "command: python3 serve.py",
+        "entrypoint: [/bin/bash, /start.sh]",
+        "entrypoint: [python3, serve.py]",
+    ],
+)
+def test_a_script_in_an_image_of_the_engine_is_no_model(service: str) -> None:
+    with pytest.raises(RecipeError, match="no service of"):
+        made(f"services:\n  a:\n    image: acme/vllm:1\n    {service}\n")
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "entrypoint: /opt/nvidia/nvidia_entrypoint.sh\n    command: vllm serve a/b",
+        "command: a/b",
+        "command: /models/b",
+        "command: gpt2",
+        "command: --model a/b",
+    ],
+)
+def test_what_starts_the_engine_in_any_form_does(service: str) -> None:
+    recipe, _ = made(f"services:\n  a:\n    image: acme/vllm:1\n    {service}\n")
+    assert recipe.model in ("a/b", "/models/b", "gpt2")
+
+
+def test_arguments_that_are_given_by_variables() -> None:
+    recipe, found = made(
+        "services:\n  a:\n    image: ghcr.io/ggml-org/llama.cpp:server-cuda\n    ports: ['9001:8080']\n"
+        "    volumes: ['/srv/models:/app/models']\n    command: --ctx-size 8192\n    environment:\n"
+        "      LLAMA_ARG_MODEL: /app/models/b-Q4_K_M.gguf\n      LLAMA_ARG_CTX_SIZE: 4096\n"
+        "      LLAMA_ARG_PORT: 8080\n      LLAMA_ARG_N_PARALLEL: 1\n      OTHER: x\n"
+    )
+    assert recipe.model == "/srv/models/b-Q4_K_M.gguf"
+    assert " ".join(render(recipe, {}).argv) == (
+        "llama-server --ctx-size 8192 --model /srv/models/b-Q4_K_M.gguf --port 9001 --host 0.0.0.0"
+    )
+    assert {key: value.text for key, value in recipe.env.items()} == {"LLAMA_ARG_N_PARALLEL": "1", "OTHER": "x"}
+    assert "no model is named in the file: fill in `model`" not in found.notes
+
+
+def test_a_model_of_the_hub_may_be_given_by_a_variable() -> None:
+    recipe, _ = made("services: {a: {image: 'acme/llama.cpp:server', environment: ['LLAMA_ARG_HF_REPO=a/b:Q4_K_M']}}")
+    assert recipe.model == "a/b:Q4_K_M"
+    assert render(recipe, {}).argv[1:3] == ("--hf-repo", "a/b:Q4_K_M")
+
+
+def test_a_folder_for_downloads_is_left_out() -> None:
+    recipe, found = made(
+        "services: {a: {image: 'acme/vllm:1', command: --model a/b --download-dir /models, volumes: ['./m:/models']}}"
+    )
+    assert "/models" not in (recipe.command or "")
+    assert "--download-dir is left out: models are fetched into the host's Hugging Face cache" in found.notes
+    assert [problem for problem in validate(recipe, env={}) if problem.code == "cache-elsewhere"] == []
+
+
 @pytest.mark.parametrize("value", ["5", "[]", "{a: b}", "[[x]]", "'{{{'", "null", "true", "['a', {b: [c]}]", '"$$$"'])
 @pytest.mark.parametrize(
     "key", ["command", "ports", "volumes", "environment", "deploy", "entrypoint", "devices", "image"]

@@ -76,3 +76,29 @@ def test_what_is_served_from_a_path_needs_no_cache() -> None:
     assert found("env: {HF_HOME: /models/hf}", model="/srv/models/falcon") == []
     command = "llama-server -hf {model} --port {port}"
     assert found("env: {HF_HOME: /models/hf}", command, "llama-cpp", "acme/falcon:Q4_K_M") == []
+
+
+@pytest.mark.parametrize(
+    "volume", ["/home/ada/.cache/huggingface:/root/.cache/huggingface", "/srv/hub:/root/.cache/huggingface/hub/:ro"]
+)
+def test_a_volume_in_place_of_the_hosts_cache_is_pointed_out(volume: str) -> None:
+    (problem,) = found(f"executor_config: {{volumes: ['{volume}']}}")
+    assert problem.message.startswith(
+        f"the volume {volume.partition(':')[0]} takes the place of the host's Hugging Face"
+    )
+    assert "leave it out" in problem.remedy
+    assert problem.spot is not None
+    assert problem.spot.line == 4
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        "~/.cache/huggingface:/root/.cache/huggingface",
+        "~/.cache/huggingface/hub:/root/.cache/huggingface/hub",
+        "/srv/data:/root/.cache/vllm",
+        "/srv/models:/models",
+    ],
+)
+def test_other_volumes_are_not(volume: str) -> None:
+    assert found(f"executor_config: {{volumes: ['{volume}']}}") == []

@@ -79,6 +79,12 @@ def test_a_default_that_the_command_contradicts_is_a_warning(default: str, flags
     ("default", "runtime", "remedy"),
     [
         ("served_model_name: falcon", "vllm", "add `--served-model-name {served_model_name}` to the command"),
+        (
+            "served_model_name: falcon org/falcon",
+            "vllm",
+            "add `--served-model-name {served_model_name}` to the command",
+        ),
+        ("served_model_name: two words", "sglang", "add `--served-model-name '{served_model_name}'` to the command"),
         ("served_model_name: falcon", "llama-cpp", "add `--alias {served_model_name}` to the command"),
         ("max_model_len: 4096", "sglang", "add `--context-length {max_model_len}` to the command"),
         ("trust_remote_code: true", "vllm", "add `--trust-remote-code` to the command"),

@@ -90,6 +90,13 @@ def test_what_lies_elsewhere_is_refused_with_its_line(folder: Path, fields: str,
     assert said in problem(folder, fields)
 
 
+def test_a_mod_of_a_registry_that_is_not_there_says_how_it_is_fetched(folder: Path) -> None:
+    (found,) = brought(folder, "mods: ['@other/x']\n").problems
+    assert found.code == "mod-missing"
+    assert "`sparkrun-tui registry update` fetches its registry" in found.remedy
+    assert "name a registry" not in found.remedy
+
+
 @pytest.mark.parametrize("link", ["file", "folder", "deep"])
 def test_links_out_are_refused(folder: Path, link: str) -> None:
     if link == "file":
@@ -153,7 +160,7 @@ def test_a_missing_mod_is_a_warning_of_the_recipe_and_an_error_of_a_launch(folde
     recipe = written(folder, "mods: ['@none/gone']\n")
     [missing] = [item for item in validate(recipe, None, {}) if item.code == "mod-missing"]
     assert missing.severity is Severity.WARNING and "a launch stops at it" in missing.message
-    assert "@REGISTRY/NAME" in missing.remedy
+    assert "`sparkrun-tui registry update` fetches its registry" in missing.remedy
     [stopping] = bring(render(recipe, {})).problems
     assert stopping.severity is Severity.ERROR
 

@@ -10,19 +10,21 @@ from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.recipe.format.hooks import container_options
-from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.detect import is_repository
 from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS, inside_path
 from sparkrun_tui.recipe.names.mounts import is_below, normal_path, split_volume
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 _FLAG = "--download-dir"
+_HOST_CACHE = "~/.cache/huggingface"
+"""Where the cache of a host is unless its settings say otherwise."""
 _VARIABLES = ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME")
 """What huggingface_hub reads, the strongest first (huggingface_hub/constants.py)."""
 
 
 def check_cache(rendered: Rendered) -> Iterator[Problem]:
-    """A warning where the engine looks for the model's files in a folder of the container that nothing is mounted at.
+    """Warnings where the engine looks for the model's files in a folder that a launch does not put them into.
 
     Only the setting that counts is judged: the flag over the variables. llama-server gets the path of a file.
     """
@@ -34,6 +36,7 @@ def check_cache(rendered: Rendered) -> Iterator[Problem]:
     if not any(recipe.model in word for word in words):
         # It serves something else, which may lie anywhere.
         return
+    yield from _replaced(recipe)
     name, folder = _looked_in(rendered, words, family)
     if not folder.startswith(("/", "~/")) or set(folder) & set("${"):
         return
@@ -50,6 +53,22 @@ def check_cache(rendered: Rendered) -> Iterator[Problem]:
     if name == _FLAG:
         spot = "command"
     yield problem(recipe, Severity.WARNING, "cache-elsewhere", message, spot, remedy=remedy)
+
+
+def _replaced(recipe: Recipe) -> Iterator[Problem]:
+    """A warning for each volume that the recipe mounts in place of the host's cache, from another folder."""
+    cache = CACHE_TARGETS[0]
+    for volume in container_options(recipe).volumes:
+        source, target, _ = split_volume(volume)
+        place = normal_path(target)
+        if place not in (cache, f"{cache}/hub") or normal_path(source) == _HOST_CACHE + place[len(cache) :]:
+            continue
+        message = (
+            f"the volume {source[:80]} takes the place of the host's Hugging Face cache: the fetched model is seen only"
+            " where both are the same folder"
+        )
+        remedy = f"leave it out: containers get {_HOST_CACHE} of each host at {cache}"
+        yield Problem(Severity.WARNING, "cache-elsewhere", message, recipe.place_of("executor_config"), remedy)
 
 
 def _looked_in(rendered: Rendered, words: Sequence[str], family: Family) -> tuple[str, str]:

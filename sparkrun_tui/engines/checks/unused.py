@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.command.arguments import Given, read_arguments
 from sparkrun_tui.engines.command.built import serve_words
@@ -46,7 +47,8 @@ def unused_defaults(rendered: Rendered) -> Iterator[Problem]:
             message += f", which says `{_shown(given)}`"
             remedy = _placeholder_for(given, key)
         elif flag and value.data is not False:
-            remedy = f"add `{_with_placeholder(flag, key, value)}` to the command"
+            several = family is not None and _takes_several(flag, family)
+            remedy = f"add `{_with_placeholder(flag, key, value, several=several)}` to the command"
         if key in _NOT_IN_COMMANDS and recipe.min_nodes == recipe.max_nodes:
             severity = Severity.NOTE
         spot = recipe.spots.get(f"defaults.{key}") or value.spot
@@ -109,10 +111,19 @@ def _placeholder_for(given: Given, key: str) -> str:
     return f"write `{given.word}{between}{{{key}}}`"
 
 
-def _with_placeholder(flag: str, key: str, value: Value) -> str:
-    """A flag to add to the command: alone for a switch, else with the key's placeholder."""
+def _takes_several(flag: str, family: Family) -> bool:
+    """Whether several values may follow a flag, each a word of its own."""
+    found = load_flags(family).by_spelling.get(flag)
+    return found is not None and found.many
+
+
+def _with_placeholder(flag: str, key: str, value: Value, *, several: bool) -> str:
+    """A flag to add to the command: a switch alone, else with the placeholder, quoted where a shell needs it."""
     if value.data is True:
         return flag
-    if isinstance(value.data, str) and not value.data.replace("-", "").replace("_", "").replace(".", "").isalnum():
+    text = value_text(value)
+    if several:
+        text = text.replace(" ", "")
+    if shell.word(text) != text and isinstance(value.data, str):
         return f"{flag} '{{{key}}}'"
     return f"{flag} {{{key}}}"

@@ -87,6 +87,8 @@ LLAMA_CPP = Family(
         generated=("llamacpp:tokens_predicted_total",),
         prompted=("llamacpp:prompt_tokens_total",),
     ),
+    # common/arg.cpp, set_env: the few that are not spelt like their flag are left to the engine.
+    argument_prefix="LLAMA_ARG_",
     loading_status=503,
     gguf=True,
     several_hosts="experimental (RPC)",

@@ -266,6 +266,8 @@ def _refused(entry: Before, error: RecipeError) -> Problem:
 def _missing_mod(entry: Before) -> Problem:
     message = f"the mod `{entry.source}` is neither beside the recipe nor in a registry that was fetched"
     remedy = "put its folder beside the recipe, or name a registry that has it: @REGISTRY/NAME"
+    if entry.source.startswith("@"):
+        remedy = "`sparkrun-tui registry update` fetches its registry; `registry add` adds one that is not in the list"
     return Problem(Severity.ERROR, "mod-missing", message, entry.spot, remedy)
 
 
