@@ -89,7 +89,8 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     full = window = rounding = 0.0
     own = [(layer.attention, count) for layer, count in grouped(layers) if layer.attention is not None]
     for attention, count in own:
-        rounding += count * (index_row(attention) - _stored_index(attention))
+        if attention.kind is AttentionKind.MLA:
+            rounding += count * (index_row(attention) - _stored_index(attention))
         size = count * layer_bytes(facts, settings, attention, dtype, ranks)
         if pooled and attention.window is not None:
             window += size
@@ -110,11 +111,16 @@ def _workspace(attention: Attention, ranks: int) -> float:
 
 
 def layer_bytes(facts: ModelFacts, settings: EngineSettings, attention: Attention, dtype: str, ranks: int) -> float:
-    """One layer's bytes per token on one rank: heads are split (at least one stays), latents are not."""
+    """One layer's bytes per token on one rank: heads are split (at least one stays), latents are not.
+
+    Index keys of full layers are shared among the tokens of a group, in bfloat16 on every rank. Source:
+    sglang/srt/mem_cache/qsa_kv_pool.py (qsa_bytes_per_token).
+    """
     if attention.kind is AttentionKind.MLA:
         return _latent(facts, settings, attention, dtype) + index_row(attention)
     heads = max(1, attention.kv_heads // ranks)
-    return heads * (attention.head_k + attention.head_v) * _element(facts, dtype)
+    index = attention.indexer * 2 // attention.index_pool
+    return heads * (attention.head_k + attention.head_v) * _element(facts, dtype) + index
 
 
 def _element(facts: ModelFacts, dtype: str) -> float:

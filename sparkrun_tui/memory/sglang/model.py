@@ -5,4 +5,4 @@ from __future__ import annotations
 from sparkrun_tui.memory.model import EngineModel
 from sparkrun_tui.memory.sglang.estimate import estimate_sglang
 
-MODEL = EngineModel(estimate_sglang, options="sglang", kv_is_pool=True)
+MODEL = EngineModel(estimate_sglang, options="sglang", kv_is_pool=True, indexed=True)

@@ -30,4 +30,4 @@ def share(settings: EngineSettings) -> float:
     return utilisation_of(settings, rules_for(settings.version))
 
 
-MODEL = EngineModel(estimate_vllm, share=share, curve=curve, convolved=True)
+MODEL = EngineModel(estimate_vllm, share=share, curve=curve, convolved=True, indexed=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sparkrun_tui.models.config.families import INDEXED
 from sparkrun_tui.models.config.kinds import Mix, is_inkling, layer_mix, window_of
-from sparkrun_tui.models.config.states import state_of
+from sparkrun_tui.models.config.states import ngram_state, state_of
 from sparkrun_tui.models.config.values import (
     MOST_MODULES,
     Config,
@@ -47,7 +48,7 @@ def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
                 return None
             own_state = state
         shares = attention is not None and index >= count - shared
-        layer = Layer(attention, own_state, shares, convolved_inputs(config, attention))
+        layer = Layer(attention, own_state, shares, convolved_inputs(config, attention), ngram_state(config, index))
         layers.append(same.setdefault(layer, layer))
     return tuple(layers)
 
@@ -66,7 +67,20 @@ def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
     if mix is Mix.CHUNKED:
         chunk = positive(config, "attention_chunk_size")
         return Attention(AttentionKind.CHUNKED, heads, key, value, window=chunk)
-    return Attention(AttentionKind.FULL, heads, key, value)
+    indexer, ratio = _compressed_index(config)
+    return Attention(AttentionKind.FULL, heads, key, value, indexer=indexer, index_pool=ratio)
+
+
+def _compressed_index(config: Config) -> tuple[int, int]:
+    """The width of the index key of Qwen4-Exp's full layers, and how many tokens share one; else 0 and 1.
+
+    Without `indexer_n_heads` their attention is dense. Source: vllm/models/qwen4_exp/nvidia/qsa.py,
+    indexer_qsa.py, sglang/srt/layers/attention/qsa/config.py.
+    """
+    if word(config, "model_type") not in INDEXED or not positive(config, "indexer_n_heads"):
+        return 0, 1
+    width = (positive(config, "indexer_kv_heads") or 1) * (positive(config, "indexer_head_dim") or 0)
+    return width, positive(config, "indexer_compress_ratio") or 1
 
 
 def convolved_inputs(config: Config, attention: Attention | None) -> Attention | None:

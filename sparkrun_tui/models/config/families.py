@@ -28,7 +28,7 @@ _LATENT = """
 _STATES = """
     bailing_hybrid bailing_moe_linear bamba codestral_mamba falcon_h1 falcon_mamba granitemoehybrid jamba
     kimi_linear lfm2 lfm2_moe lfm2_vl mamba mamba2 minimax minimax_m1 minimax_text_01 nemotron_h
-    qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen3_next zamba2
+    qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen3_next qwen4_exp qwen4_exp_text zamba2
 """
 """Recurrent states, alone or beside attention."""
 
@@ -42,6 +42,9 @@ The families with observations and default configurations give the figures of vL
 
 WITHOUT_ATTENTION = frozenset({"mamba", "falcon_mamba", "mamba2", "codestral_mamba"})
 """Families whose code has no attention at all, whatever the file says of its layers."""
+
+INDEXED = frozenset({"qwen4_exp", "qwen4_exp_text"})
+"""Families whose full attention layers cache keys of an index beside their tokens."""
 
 _MODELLED_ARCHITECTURES = ("Llama", "Mistral", "Mixtral", "Qwen2", "Qwen3For", "DeepseekV2", "DeepseekV3")
 """Beginnings of modelled architectures, for files without a `model_type`."""
