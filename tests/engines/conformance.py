@@ -43,7 +43,7 @@ from tests.engines.samples import hosts, plan
 Missing = Iterator[str]
 """What is missing, each with the place to write it."""
 
-_SPECULATIVE = ("json", "method", "model", "revision", "tokens")
+_SPECULATIVE = ("cache_dtype", "json", "method", "model", "revision", "tokens")
 
 
 def model_for(engine: Engine) -> str:

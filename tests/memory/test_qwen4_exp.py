@@ -23,8 +23,13 @@ from sparkrun_tui.memory.vllm.layers import Builder, Unsupported
 from sparkrun_tui.memory.vllm.plan import plan_cache
 from sparkrun_tui.memory.vllm.spec import SpecKind
 from sparkrun_tui.memory.vllm.versions import rules_for
+from sparkrun_tui.memory.weights.on_rank import weights_of
 from sparkrun_tui.models.facts import WeightFacts
 from sparkrun_tui.models.layers import StateKind
+from sparkrun_tui.models.modules.listing import modules_of
+from sparkrun_tui.models.modules.module import count
+from sparkrun_tui.models.modules.ngrams import table_bytes
+from sparkrun_tui.models.tensor_classes import tensor_class
 from tests.memory import drafters, models
 from tests.memory.models import facts, settings
 from tests.memory.sglang import told
@@ -150,3 +155,56 @@ def test_what_is_proposed_helps(speculative: Speculative | None, share: float, l
         else:
             continue
         assert work_out(model, changed, host).context_level in (Level.GOOD, Level.TIGHT), proposal
+
+
+# --- weights --------------------------------------------------------------------------------------------------------
+
+
+def test_the_parameters_are_those_of_the_public_checkpoint() -> None:
+    # Measured as 176.94B (kubesimplify/website#267): 125.7B and n-gram embeddings of 51.2B, without the drafter.
+    modules = modules_of(facts(models.INDEXED))
+    assert modules is not None
+    assert round(count(modules.text) / 1e7) == 17695
+    assert round(table_bytes(facts(models.INDEXED)) / 2 / 1e8) == 512
+
+
+@pytest.mark.parametrize(
+    ("block", "stated", "size"),
+    [
+        (None, None, 2),
+        ({"quant_method": "fp8"}, None, 1),
+        ({"quant_method": "modelopt", "quant_algo": "NVFP4"}, None, 1),
+        ({"quant_method": "compressed-tensors"}, None, 2),
+        ({"quant_method": "fp8"}, "nvfp4", 9 / 16),
+    ],
+)
+def test_the_table_has_a_format_of_its_own(block: dict[str, Any] | None, stated: str | None, size: float) -> None:
+    text = {**models.INDEXED["text_config"], "ple_embedding_dtype": stated}
+    changes = {"quantization_config": block} if block else {}
+    assert table_bytes(facts(models.INDEXED, text_config=text, **changes)) == 320_000_000 * 160 * size
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_sglang_may_map_the_table_from_a_file(ranks: int) -> None:
+    model = facts(models.INDEXED, quantization_config={"quant_method": "modelopt", "quant_algo": "NVFP4"})
+    pinned, mapped = (weights_of(model, told(tensor_parallel=ranks, ple_backend=kind)) for kind in ("pinned", "file"))
+    assert pinned is not None and mapped is not None
+    assert pinned.rank - mapped.rank == 320_000_000 * 160 // ranks
+    asked = told(tensor_parallel=ranks, ple_backend="file")
+    found = estimate(model, asked, [assumed_spark(f"spark-{rank}") for rank in range(ranks)])
+    assert [note for note in found.notes if "n-gram" in note] == [
+        "the n-gram tables of 47.7 GiB are mapped from a file and not counted"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "model.language_model.layers.0.attn_hyper_connection.input_mix_weight_up.weight",
+        "model.language_model.layers.3.self_attn.index_qk_proj.weight",
+        "model.language_model.layers.1.ple.key_proj.weight",
+    ],
+)
+def test_tensors_that_each_rank_keeps(name: str) -> None:
+    assert tensor_class(name) == "replicated"
+    assert tensor_class("model.language_model.layers.1.ple.ple_embedding.ngram_embedding.shard_3.weight") == "sharded"

@@ -8,13 +8,13 @@ from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, S
 from sparkrun_tui.models.modules.compressed import compressed_attention
 from sparkrun_tui.models.modules.module import Kind, Module, Split, small
 
-_GATED_ATTENTION = ("qwen3_next", "qwen3_5", "qwen3next", "qwen35")
+_GATED_ATTENTION = ("qwen3_next", "qwen3_5", "qwen4_exp", "qwen3next", "qwen35")
 """Families whose query projection holds an output gate too; the last two are llama.cpp's names."""
 
 _BIASED_BY_CODE = ("qwen2", "qwen1")
 """Families whose query, key and value projections have a bias whatever the file says."""
 
-_HEAD_NORMS = ("qwen3", "gemma3", "gemma4", "olmo2", "olmo3")
+_HEAD_NORMS = ("qwen3", "qwen4_exp", "gemma3", "gemma4", "olmo2", "olmo3")
 """Families with a norm of their own for each head's query and key."""
 
 
@@ -66,6 +66,12 @@ def _attention(facts: ModelFacts, attention: Attention, at: str, shares: bool) -
         found.append(small(2 * attention.head_k))
     if facts.model_type == "gpt_oss":
         found.append(small(hidden))
+    if attention.indexer:
+        # Queries and keys of the index, on each rank (vllm/models/qwen4_exp/nvidia/indexer_qsa.py).
+        width = positive(config, "indexer_head_dim") or 0
+        rows = (positive(config, "indexer_n_heads") or 0) * width + attention.indexer
+        found.append(Module(f"{at}.index_qk_proj", Kind.ATTENTION, rows, hidden, Split.WHOLE))
+        found.append(small(2 * width))
     return found
 
 
