@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from sparkrun_tui.memory.assistants import reads_targets_cache
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.sglang.family import (
     attention_replicas,
@@ -15,6 +16,7 @@ from sparkrun_tui.memory.sglang.family import (
     sparse_row_bytes,
     window_ratio,
 )
+from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.config.values import positive
 from sparkrun_tui.models.dtypes import element_bytes, index_bytes
 from sparkrun_tui.models.facts import ModelFacts
@@ -156,14 +158,18 @@ def _drafter(
 ) -> tuple[float, float, float]:
     """What the drafter takes per full token, per window token, and beside the budget.
 
-    EAGLE counts one layer of the target's, a standalone model its number of layers in the target's size,
-    DFlash and DSpark their own; the checkpoint's own modules as many as `num_nextn_predict_layers` says, on the window
-    side in window models. Without that key nothing is reserved and one full layer comes on top.
+    EAGLE and a standalone model count their number of layers in the target's size, even Gemma 4's assistant, which
+    then keeps none of them; DFlash and DSpark their own; the checkpoint's own modules as many as
+    `num_nextn_predict_layers` says, on the window side in window models. Without that key nothing is reserved and one
+    full layer comes on top. Source: sglang/srt/model_executor/model_runner_components/spec_aux_hidden_state.py
+    (_resolve_eagle_aux_hidden_state), speculative/spec_info.py (is_eagle).
     """
     speculative = settings.speculative
     if speculative is None or speculative.method == "ngram":
         return 0.0, 0.0, 0.0
     reference = _target_layer(facts, settings, dtype, ranks, window=False)
+    if reads_targets_cache(facts, speculative):
+        return reference * _layers_of_drafter(facts), 0.0, 0.0
     if _drafts_itself(facts, speculative):
         modules = positive(facts.config, "num_nextn_predict_layers")
         if modules is None and speculative.model:
@@ -180,7 +186,13 @@ def _drafter(
         return reference * len(drafter or ()), 0.0, 0.0
     if speculative.method in BLOCK_METHODS and drafter is not None and not is_deepseek_v4(facts):
         return _block_drafter(facts, settings, drafter), 0.0, 0.0
-    return reference, 0.0, 0.0
+    return reference * _layers_of_drafter(facts), 0.0, 0.0
+
+
+def _layers_of_drafter(facts: ModelFacts) -> int:
+    """The layers of a separate draft model, one where nothing is known of it."""
+    config = facts.drafter.config if facts.drafter is not None else {}
+    return positive(config, "num_nextn_predict_layers") or layer_count(config) or 1
 
 
 def _block_drafter(facts: ModelFacts, settings: EngineSettings, layers: Sequence[Layer]) -> float:

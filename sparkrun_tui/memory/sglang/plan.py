@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB, MIB
+from sparkrun_tui.memory.assistants import reads_targets_cache
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, Cell, SglangRefusal, cell_of
 from sparkrun_tui.memory.sglang.family import has_window_pool, is_deepseek_v4, page_size, takes_images
@@ -112,8 +113,10 @@ def plan_sglang(facts: ModelFacts, settings: EngineSettings, before: int, after:
 
 
 def _check_drafter(facts: ModelFacts, settings: EngineSettings) -> None:
-    """Raises `SglangRefusal` where the server refuses a block drafter (arg_groups/speculative_hook.py)."""
+    """Raises `SglangRefusal` where the server refuses a drafter (arg_groups/speculative_hook.py)."""
     speculative = settings.speculative
+    if speculative is not None and speculative.method == "eagle3" and reads_targets_cache(facts, speculative):
+        raise SglangRefusal("the draft model needs --speculative-algorithm NEXTN or EAGLE")
     if speculative is None or speculative.method not in BLOCK_METHODS:
         return
     name = speculative.method.upper()
