@@ -13,7 +13,7 @@ from sparkrun_tui.memory.vllm.kernels import vllm_kernel_refusal
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
-from sparkrun_tui.models.config.families import INDEXED
+from sparkrun_tui.models.config.families import DORY, INDEXED
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
@@ -135,9 +135,11 @@ class VllmPlan:
 def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
     """Why the engine cannot split the model over the given ranks, or has no kernel for a rank's share, else empty.
 
-    Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py.
+    Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py, dory.py.
     """
     ranks = settings.tensor_parallel
+    if facts.model_type == DORY and settings.ranks > 1:
+        return "the model runs on one GPU only"
     refused = _indexed_refusal(facts, settings) or vllm_kernel_refusal(facts, settings)
     if refused or ranks == 1:
         return refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparkrun_tui.models.config.families import INDEXED
+from sparkrun_tui.models.config.families import DORY, INDEXED, LOOPED
 from sparkrun_tui.models.config.kinds import Mix, is_inkling, layer_mix, window_of
 from sparkrun_tui.models.config.states import ngram_state, state_of
 from sparkrun_tui.models.config.values import (
@@ -23,6 +23,9 @@ from sparkrun_tui.models.layers import Attention, AttentionKind, Layer
 
 _LATENT_ONLY_BY_NAME = frozenset({"minicpm3"})
 """Families with a latent rank whose engines still cache every head (vllm/model_executor/models/minicpm3.py)."""
+
+_MOST_LOOPS = 64
+"""More repetitions of a layer than any model has."""
 
 
 def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
@@ -50,7 +53,37 @@ def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
         shares = attention is not None and index >= count - shared
         layer = Layer(attention, own_state, shares, convolved_inputs(config, attention), ngram_state(config, index))
         layers.append(same.setdefault(layer, layer))
+    if word(config, "model_type") in LOOPED:
+        return _looped(config, layers)
     return tuple(layers)
+
+
+def _looped(config: Config, layers: list[Layer]) -> tuple[Layer, ...] | None:
+    """The layers of a model that runs some of them several times, each time with a cache of its own.
+
+    The list of Dory's kinds must be in its file; with `last_loop` each time overwrites the last one's cache. The
+    repetitions of LoopCoder look through a short window. Source: vllm/model_executor/models/dory.py,
+    iquest_loopcoder.py, vllm/transformers_utils/configs/dory.py.
+    """
+    if word(config, "model_type") == DORY:
+        if sequence(config, "layer_types") is None:
+            return None
+        first = whole(config, "n_input_layers") or 0
+        last = len(layers) - (whole(config, "n_output_layers") or 0)
+        loops = min(positive(config, "n_recurrent_loops") or 1, _MOST_LOOPS)
+        if word(config, "recurrent_kv_cache_mode") == "last_loop":
+            loops = 1
+        return (*layers[:first], *(layers[first:last] * loops), *layers[last:])
+    window = positive(config, "loop_window_size") or 64
+    near: list[Layer] = []
+    for layer in layers:
+        if layer.attention is None:
+            return None
+        near.append(Layer(replace(layer.attention, kind=AttentionKind.WINDOW, window=window)))
+    if near:
+        near = [near[0]] * len(near) if len(set(near)) == 1 else near
+    loops = min(positive(config, "loop_num") or 2, _MOST_LOOPS)
+    return (*layers, *(near * (loops - 1)))
 
 
 def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:

@@ -32,7 +32,9 @@ _STATES = """
 """
 """Recurrent states, alone or beside attention."""
 
-_MODELLED = frozenset(f"{_ATTENTION} {_LATENT} {_STATES}".split())
+_LOOPS = "dory iquestloopcoder iquest_loopcoder"
+
+_MODELLED = frozenset(f"{_ATTENTION} {_LATENT} {_STATES} {_LOOPS}".split())
 """Values of `model_type`, of the text model where a file has several.
 
 The families with observations and default configurations give the figures of vLLM's own planning code (0.32 and
@@ -45,6 +47,13 @@ WITHOUT_ATTENTION = frozenset({"mamba", "falcon_mamba", "mamba2", "codestral_mam
 
 INDEXED = frozenset({"qwen4_exp", "qwen4_exp_text"})
 """Families whose full attention layers cache keys of an index beside their tokens."""
+
+DORY = "dory"
+LOOPED = frozenset({DORY, "iquestloopcoder", "iquest_loopcoder"})
+"""Families whose layers run several times and keep what they cache of each time, with one set of weights."""
+
+SPECIAL = INDEXED | LOOPED
+"""Families that an engine caches in its own way, if it runs them at all."""
 
 _MODELLED_ARCHITECTURES = ("Llama", "Mistral", "Mixtral", "Qwen2", "Qwen3For", "DeepseekV2", "DeepseekV3")
 """Beginnings of modelled architectures, for files without a `model_type`."""

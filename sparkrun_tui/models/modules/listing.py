@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparkrun_tui.models.config.drafters import is_block_drafter
+from sparkrun_tui.models.config.families import LOOPED
 from sparkrun_tui.models.config.values import flag, mapping, positive, whole
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Layer
@@ -27,7 +28,7 @@ def modules_of(facts: ModelFacts) -> Modules | None:
 
     The shapes are those of vLLM's model classes (vllm/model_executor/models/), before any tensor parallelism.
     """
-    if facts.layers is None or not facts.hidden or not facts.vocab:
+    if facts.layers is None or not facts.hidden or not facts.vocab or facts.model_type in LOOPED:
         return None
     feeds = feeds_of(facts, len(facts.layers))
     if facts.experts and facts.expert_width is None:
