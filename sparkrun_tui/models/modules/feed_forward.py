@@ -71,6 +71,9 @@ def _has_experts(facts: ModelFacts, index: int) -> bool:
     used = _listed(facts, "expert_used_count")
     if used is not None:
         return index < len(used) and bool(used[index])
+    named = sequence(config, "mlp_layer_types")
+    if named is not None and index < len(named):
+        return named[index] == "sparse"
     frequency = sequence(config, "moe_layer_freq", "moe_layers")
     if frequency is not None:
         if len(frequency) > index and set(map(str, frequency)) <= {"0", "1"}:
