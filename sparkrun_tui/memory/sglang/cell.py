@@ -212,12 +212,12 @@ def _block_drafter(facts: ModelFacts, settings: EngineSettings, layers: Sequence
     if dtype in ("auto", "bf16", "bfloat16"):
         element = drafter.element_bytes
     ranks = attention_ranks(settings)
-    total = 0
+    total = 0.0
     for layer in layers:
         if layer.attention is not None:
             heads = max(1, layer.attention.kv_heads // ranks)
             total += heads * (layer.attention.head_k + layer.attention.head_v) * element
-    return float(total)
+    return total
 
 
 def _drafts_itself(facts: ModelFacts, speculative: Speculative) -> bool:
