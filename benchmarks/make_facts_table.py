@@ -37,6 +37,7 @@ QUANTISATIONS: dict[str, dict[str, Any]] = {
     "fp8-channel": _group(num_bits=8, type="float"),
     "modelopt-fp8": {"quant_method": "modelopt", "quant_algo": "FP8"},
     "nvfp4": _group(num_bits=4, type="float", group_size=16),
+    "modelopt-nvfp4": {"quant_method": "modelopt", "quant_algo": "NVFP4"},
     "awq": {"quant_method": "awq"},
     "autoround": {"quant_method": "auto-round", "bits": 4, "group_size": 128},
     "w4a16": _group(num_bits=4, type="int", group_size=128),

@@ -10,9 +10,11 @@ from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.models.config.families import SPECIAL
 from sparkrun_tui.models.facts import ModelFacts
 
 _CONVOLVED = "how this engine keeps the convolutions of the model is not known here"
+_SPECIAL = "how this engine caches models of the architecture {} is not known here"
 _ABSURD = "the model's files or the settings state sizes that cannot be true together"
 
 __all__ = ["assumed_spark", "estimate"]
@@ -33,6 +35,8 @@ def estimate(
     model = model_of(settings.engine)
     if not model.convolved and any(layer.inputs is not None for layer in facts.layers or ()):
         facts = replace(facts, layers=None, mtp=(), notes=(*facts.notes, _CONVOLVED))
+    if facts.layers is not None and facts.model_type in SPECIAL - model.special:
+        facts = replace(facts, layers=None, mtp=(), notes=(*facts.notes, _SPECIAL.format(facts.model_type)))
     try:
         return model.estimate(facts, settings, hosts, measured or {})
     except ArithmeticError as error:

@@ -37,7 +37,8 @@ class EngineModel:
     those in `idle_options`, whether what one launch measured holds for another. `cache_by_length` says that the
     cache is as large as the context asks for, where others fill their share of memory with it; `kv_is_pool` that
     the cache in a host's picture is the pool which one request may fill. `convolved` says that it is known
-    how the engine keeps the inputs of convolutions inside attention layers (Inkling).
+    how the engine keeps the inputs of convolutions inside attention layers (Inkling). `special` names the
+    families with caches of their own kind (`models.config.families.SPECIAL`) of which that is known.
     """
 
     estimate: Estimator
@@ -50,3 +51,4 @@ class EngineModel:
     cache_by_length: bool = False
     kv_is_pool: bool = False
     convolved: bool = False
+    special: frozenset[str] = frozenset()

@@ -49,6 +49,8 @@ class SglangOptions:
     cuda_graph_max_bs: int | None = None
     enable_multimodal: bool = False
     mm_feature_transport: str = ""
+    ple_backend: str = ""
+    """Where the tables of n-gram embeddings lie: `pinned` or `file`."""
     dsa_prefill_backend: str = ""
     dsa_decode_backend: str = ""
     speculative_num_steps: int | None = None

@@ -27,6 +27,7 @@ class StateKind(StrEnum):
     MAMBA2 = "mamba2"
     KDA = "kda"
     SHORT_CONV = "short_conv"
+    NGRAM_CONV = "ngram_conv"
     LIGHTNING = "lightning"
 
 
@@ -37,7 +38,8 @@ class Attention:
     `head_k`/`head_v` are the widths of one KV head's key and value. For `MLA` there is one head, its
     key is latent plus rope and its value 0; `rope` is the rope part of it. `window` is the window or
     chunk in tokens. `indexer` is the width of the sparse-attention index key of a layer that owns an
-    indexer (0: none) and `index_pool` how many tokens share one index entry. `compress` is
+    indexer (0: none) and `index_pool` how many tokens share one index entry; full layers have both too
+    (Qwen4-Exp). `compress` is
     DeepSeek-V4's compression ratio (0: an uncompressed window layer, None: not such a model).
     """
 
@@ -78,13 +80,15 @@ class Layer:
 
     `shares` marks a layer that reads the cache of an earlier one and allocates none of its own in
     engines that know about it. `inputs` is the short window in which a layer keeps the inputs of its
-    convolutions (Inkling): its heads, their width as `head_k`, and the kernel as `window`.
+    convolutions (Inkling): its heads, their width as `head_k`, and the kernel as `window`. `beside` is a
+    second state, of the convolution over a layer's n-gram embeddings (Qwen4-Exp).
     """
 
     attention: Attention | None = None
     state: State | None = None
     shares: bool = False
     inputs: Attention | None = None
+    beside: State | None = None
 
 
 Groups = Sequence[tuple[Layer, int]]

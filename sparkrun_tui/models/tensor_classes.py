@@ -21,6 +21,7 @@ _REPLICATED = re.compile(
     r"norm\d?\.|_norm\b|layernorm|\.ln_|\.gate\.(weight|bias|e_score)|\.router\.|e_score_correction|q_a_proj|kv_a_proj"
     r"|\.indexer\.|\.shared_expert_gate\.|\.attn\.(wq_a|wkv)\.|\.compressor\.|(^|\.)hc_(attn|ffn|head)"
     r"|^(model\.)?fc\.|\.(attention|mlp)_conv\.|(^|\.)candidate_selector\.|markov_w1|confidence_head\."
+    r"|hyper_connection\.|\.index_qk_proj\.|\.ple\.(key|value)_proj\.|\.ple\.conv1d\."
 )
 
 
@@ -31,8 +32,8 @@ def weight_facts(
 
     `layers` is the number of decoder layers (tensors of later ones belong to a drafter); `tied` leaves
     out a head that repeats the embedding. Projections, experts, embedding and head are split over
-    tensor-parallel ranks; each rank keeps norms, routers, low-rank latent projections, indexers and compressors, and of
-    a drafter what joins the target's hidden states, its convolutions and its selector.
+    tensor-parallel ranks; each rank keeps norms, routers, low-rank latent projections, indexers and compressors, what
+    mixes hidden streams, and of a drafter what joins the target's hidden states, its convolutions and its selector.
     Source: vllm/model_executor/layers/linear.py, vllm/model_executor/models/.
     """
     sums = dict.fromkeys(("vision", "drafter", "embedding", "head", "experts", "replicated", "sharded"), 0)

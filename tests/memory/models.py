@@ -188,6 +188,50 @@ POOLED: dict[str, Any] = {
     },
 }
 
+INDEXED: dict[str, Any] = {
+    "architectures": ["Qwen4ExpForConditionalGeneration"],
+    "model_type": "qwen4_exp",
+    "vision_config": {"depth": 27},
+    "text_config": {
+        "model_type": "qwen4_exp_text",
+        "dtype": "bfloat16",
+        "hidden_size": 2560,
+        "num_hidden_layers": 48,
+        "full_attention_interval": 4,
+        "num_attention_heads": 24,
+        "num_key_value_heads": 2,
+        "head_dim": 256,
+        "linear_conv_kernel_dim": 4,
+        "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128,
+        "linear_num_key_heads": 16,
+        "linear_num_value_heads": 48,
+        "mamba_ssm_dtype": "float32",
+        "num_experts": 512,
+        "num_experts_per_tok": 10,
+        "moe_intermediate_size": 640,
+        "shared_expert_intermediate_size": 640,
+        "indexer_n_heads": 4,
+        "indexer_kv_heads": 1,
+        "indexer_head_dim": 128,
+        "indexer_compress_ratio": 4,
+        "indexer_budget": 2048,
+        "ple_layer_ids": [2],
+        "ple_embed_dim": 2560,
+        "ple_conv_kernel_size": 4,
+        "ngram_size": 3,
+        "heads_per_ngram": 8,
+        "ngram_vocab_size_base": 20000000,
+        "hc_count": 4,
+        "hc_lowrank": 320,
+        "mtp_num_hidden_layers": 1,
+        "vocab_size": 248320,
+        "max_position_embeddings": 262144,
+        "tie_word_embeddings": False,
+    },
+}
+"""Qwen3.8-Flash-Next, as published but for its vision tower."""
+
 
 def facts(config: dict[str, Any], **changes: Any) -> ModelFacts:
     """Facts of a configuration with some keys changed."""

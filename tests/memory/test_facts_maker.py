@@ -103,4 +103,4 @@ def test_every_word_for_a_quantisation_is_understood(word: str) -> None:
     facts = facts_from_config({**digest.config, "quantization_config": make_facts_table.QUANTISATIONS[word]})
     form = weight_format(facts)
     assert form is not None
-    assert form.bits == pytest.approx(8 if "fp8" in word else 4.5 if word == "nvfp4" else 4.15, abs=0.06)
+    assert form.bits == pytest.approx(8 if "fp8" in word else 4.5 if "nvfp4" in word else 4.15, abs=0.06)

@@ -145,3 +145,28 @@ def test_modules_that_the_file_does_not_count_come_on_top_of_the_budget() -> Non
 def test_drafted_tokens(fields: dict[str, Any], tokens: int) -> None:
     llama = facts(models.DENSE, architectures=["LlamaForCausalLM"])
     assert draft_tokens(llama, told(**fields)) == tokens
+
+
+@pytest.mark.parametrize("length", [65536, 262144])
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.75])
+@pytest.mark.parametrize("target", [models.HYBRID, models.INDEXED, models.UNEQUAL])
+@pytest.mark.parametrize("drafter", [None, drafters.BLOCK, drafters.LAGUNA])
+def test_what_is_proposed_helps(
+    target: dict[str, Any], drafter: dict[str, Any] | None, share: float, length: int
+) -> None:
+    weights = WeightFacts(50 * GIB, "test", sharded=50 * GIB)
+    model = replace(facts(target), drafter=facts(drafter) if drafter else None, weights=weights)
+    method = Speculative("dflash", model="x") if drafter else None
+    asked = told(utilisation=share, max_model_len=length, speculative=method)
+    host = assumed_spark("spark-1")
+    for proposal in estimate(model, asked, [host]).proposals:
+        if proposal.key == "max_model_len":
+            changed = replace(asked, max_model_len=int(proposal.new))
+        elif proposal.key == "gpu_memory_utilization":
+            changed = replace(asked, utilisation=float(proposal.new))
+        else:
+            continue
+        found = estimate(model, changed, [host])
+        assert found.starts.level is not Level.BAD, proposal
+        if "pool holds" in proposal.why:
+            assert found.pool_tokens is not None and found.pool_tokens >= (changed.max_model_len or 0), proposal

@@ -27,6 +27,21 @@ SHORT_CONV: dict[str, Any] = {
     "layer_types": ["conv", "conv", "full_attention", "conv"] * 6,
 }
 
+MAMBA2: dict[str, Any] = {
+    "architectures": ["Mamba2ForCausalLM"],
+    "model_type": "mamba2",
+    "torch_dtype": "bfloat16",
+    "hidden_size": 4096,
+    "num_hidden_layers": 64,
+    "num_heads": 128,
+    "head_dim": 64,
+    "n_groups": 8,
+    "state_size": 128,
+    "expand": 2,
+    "conv_kernel": 4,
+    "vocab_size": 32768,
+}
+
 
 @pytest.mark.parametrize(
     ("fields", "slots"),
@@ -109,3 +124,15 @@ def test_stages_of_hybrids_hold_their_own_states() -> None:
     assert one.slots is not None and two.slots is not None
     assert two.slots.count > 1.9 * one.slots.count
     assert two.slots.per_request == 4
+
+
+def test_a_model_of_states_alone_has_the_tokens_of_one_context() -> None:
+    # pool_configurator.py (_zero_kv_max_tokens): the tokens cost nothing. Its states have no buffers.
+    found = plan(MAMBA2, 112, 100, max_model_len=8192, utilisation=0.6)
+    slot = 64 * ((8192 + 2 * 8 * 128) * 3 * 2 + 128 * 64 * 128 * 4)
+    assert found.slots is not None
+    assert (found.tokens, found.kv) == (8192, 0)
+    assert (found.slots.per_slot, found.slots.per_request) == (slot, 3)
+    assert found.requests == found.slots.count // 3
+    with pytest.raises(SglangRefusal, match="context length"):
+        plan({**MAMBA2, "max_position_embeddings": None}, 112, 100, utilisation=0.6)

@@ -14,7 +14,10 @@ from sparkrun_tui.memory.vllm.plan import plan_cache
 from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
+from sparkrun_tui.models.modules.listing import modules_of
+from sparkrun_tui.models.modules.module import count
 from tests.memory import models
+from tests.memory.models import facts
 
 VLLM = EngineSettings("vllm", version="0.33.0")
 TP2 = replace(VLLM, tensor_parallel=2)
@@ -392,3 +395,31 @@ def test_a_stated_count_of_the_same_modules_changes_nothing_and_another_scales_t
     assert weights(replace(model, params=8190735360)).rank == own
     twice = weights(replace(model, params=2 * 8190735360)).rank
     assert twice == pytest.approx(own + 8190735360 * 2, rel=0.01)
+
+
+@pytest.mark.parametrize(("gating", "width"), [(True, 1), ("per-head", 1), ("per-element", 128), (False, 0)])
+def test_laguna_has_query_heads_and_experts_by_layer(gating: object, width: int) -> None:
+    # vllm/model_executor/models/laguna.py: 48 and 64 query heads, a dense first layer, a gate for each head's output.
+    model = facts(
+        models.DENSE,
+        model_type="laguna",
+        hidden_size=2048,
+        num_hidden_layers=2,
+        num_attention_heads=48,
+        num_attention_heads_per_layer=[48, 64],
+        layer_types=["full_attention", "sliding_attention"],
+        sliding_window=512,
+        mlp_layer_types=["dense", "sparse"],
+        intermediate_size=8192,
+        num_experts=256,
+        moe_intermediate_size=512,
+        shared_expert_intermediate_size=512,
+        vocab_size=100352,
+        gating=gating,
+    )
+    found = modules_of(model)
+    assert found is not None
+    attention = sum(2 * heads * 128 + 2 * 8 * 128 + heads * width for heads in (48, 64)) * 2048
+    feeds = 3 * 2048 * (8192 + 256 * 512 + 512) + 256 * 2048
+    norms = 2 * (2 * 2048 + 2 * 128) + 2048
+    assert count(found.text) == attention + feeds + norms + 2 * 100352 * 2048

@@ -109,6 +109,7 @@ FLAGS = FlagTable(
         Flag(("--disable-decode-cuda-graph",), switch=True, sets="sglang.disable_decode_cuda_graph"),
         Flag(("--enable-multimodal",), switch=True, sets="sglang.enable_multimodal"),
         Flag(("--mm-feature-transport",), sets="sglang.mm_feature_transport", read=word),
+        Flag(("--ple-offload-backend",), sets="sglang.ple_backend", read=word),
         Flag(("--dsa-prefill-backend",), sets="sglang.dsa_prefill_backend", read=word),
         Flag(("--dsa-decode-backend",), sets="sglang.dsa_decode_backend", read=word),
         Flag(("--speculative-num-steps",), sets="sglang.speculative_num_steps", read=whole),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from math import floor
 
 from sparkrun_tui.base.units import GIB, MIB
+from sparkrun_tui.memory.assistants import reads_targets_cache
 from sparkrun_tui.memory.bands import add, exact
 from sparkrun_tui.memory.hosts import free_at_start
 from sparkrun_tui.memory.measured import Measured
@@ -17,6 +18,7 @@ from sparkrun_tui.memory.sglang.family import is_deepseek_v4
 from sparkrun_tui.memory.sglang.fraction import chunk_of, graph_sizes, largest_batch
 from sparkrun_tui.memory.sglang.plan import SglangPlan, plan_sglang, sglang_fraction
 from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
+from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.facts import ModelFacts
 
 _LOADED_BESIDE = Band(GIB // 2, 0, int(1.5 * GIB), "allocator and libraries, assumed")
@@ -74,11 +76,13 @@ class SglangCase:
 
     @property
     def unknown_drafter(self) -> bool:
-        """Whether a block drafter is there of which nothing is known: its pool may be of any size.
+        """Whether a drafter of several layers is there of which nothing is known: its pool may be of any size.
 
         DeepSeek V4's is part of its checkpoint.
         """
         speculative = self.settings.speculative
+        if speculative is not None and reads_targets_cache(self.facts, speculative):
+            return self.facts.drafter is None or layer_count(self.facts.drafter.config) is None
         if speculative is None or speculative.method not in BLOCK_METHODS or is_deepseek_v4(self.facts):
             return False
         return self.facts.drafter is None or self.facts.drafter.layers is None

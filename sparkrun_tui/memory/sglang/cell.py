@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
+from sparkrun_tui.memory.assistants import reads_targets_cache
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.sglang.family import (
     attention_replicas,
@@ -15,6 +16,7 @@ from sparkrun_tui.memory.sglang.family import (
     sparse_row_bytes,
     window_ratio,
 )
+from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.config.values import positive
 from sparkrun_tui.models.dtypes import element_bytes, index_bytes
 from sparkrun_tui.models.facts import ModelFacts
@@ -89,7 +91,8 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     full = window = rounding = 0.0
     own = [(layer.attention, count) for layer, count in grouped(layers) if layer.attention is not None]
     for attention, count in own:
-        rounding += count * (index_row(attention) - _stored_index(attention))
+        if attention.kind is AttentionKind.MLA:
+            rounding += count * (index_row(attention) - _stored_index(attention))
         size = count * layer_bytes(facts, settings, attention, dtype, ranks)
         if pooled and attention.window is not None:
             window += size
@@ -110,11 +113,16 @@ def _workspace(attention: Attention, ranks: int) -> float:
 
 
 def layer_bytes(facts: ModelFacts, settings: EngineSettings, attention: Attention, dtype: str, ranks: int) -> float:
-    """One layer's bytes per token on one rank: heads are split (at least one stays), latents are not."""
+    """One layer's bytes per token on one rank: heads are split (at least one stays), latents are not.
+
+    Index keys of full layers are shared among the tokens of a group, in bfloat16 on every rank. Source:
+    sglang/srt/mem_cache/qsa_kv_pool.py (qsa_bytes_per_token).
+    """
     if attention.kind is AttentionKind.MLA:
         return _latent(facts, settings, attention, dtype) + index_row(attention)
     heads = max(1, attention.kv_heads // ranks)
-    return heads * (attention.head_k + attention.head_v) * _element(facts, dtype)
+    index = attention.indexer * 2 // attention.index_pool
+    return heads * (attention.head_k + attention.head_v) * _element(facts, dtype) + index
 
 
 def _element(facts: ModelFacts, dtype: str) -> float:
@@ -150,14 +158,18 @@ def _drafter(
 ) -> tuple[float, float, float]:
     """What the drafter takes per full token, per window token, and beside the budget.
 
-    EAGLE counts one layer of the target's, a standalone model its number of layers in the target's size,
-    DFlash and DSpark their own; the checkpoint's own modules as many as `num_nextn_predict_layers` says, on the window
-    side in window models. Without that key nothing is reserved and one full layer comes on top.
+    EAGLE and a standalone model count their number of layers in the target's size, even Gemma 4's assistant, which
+    then keeps none of them; DFlash and DSpark their own; the checkpoint's own modules as many as
+    `num_nextn_predict_layers` says, on the window side in window models. Without that key nothing is reserved and one
+    full layer comes on top. Source: sglang/srt/model_executor/model_runner_components/spec_aux_hidden_state.py
+    (_resolve_eagle_aux_hidden_state), speculative/spec_info.py (is_eagle).
     """
     speculative = settings.speculative
     if speculative is None or speculative.method == "ngram":
         return 0.0, 0.0, 0.0
     reference = _target_layer(facts, settings, dtype, ranks, window=False)
+    if reads_targets_cache(facts, speculative):
+        return reference * _layers_of_drafter(facts), 0.0, 0.0
     if _drafts_itself(facts, speculative):
         modules = positive(facts.config, "num_nextn_predict_layers")
         if modules is None and speculative.model:
@@ -174,7 +186,13 @@ def _drafter(
         return reference * len(drafter or ()), 0.0, 0.0
     if speculative.method in BLOCK_METHODS and drafter is not None and not is_deepseek_v4(facts):
         return _block_drafter(facts, settings, drafter), 0.0, 0.0
-    return reference, 0.0, 0.0
+    return reference * _layers_of_drafter(facts), 0.0, 0.0
+
+
+def _layers_of_drafter(facts: ModelFacts) -> int:
+    """The layers of a separate draft model, one where nothing is known of it."""
+    config = facts.drafter.config if facts.drafter is not None else {}
+    return positive(config, "num_nextn_predict_layers") or layer_count(config) or 1
 
 
 def _block_drafter(facts: ModelFacts, settings: EngineSettings, layers: Sequence[Layer]) -> float:
@@ -194,12 +212,12 @@ def _block_drafter(facts: ModelFacts, settings: EngineSettings, layers: Sequence
     if dtype in ("auto", "bf16", "bfloat16"):
         element = drafter.element_bytes
     ranks = attention_ranks(settings)
-    total = 0
+    total = 0.0
     for layer in layers:
         if layer.attention is not None:
             heads = max(1, layer.attention.kv_heads // ranks)
             total += heads * (layer.attention.head_k + layer.attention.head_v) * element
-    return float(total)
+    return total
 
 
 def _drafts_itself(facts: ModelFacts, speculative: Speculative) -> bool:

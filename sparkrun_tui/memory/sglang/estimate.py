@@ -18,6 +18,7 @@ from sparkrun_tui.memory.sglang.case import SglangCase, max_fraction, work_out
 from sparkrun_tui.memory.sglang.fraction import chunk_of
 from sparkrun_tui.memory.sglang.plan import widest_window
 from sparkrun_tui.memory.splitting import hosts_used
+from sparkrun_tui.memory.weights.ngram_table import table_note
 from sparkrun_tui.models.facts import ModelFacts
 
 NEWEST = "0.5.23"
@@ -159,6 +160,9 @@ def _notes(case: SglangCase) -> tuple[str, ...]:
     notes = [*settings.notes, *facts.notes]
     if facts.layers is not None and facts.declared is not None and not facts.config:
         notes.append("only the recipe's metadata is known: every layer counts as full attention")
+    tables = table_note(facts, settings)
+    if tables:
+        notes.append(tables)
     if not settings.version:
         notes.append(f"the image does not state its version; SGLang {NEWEST} is assumed")
     elif not settings.version.startswith(NEWEST):

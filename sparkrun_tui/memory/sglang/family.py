@@ -24,7 +24,7 @@ _WINDOW_POOL = (
 
 _NARROW_WINDOWS = ("DeepseekV4", "Inkling")
 _TEXT_UNLESS_ASKED = ("Gemma3ForConditionalGeneration", "Llama4", "Step3VL")
-_GRAPHS_THOUGH_MULTIMODAL = ("Qwen3_5", "Glm5Next", "KimiK25", "MiniMaxM3", "Cohere2Vision")
+_GRAPHS_THOUGH_MULTIMODAL = ("Qwen3_5", "Qwen4Exp", "Glm5Next", "KimiK25", "MiniMaxM3", "Cohere2Vision")
 
 
 def attention_replicas(settings: EngineSettings) -> int:
@@ -122,12 +122,14 @@ def has_prefill_graphs(facts: ModelFacts, settings: EngineSettings) -> bool:
 def page_size(facts: ModelFacts, settings: EngineSettings) -> int:
     """The page in tokens, to which pools are rounded down.
 
-    Source: sglang/srt/arg_groups/ (page size by backend and dtype).
+    Source: sglang/srt/arg_groups/ (page size by backend and dtype; model_overrides/qwen4_exp.py).
     """
     if is_deepseek_v4(facts):
         return 256
     if is_sparse(facts):
         return 64 * index_pool(facts)
+    if index_pool(facts) > 1:
+        return 64
     backend = settings.attention_backend
     forced = {"trtllm_mha": 64, "trtllm_mla": 64, "flashmla": 64, "cutlass_mla": 128, "fa4": 128}.get(backend)
     if settings.kv_cache_dtype == "nvfp4":

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.units import GIB, MIB
+from sparkrun_tui.memory.assistants import reads_targets_cache
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, Cell, SglangRefusal, cell_of
 from sparkrun_tui.memory.sglang.family import has_window_pool, is_deepseek_v4, page_size, takes_images
@@ -107,13 +108,35 @@ def plan_sglang(facts: ModelFacts, settings: EngineSettings, before: int, after:
         rest = budget - slots.bytes
     cells = [cell for stage in stages if (cell := cell_of(facts, stage, settings)).total > 0]
     if not cells:
-        raise SglangRefusal("the model caches no tokens")
+        if slots is None:
+            raise SglangRefusal("the model caches no tokens")
+        return _states_plan(facts, settings, slots, fraction, budget, length)
     return _plan(facts, settings, cells, slots, rest, fraction, length)
 
 
+def _states_plan(
+    facts: ModelFacts, settings: EngineSettings, slots: Slots, fraction: float, budget: int, length: int
+) -> SglangPlan:
+    """The plan of a model without attention: its tokens cost nothing, so there are as many as one context has.
+
+    Source: sglang/srt/model_executor/pool_configurator.py (_zero_kv_max_tokens).
+    """
+    page = page_size(facts, settings)
+    tokens = (settings.sglang.max_total_tokens or length) // page * page
+    if tokens <= 0:
+        raise SglangRefusal("neither the settings nor the model state a context length")
+    requests = requests_of(facts, settings, tokens, length, slots)
+    cell = Cell(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    table = table_bytes(requests, length, draft_tokens(facts, settings))
+    rest = budget - slots.bytes
+    return SglangPlan(fraction, rest, cell, page, tokens, None, 0, 0, slots, requests, table, 0, length)
+
+
 def _check_drafter(facts: ModelFacts, settings: EngineSettings) -> None:
-    """Raises `SglangRefusal` where the server refuses a block drafter (arg_groups/speculative_hook.py)."""
+    """Raises `SglangRefusal` where the server refuses a drafter (arg_groups/speculative_hook.py)."""
     speculative = settings.speculative
+    if speculative is not None and speculative.method == "eagle3" and reads_targets_cache(facts, speculative):
+        raise SglangRefusal("the draft model needs --speculative-algorithm NEXTN or EAGLE")
     if speculative is None or speculative.method not in BLOCK_METHODS:
         return
     name = speculative.method.upper()

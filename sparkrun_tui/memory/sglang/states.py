@@ -77,12 +77,16 @@ def slots_per_request(facts: ModelFacts, settings: EngineSettings) -> int:
 
 
 def strategy_of(facts: ModelFacts, settings: EngineSettings) -> str:
-    """The radix cache strategy for states: the flag, else extra_buffer where the model allows it."""
+    """The radix cache strategy for states: the flag, else extra_buffer where the model allows it.
+
+    Models of states alone do not. Source: sglang/srt/arg_groups/overrides.py (_mamba_radix_cache_resolution).
+    """
     chosen = settings.sglang.mamba_radix_cache_strategy
     if chosen not in ("auto", ""):
         return chosen
     short = any(layer.state is not None and layer.state.kind is StateKind.SHORT_CONV for layer in kinds(facts.layers))
-    return "no_buffer" if short or settings.sglang.disable_overlap_schedule else "extra_buffer"
+    alone = not any(layer.attention is not None for layer in kinds(facts.layers))
+    return "no_buffer" if short or alone or settings.sglang.disable_overlap_schedule else "extra_buffer"
 
 
 def check_tracking(facts: ModelFacts, settings: EngineSettings) -> None:

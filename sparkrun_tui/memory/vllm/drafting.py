@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sparkrun_tui.memory.assistants import reads_targets_cache
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.vllm.versions import VllmRules
 from sparkrun_tui.models.config.drafters import is_block_drafter, keeps_every_token
@@ -56,6 +57,8 @@ def drafts_of(facts: ModelFacts, settings: EngineSettings, rules: VllmRules) -> 
     """The layers that speculation adds to a model."""
     speculative = settings.speculative
     if speculative is None or speculative.method.startswith(_NO_LAYERS):
+        return Drafts()
+    if reads_targets_cache(facts, speculative):
         return Drafts()
     block = block_method(facts, speculative)
     drafter = facts.drafter

@@ -16,6 +16,7 @@ from sparkrun_tui.memory.vllm.advice import max_utilisation, min_hosts, min_util
 from sparkrun_tui.memory.vllm.case import VllmCase, work_out
 from sparkrun_tui.memory.vllm.plan import VllmPlan
 from sparkrun_tui.memory.vllm.pool import utilisation_of
+from sparkrun_tui.memory.weights.ngram_table import table_note
 from sparkrun_tui.models.facts import ModelFacts
 
 
@@ -149,6 +150,9 @@ def _notes(case: VllmCase) -> tuple[str, ...]:
     notes = [*settings.notes, *facts.notes]
     if case.plan is not None:
         notes += case.plan.notes
+    tables = table_note(facts, settings)
+    if tables:
+        notes.append(tables)
     if case.capped is not None and case.capped == case.length:
         notes.append(f"the draft model limits the context to {case.capped:,} tokens")
     counted = facts.declared is not None and not facts.declared.kv_per_token

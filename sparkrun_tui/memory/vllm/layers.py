@@ -15,12 +15,12 @@ from sparkrun_tui.models.config.drafters import has_sinks
 from sparkrun_tui.models.config.families import WITHOUT_ATTENTION
 from sparkrun_tui.models.dtypes import element_bytes, head_bytes, index_bytes, is_turboquant, latent_bytes
 from sparkrun_tui.models.facts import ModelFacts
-from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind
+from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind, kinds
 
 _GDN_CHUNK = 64
 """Tokens of one chunk of the Gated DeltaNet kernels."""
 
-_WIDENED = frozenset({StateKind.GDN, StateKind.MAMBA2, StateKind.KDA})
+_WIDENED = frozenset({StateKind.GDN, StateKind.MAMBA2, StateKind.KDA, StateKind.NGRAM_CONV})
 """States whose convolution keeps one column more per drafted token."""
 
 
@@ -94,8 +94,13 @@ class Builder:
 
     @property
     def pooled(self) -> int:
-        """How many tokens share one index key (1: none do)."""
-        return max((a.index_pool for a in self.attentions), default=1)
+        """How many tokens share one index key of a latent layer (1: none do)."""
+        return max((a.index_pool for a in self.attentions if a.kind is AttentionKind.MLA), default=1)
+
+    @property
+    def indexed(self) -> bool:
+        """Whether full layers cache keys of an index beside their tokens (Qwen4-Exp)."""
+        return any(a.indexer and a.kind is AttentionKind.FULL for a in self.attentions)
 
     @property
     def state(self) -> State | None:
@@ -167,10 +172,10 @@ class Builder:
     def plan(self) -> CachePlan:
         """The dtype, block length and paddings for the whole model (_align_hybrid_block_size)."""
         dtype = self.cache_dtype()
-        packed = self.compressed or self.pooled > 1 or self.settings.kv_cache_layout.startswith("BL")
+        sides = self.compressed or self.pooled > 1 or self.indexed
+        packed = sides or self.settings.kv_cache_layout.startswith("BL")
         block = self._base_block(dtype)
-        state = self.state
-        size = self.state_bytes(state) if state is not None else 0
+        size = self._largest_state()
         alignment = common_multiple(656 * 64, 132 * 64) if self.pooled > 1 else 1
         full = next((a for a in self.attentions if a.kind in (AttentionKind.FULL, AttentionKind.MLA)), None)
         if full is None or not size:
@@ -183,6 +188,12 @@ class Builder:
         kernel = 64 * self.pooled if self.pooled > 1 else 16
         length = ceil(length / kernel) * kernel
         return CachePlan(dtype, max(length, block), max(length, block) * token, packed, alignment)
+
+    def _largest_state(self) -> int:
+        """The bytes of the largest recurrent state of a layer, 0 without any."""
+        layers = kinds(self.facts.layers)
+        states = [state for layer in layers for state in (layer.state, layer.beside) if state is not None]
+        return max((self.state_bytes(state) for state in states), default=0)
 
     def _base_block(self, dtype: str) -> int:
         """The block before any alignment: the flag, or what the attention backend works with."""
@@ -216,9 +227,10 @@ class Builder:
 
         (kernel - 1 + drafted) columns of the convolution in the model's dtype, plus heads x rows x columns
         of the recurrence in its own. Groups that tensor parallelism does not divide are repeated on each
-        rank. Source: vllm/model_executor/layers/mamba/mamba_utils.py.
+        rank, as is a convolution over n-gram embeddings. Source: vllm/model_executor/layers/mamba/mamba_utils.py,
+        vllm/models/qwen4_exp/nvidia/ple_layer.py (get_state_shape).
         """
-        ranks = self.settings.tensor_parallel
+        ranks = 1 if state.kind is StateKind.NGRAM_CONV else self.settings.tensor_parallel
         groups = state.groups if state.groups % ranks == 0 else ranks
         channels = (state.inner + 2 * groups * state.group_width) // ranks
         columns = state.kernel - 1 + (self.drafted if state.kind in _WIDENED else 0)
@@ -305,14 +317,22 @@ class Builder:
                 yield from _compressed_specs(attention)
             else:
                 yield self._attention_spec(attention, plan)
-                if attention.indexer:
+                if attention.indexer and attention.kind is AttentionKind.MLA:
                     yield from self._index_specs(attention, plan)
+                elif attention.indexer:
+                    yield from self._compressed_index_specs(attention, plan)
         if layer.inputs is not None:
             yield self._inputs_spec(layer.inputs)
-        if layer.state is not None:
-            size = self.state_bytes(layer.state)
-            page = max(size, plan.state_page or size)
-            yield Spec(SpecKind.STATE, plan.block, page, (layer.state.kind,), states=self.state_blocks(layer.state))
+        for state in (layer.state, layer.beside):
+            if state is not None:
+                yield self._state_spec(state, plan)
+
+    def _state_spec(self, state: State, plan: CachePlan) -> Spec:
+        """The spec of a recurrent state; one that each rank has in full is a group of its own."""
+        size = self.state_bytes(state)
+        page = max(size, plan.state_page or size)
+        whole = state.kind is StateKind.NGRAM_CONV
+        return Spec(SpecKind.STATE, plan.block, page, (state.kind,), states=self.state_blocks(state), whole=whole)
 
     def _attention_spec(self, attention: Attention, plan: CachePlan) -> Spec:
         """The spec of a full, window, chunked or latent attention cache."""
@@ -344,6 +364,21 @@ class Builder:
             slots = 1 << max(0, ceil((pool + self.drafted) / pool) - 1).bit_length()
             ring = pool * slots
             yield Spec(SpecKind.TAIL, ring, ring * 2 * attention.indexer * 2, ("tail", attention.indexer))
+
+    def _compressed_index_specs(self, attention: Attention, plan: CachePlan) -> Iterator[Spec]:
+        """The index keys that some tokens share, in bfloat16 whatever the cache is, and the ring of raw ones.
+
+        With images a raw key has its token's three positions (8 bytes each) beside it. Source:
+        vllm/models/qwen4_exp/common/qsa_cache.py (QSACompressedKeyCache, QSAKeyStateCache).
+        """
+        ratio = attention.index_pool
+        page = plan.block // ratio * attention.indexer * 2
+        yield Spec(SpecKind.MLA, plan.block, page, ("index", attention.indexer, ratio))
+        ring = ceil((ratio + self.drafted) / ratio) * ratio
+        width = attention.indexer
+        if self.facts.multimodal and not self.settings.text_only:
+            width = ceil(width / 4) * 4 + 12
+        yield Spec(SpecKind.TAIL, ring, ring * width * 2, ("tail", width))
 
 
 def _aligned(size: int) -> int:

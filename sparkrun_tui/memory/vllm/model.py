@@ -9,6 +9,7 @@ from sparkrun_tui.memory.vllm.case import work_out
 from sparkrun_tui.memory.vllm.estimate import estimate_vllm
 from sparkrun_tui.memory.vllm.pool import utilisation_of
 from sparkrun_tui.memory.vllm.versions import rules_for
+from sparkrun_tui.models.config.families import SPECIAL
 from sparkrun_tui.models.facts import ModelFacts
 
 _POINTS = 40
@@ -30,4 +31,4 @@ def share(settings: EngineSettings) -> float:
     return utilisation_of(settings, rules_for(settings.version))
 
 
-MODEL = EngineModel(estimate_vllm, share=share, curve=curve, convolved=True)
+MODEL = EngineModel(estimate_vllm, share=share, curve=curve, convolved=True, special=SPECIAL)

@@ -7,12 +7,13 @@ from math import ceil
 
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
-from sparkrun_tui.memory.vllm.drafting import NO_DRAFTER, Drafts, block_queries, drafts_of
+from sparkrun_tui.memory.vllm.drafting import NO_DRAFTER, Drafts, block_method, block_queries, drafts_of
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
 from sparkrun_tui.memory.vllm.kernels import vllm_kernel_refusal
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
+from sparkrun_tui.models.config.families import DORY, INDEXED
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
@@ -20,6 +21,9 @@ _SYNCHRONOUS = ("suffix", "medusa")
 """Speculative methods that switch asynchronous scheduling off in every version (vllm/config/vllm.py)."""
 
 _WINDOWS = frozenset({SpecKind.WINDOW, SpecKind.WINDOW_MLA})
+
+_INDEXED_DTYPES = ("", "auto", "bfloat16", "fp8", "fp8_e4m3")
+"""The caches that Qwen4-Exp's attention reads (vllm/models/qwen4_exp/nvidia/qsa.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +135,12 @@ class VllmPlan:
 def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
     """Why the engine cannot split the model over the given ranks, or has no kernel for a rank's share, else empty.
 
-    Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py.
+    Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py, dory.py.
     """
     ranks = settings.tensor_parallel
-    refused = vllm_kernel_refusal(facts, settings)
+    if facts.model_type == DORY and settings.ranks > 1:
+        return "the model runs on one GPU only"
+    refused = _indexed_refusal(facts, settings) or vllm_kernel_refusal(facts, settings)
     if refused or ranks == 1:
         return refused
     found = _indivisible(facts, ranks)
@@ -145,6 +151,31 @@ def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
         if found:
             return f"the draft model's {found}"
     return ""
+
+
+def _indexed_refusal(facts: ModelFacts, settings: EngineSettings) -> str:
+    """What vLLM's Qwen4-Exp does not run with, empty for other families.
+
+    Source: vllm/models/qwen4_exp/nvidia/qsa.py, vllm/model_executor/models/config.py
+    (Qwen4ExpForConditionalGenerationConfig).
+    """
+    if facts.model_type not in INDEXED:
+        return ""
+    if settings.pipeline_parallel > 1 and any(layer.beside is not None for layer in kinds(facts.layers)):
+        return "the model's n-gram embeddings do not run with pipeline parallelism"
+    if not _has_index(facts):
+        return ""
+    if settings.context_parallel > 1:
+        return "the model's sparse attention does not run with context parallelism"
+    if settings.kv_cache_dtype not in _INDEXED_DTYPES:
+        return f"the model's sparse attention has no kernel for a KV cache of {settings.kv_cache_dtype}"
+    return ""
+
+
+def _has_index(facts: ModelFacts) -> bool:
+    """Whether full attention layers select their tokens with keys of an index."""
+    attentions = (layer.attention for layer in kinds(facts.layers))
+    return any(a is not None and a.kind is AttentionKind.FULL and a.indexer for a in attentions)
 
 
 def _indivisible(model: ModelFacts, ranks: int) -> str:
@@ -239,10 +270,24 @@ def plan_cache(
         state_blocks=builder.state_blocks(state) if state else 0,
         context_parallel=settings.context_parallel,
         rules=rules,
-        notes=(note,) if note else (),
+        notes=tuple(text for text in (note, _foreign_drafter(facts, settings)) if text),
         unknown_drafter=note == NO_DRAFTER,
         short_windows=_has_short_windows(grouping, settings, cache),
     )
+
+
+def _foreign_drafter(facts: ModelFacts, settings: EngineSettings) -> str:
+    """A note on a drafter that only other builds than vLLM's own take for Qwen4-Exp, else empty.
+
+    Source: vllm/model_executor/models/config.py (Qwen4ExpForConditionalGenerationConfig).
+    """
+    speculative = settings.speculative
+    if speculative is None or facts.model_type not in INDEXED:
+        return ""
+    method = block_method(facts, speculative) or speculative.method
+    if not method or "mtp" in method or method.startswith("ngram"):
+        return ""
+    return f"vLLM's own builds refuse {method} for this model: they draft with its own modules or with n-grams"
 
 
 def _has_short_windows(grouping: Grouping, settings: EngineSettings, cache: CachePlan) -> bool:

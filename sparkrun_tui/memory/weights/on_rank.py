@@ -9,6 +9,7 @@ from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weights.holdings import Holding, Sums, holding_of, model_kernels
 from sparkrun_tui.memory.weights.kernels import COMMON, Kernels, Loading
+from sparkrun_tui.memory.weights.ngram_table import mapped_bytes
 from sparkrun_tui.memory.weights.rope import rope_bytes
 from sparkrun_tui.models.config.drafters import is_block_drafter
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
@@ -48,8 +49,19 @@ def weights_of(facts: ModelFacts, settings: EngineSettings, loading: Loading = C
 
     Order: the recipe's `model_vram`, headers, then the modules of the architecture with the bits that the
     checkpoint's own lists give each, then a declared or known count of parameters. The engine adds rope tables and
-    what its kernels pad and repack (`loading`).
+    what its kernels pad and repack (`loading`). What is only mapped from a file does not count.
     """
+    found = _counted_weights(facts, settings, loading)
+    mapped = mapped_bytes(facts, settings)
+    if found is None or not mapped:
+        return found
+    rank, low, high = (max(0, size - mapped) for size in (found.rank, found.low, found.high))
+    whole = max(0, found.whole - mapped * max(1, settings.tensor_parallel))
+    return replace(found, whole=whole, rank=rank, low=low, high=high)
+
+
+def _counted_weights(facts: ModelFacts, settings: EngineSettings, loading: Loading) -> Weights | None:
+    """The weights with all that the checkpoint holds."""
     declared = facts.declared
     extra = _draft_model_bytes(facts, settings, loading)
     if declared is not None and declared.model_vram:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sparkrun_tui.models.config.families import DORY, INDEXED, LOOPED
 from sparkrun_tui.models.config.kinds import Mix, is_inkling, layer_mix, window_of
-from sparkrun_tui.models.config.states import state_of
+from sparkrun_tui.models.config.states import ngram_state, state_of
 from sparkrun_tui.models.config.values import (
     MOST_MODULES,
     Config,
@@ -22,6 +23,9 @@ from sparkrun_tui.models.layers import Attention, AttentionKind, Layer
 
 _LATENT_ONLY_BY_NAME = frozenset({"minicpm3"})
 """Families with a latent rank whose engines still cache every head (vllm/model_executor/models/minicpm3.py)."""
+
+_MOST_LOOPS = 64
+"""More repetitions of a layer than any model has."""
 
 
 def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
@@ -47,9 +51,39 @@ def layers_of(config: Config, count: int) -> tuple[Layer, ...] | None:
                 return None
             own_state = state
         shares = attention is not None and index >= count - shared
-        layer = Layer(attention, own_state, shares, convolved_inputs(config, attention))
+        layer = Layer(attention, own_state, shares, convolved_inputs(config, attention), ngram_state(config, index))
         layers.append(same.setdefault(layer, layer))
+    if word(config, "model_type") in LOOPED:
+        return _looped(config, layers)
     return tuple(layers)
+
+
+def _looped(config: Config, layers: list[Layer]) -> tuple[Layer, ...] | None:
+    """The layers of a model that runs some of them several times, each time with a cache of its own.
+
+    The list of Dory's kinds must be in its file; with `last_loop` each time overwrites the last one's cache. The
+    repetitions of LoopCoder look through a short window. Source: vllm/model_executor/models/dory.py,
+    iquest_loopcoder.py, vllm/transformers_utils/configs/dory.py.
+    """
+    if word(config, "model_type") == DORY:
+        if sequence(config, "layer_types") is None:
+            return None
+        first = whole(config, "n_input_layers") or 0
+        last = len(layers) - (whole(config, "n_output_layers") or 0)
+        loops = min(positive(config, "n_recurrent_loops") or 1, _MOST_LOOPS)
+        if word(config, "recurrent_kv_cache_mode") == "last_loop":
+            loops = 1
+        return (*layers[:first], *(layers[first:last] * loops), *layers[last:])
+    window = positive(config, "loop_window_size") or 64
+    near: list[Layer] = []
+    for layer in layers:
+        if layer.attention is None:
+            return None
+        near.append(Layer(replace(layer.attention, kind=AttentionKind.WINDOW, window=window)))
+    if near:
+        near = [near[0]] * len(near) if len(set(near)) == 1 else near
+    loops = min(positive(config, "loop_num") or 2, _MOST_LOOPS)
+    return (*layers, *(near * (loops - 1)))
 
 
 def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
@@ -66,7 +100,20 @@ def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
     if mix is Mix.CHUNKED:
         chunk = positive(config, "attention_chunk_size")
         return Attention(AttentionKind.CHUNKED, heads, key, value, window=chunk)
-    return Attention(AttentionKind.FULL, heads, key, value)
+    indexer, ratio = _compressed_index(config)
+    return Attention(AttentionKind.FULL, heads, key, value, indexer=indexer, index_pool=ratio)
+
+
+def _compressed_index(config: Config) -> tuple[int, int]:
+    """The width of the index key of Qwen4-Exp's full layers, and how many tokens share one; else 0 and 1.
+
+    Without `indexer_n_heads` their attention is dense. Source: vllm/models/qwen4_exp/nvidia/qsa.py,
+    indexer_qsa.py, sglang/srt/layers/attention/qsa/config.py.
+    """
+    if word(config, "model_type") not in INDEXED or not positive(config, "indexer_n_heads"):
+        return 0, 1
+    width = (positive(config, "indexer_kv_heads") or 1) * (positive(config, "indexer_head_dim") or 0)
+    return width, positive(config, "indexer_compress_ratio") or 1
 
 
 def convolved_inputs(config: Config, attention: Attention | None) -> Attention | None:

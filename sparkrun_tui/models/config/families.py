@@ -28,11 +28,13 @@ _LATENT = """
 _STATES = """
     bailing_hybrid bailing_moe_linear bamba codestral_mamba falcon_h1 falcon_mamba granitemoehybrid jamba
     kimi_linear lfm2 lfm2_moe lfm2_vl mamba mamba2 minimax minimax_m1 minimax_text_01 nemotron_h
-    qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen3_next zamba2
+    qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen3_next qwen4_exp qwen4_exp_text zamba2
 """
 """Recurrent states, alone or beside attention."""
 
-_MODELLED = frozenset(f"{_ATTENTION} {_LATENT} {_STATES}".split())
+_LOOPS = "dory iquestloopcoder iquest_loopcoder"
+
+_MODELLED = frozenset(f"{_ATTENTION} {_LATENT} {_STATES} {_LOOPS}".split())
 """Values of `model_type`, of the text model where a file has several.
 
 The families with observations and default configurations give the figures of vLLM's own planning code (0.32 and
@@ -42,6 +44,16 @@ The families with observations and default configurations give the figures of vL
 
 WITHOUT_ATTENTION = frozenset({"mamba", "falcon_mamba", "mamba2", "codestral_mamba"})
 """Families whose code has no attention at all, whatever the file says of its layers."""
+
+INDEXED = frozenset({"qwen4_exp", "qwen4_exp_text"})
+"""Families whose full attention layers cache keys of an index beside their tokens."""
+
+DORY = "dory"
+LOOPED = frozenset({DORY, "iquestloopcoder", "iquest_loopcoder"})
+"""Families whose layers run several times and keep what they cache of each time, with one set of weights."""
+
+SPECIAL = INDEXED | LOOPED
+"""Families that an engine caches in its own way, if it runs them at all."""
 
 _MODELLED_ARCHITECTURES = ("Llama", "Mistral", "Mixtral", "Qwen2", "Qwen3For", "DeepseekV2", "DeepseekV3")
 """Beginnings of modelled architectures, for files without a `model_type`."""

@@ -12,7 +12,7 @@ from sparkrun_tui.models.config.attention import (
     unfolded_width,
 )
 from sparkrun_tui.models.config.drafters import is_block_drafter
-from sparkrun_tui.models.config.families import is_modelled, not_modelled
+from sparkrun_tui.models.config.families import INDEXED, is_modelled, not_modelled
 from sparkrun_tui.models.config.kinds import Mix, layer_count
 from sparkrun_tui.models.config.quant import quant_of
 from sparkrun_tui.models.config.values import Config, fraction, largest, mapping, positive, sequence, text_config, word
@@ -75,11 +75,13 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
 
 
 def _has_unknown_index(config: Config) -> bool:
-    """Whether layers other than latent ones cache keys of an index, as those of qwen4_exp do.
+    """Whether layers other than latent ones cache keys of an index in a family where that is not modelled.
 
-    As plain attention they would seem to hold a third more tokens, or more, than engines were observed to hold.
+    As plain attention they would seem to hold more tokens than they do.
     """
-    return positive(config, "indexer_head_dim") is not None and not is_latent(config)
+    if is_latent(config) or word(config, "model_type") in INDEXED:
+        return False
+    return positive(config, "indexer_head_dim") is not None
 
 
 def _head_width(config: Config) -> int | None:

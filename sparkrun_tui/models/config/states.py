@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.models.config.values import Config, mapping, positive, whole, word
+from sparkrun_tui.models.config.values import Config, mapping, positive, sequence, whole, word
 from sparkrun_tui.models.layers import State, StateKind
+
+_PLE_KERNEL, _PLE_NGRAM, _HIDDEN_STREAMS = 4, 3, 4
+"""Qwen4-Exp's own defaults (sglang/srt/configs/qwen4_exp.py)."""
 
 
 def state_of(config: Config) -> State | None:
@@ -26,6 +29,22 @@ def state_of(config: Config) -> State | None:
     if word(config, "model_type").startswith(("minimax_text", "minimax_m1", "bailing")):
         return _lightning(config)
     return None
+
+
+def ngram_state(config: Config, index: int) -> State | None:
+    """The inputs that layer `index` keeps for the convolution over its n-gram embeddings, None for other layers.
+
+    The list counts layers from 1. Each tap reaches `ngram_size` tokens further back, in every stream of the hidden
+    state. Source: vllm/models/qwen4_exp/nvidia/ple_layer.py, sglang/srt/configs/qwen4_exp.py (short_conv_state_shape).
+    """
+    hidden = positive(config, "hidden_size")
+    if hidden is None or index + 1 not in (sequence(config, "ple_layer_ids") or []):
+        return None
+    taps = (positive(config, "ple_conv_kernel_size") or _PLE_KERNEL) - 1
+    reach = taps * (positive(config, "ngram_size") or _PLE_NGRAM)
+    return State(
+        StateKind.NGRAM_CONV, inner=hidden * (positive(config, "hc_count") or _HIDDEN_STREAMS), kernel=reach + 1
+    )
 
 
 def _gated_delta_net(config: Config) -> State | None:

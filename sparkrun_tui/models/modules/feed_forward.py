@@ -15,7 +15,7 @@ _NON_GATED = frozenset({"nemotron_h", "nemotron_h_moe", "nemotron", "gpt2", "fal
 _EXACT_ROUTERS = ("glm4_moe", "minimax_m2", "nemotron_h")
 """Families whose router is kept in fp32 (vllm/model_executor/models/glm4_moe.py, minimax_m2.py, nemotron_h.py)."""
 
-_QUANTISED_ROUTERS = ("qwen2_moe", "qwen3_moe", "qwen3_next", "qwen3_5", "qwen3_vl_moe", "olmoe")
+_QUANTISED_ROUTERS = ("qwen2_moe", "qwen3_moe", "qwen3_next", "qwen3_5", "qwen4_exp", "qwen3_vl_moe", "olmoe")
 """Families whose router is built like any linear layer (models/qwen3_moe.py); others keep it as it is."""
 
 
@@ -71,6 +71,9 @@ def _has_experts(facts: ModelFacts, index: int) -> bool:
     used = _listed(facts, "expert_used_count")
     if used is not None:
         return index < len(used) and bool(used[index])
+    named = sequence(config, "mlp_layer_types")
+    if named is not None and index < len(named):
+        return named[index] == "sparse"
     frequency = sequence(config, "moe_layer_freq", "moe_layers")
     if frequency is not None:
         if len(frequency) > index and set(map(str, frequency)) <= {"0", "1"}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparkrun_tui.models.config.drafters import is_block_drafter
+from sparkrun_tui.models.config.families import LOOPED
 from sparkrun_tui.models.config.values import flag, mapping, positive, whole
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Layer
@@ -12,12 +13,13 @@ from sparkrun_tui.models.modules.drafting import block_drafter_modules
 from sparkrun_tui.models.modules.feed_forward import Feed, feed_modules, feeds_of, is_gated
 from sparkrun_tui.models.modules.mixing import mixing_modules
 from sparkrun_tui.models.modules.module import Kind, Module, Modules, Split, small
+from sparkrun_tui.models.modules.ngrams import stream_modules
 from sparkrun_tui.models.modules.vision import vision_modules
 
 _OWN_HEADS = ("deepseek", "glm")
 """Families whose drafter has a head of its own (SharedHead in vllm/model_executor/models/deepseek_mtp.py)."""
 
-_NAMED_DRAFTERS = ("qwen3_next", "qwen3_5")
+_NAMED_DRAFTERS = ("qwen3_next", "qwen3_5", "qwen4_exp")
 """Families that keep their drafter under `mtp`; others give it the numbers after the last layer."""
 
 
@@ -26,7 +28,7 @@ def modules_of(facts: ModelFacts) -> Modules | None:
 
     The shapes are those of vLLM's model classes (vllm/model_executor/models/), before any tensor parallelism.
     """
-    if facts.layers is None or not facts.hidden or not facts.vocab:
+    if facts.layers is None or not facts.hidden or not facts.vocab or facts.model_type in LOOPED:
         return None
     feeds = feeds_of(facts, len(facts.layers))
     if facts.experts and facts.expert_width is None:
@@ -78,6 +80,7 @@ def _body(facts: ModelFacts, layers: tuple[Layer, ...], feeds: list[Feed]) -> li
         at = f"layers.{index}"
         found += mixing_modules(facts, layer, at)
         found += feed_modules(facts, feed, at, wide=index >= len(layers) - wide)
+        found += stream_modules(facts, layer, at)
         found.append(small(2 * hidden))
         if per_layer:
             found.append(Module(f"{at}.per_layer_input_gate", Kind.SMALL, per_layer, hidden, Split.WHOLE))
@@ -101,6 +104,7 @@ def _drafter(facts: ModelFacts, feeds: list[Feed]) -> list[Module]:
         at = f"mtp.layers.{index}" if named else f"layers.{count + index}"
         found += mixing_modules(facts, layer, at)
         found += feed_modules(facts, feed, at)
+        found += stream_modules(facts, layer, at)
         found.append(small(5 * hidden))
         if facts.model_type.startswith(_OWN_HEADS):
             found.append(Module(f"{at}.shared_head.head", Kind.HEAD, facts.vocab or 0, hidden))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.models.config.values import flag, positive
+from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.models.config.values import flag, numbers, positive
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind
 from sparkrun_tui.models.modules.compressed import compressed_attention
 from sparkrun_tui.models.modules.module import Kind, Module, Split, small
 
-_GATED_ATTENTION = ("qwen3_next", "qwen3_5", "qwen3next", "qwen35")
+_GATED_ATTENTION = ("qwen3_next", "qwen3_5", "qwen4_exp", "qwen3next", "qwen35")
 """Families whose query projection holds an output gate too; the last two are llama.cpp's names."""
 
 _BIASED_BY_CODE = ("qwen2", "qwen1")
 """Families whose query, key and value projections have a bias whatever the file says."""
 
-_HEAD_NORMS = ("qwen3", "gemma3", "gemma4", "olmo2", "olmo3")
+_HEAD_NORMS = ("qwen3", "qwen4_exp", "laguna", "gemma3", "gemma4", "olmo2", "olmo3")
 """Families with a norm of their own for each head's query and key."""
 
 
@@ -29,7 +30,8 @@ def mixing_modules(facts: ModelFacts, layer: Layer, at: str) -> list[Module]:
             found += _latent(facts, layer.attention, f"{at}.self_attn")
         else:
             shares = layer.shares and facts.model_type.startswith("gemma4")
-            found += _attention(facts, layer.attention, f"{at}.{_attention_name(facts)}", shares)
+            heads = _query_heads(facts, at)
+            found += _attention(facts, layer.attention, f"{at}.{_attention_name(facts)}", shares, heads)
     if layer.state is not None:
         found += _recurrence(facts, layer.state, hidden, at)
     return found
@@ -40,14 +42,23 @@ def _attention_name(facts: ModelFacts) -> str:
     return "mixer" if facts.model_type.startswith("nemotron_h") else "self_attn"
 
 
-def _attention(facts: ModelFacts, attention: Attention, at: str, shares: bool) -> list[Module]:
+def _query_heads(facts: ModelFacts, at: str) -> int:
+    """The query heads of the layer with this name, of which Laguna has a list."""
+    listed = numbers(facts.config, "num_attention_heads_per_layer")
+    index = whole(at.rpartition(".")[2])
+    if listed is not None and index is not None and index < len(listed):
+        return listed[index]
+    return facts.heads or 0
+
+
+def _attention(facts: ModelFacts, attention: Attention, at: str, shares: bool, heads: int) -> list[Module]:
     """Query, key, value and output projections, and their biases and norms.
 
     A layer of Gemma 4 that `shares` another's cache has no keys and values. Its full layers with `attention_k_eq_v`
     have no value projection in the checkpoint; vLLM keeps the keys' matrix a second time as the values'
     (vllm/model_executor/models/gemma4.py).
     """
-    config, hidden, heads = facts.config, facts.hidden or 0, facts.heads or 0
+    config, hidden = facts.config, facts.hidden or 0
     gated = facts.model_type.startswith(_GATED_ATTENTION)
     gate = 2 if flag(config, "attn_output_gate", gated) else 1
     query = gate * heads * attention.head_k
@@ -66,6 +77,16 @@ def _attention(facts: ModelFacts, attention: Attention, at: str, shares: bool) -
         found.append(small(2 * attention.head_k))
     if facts.model_type == "gpt_oss":
         found.append(small(hidden))
+    if facts.model_type == "laguna" and config.get("gating"):
+        # A gate for each head, or for each element of its output (vllm/model_executor/models/laguna.py).
+        each = config["gating"] in (True, "per-head")
+        found.append(Module(f"{at}.g_proj", Kind.ATTENTION, heads if each else output, hidden))
+    if attention.indexer:
+        # Queries and keys of the index, on each rank (vllm/models/qwen4_exp/nvidia/indexer_qsa.py).
+        width = positive(config, "indexer_head_dim") or 0
+        rows = (positive(config, "indexer_n_heads") or 0) * width + attention.indexer
+        found.append(Module(f"{at}.index_qk_proj", Kind.ATTENTION, rows, hidden, Split.WHOLE))
+        found.append(small(2 * width))
     return found
 
 
