@@ -51,16 +51,39 @@ BASE_ENV: Mapping[str, str] = {
 _MAX_SETTINGS = 1024
 KILL_AFTER = 10
 """Seconds between the request to end and the kill of a hook that took too long."""
+LAST_MOMENTS = 5.0
+"""Seconds that the processes of an engine may take to end after the engine itself has."""
+_STEP = 0.2
 _START = """\
 # The engine gets SIGTERM too and ends in its own time; this shell waits for it and keeps its exit code.
 trap : TERM
-if [ -f {secrets} ]; then
-    set -a
-    . {secrets}
-    set +a
-    rm -f {secrets}
+(
+    trap : TERM
+    if [ -f {secrets} ]; then
+        set -a
+        . {secrets}
+        set +a
+        rm -f {secrets}
+    fi
+    {before}. {serve}
+)
+code=$?
+others() {{
+    for place in /proc/[0-9]*; do
+        case ${{place#/proc/}} in 1 | "$$") ;; *) return 0 ;; esac
+    done
+    return 1
+}}
+# The container ends with this shell, and what still runs in it is killed: with it, Python's resource tracker, which
+# removes the engine's shared memory once the last process that uses it is gone. That memory is the host's.
+if [ "$PPID" = 1 ] && others; then
+    kill -TERM -1 2>/dev/null
+    for step in $(seq {steps}); do
+        others || break
+        sleep {step}
+    done
 fi
-{before}. {serve}
+exit "$code"
 """
 _BEFORE = """\
 echo {began}
@@ -76,9 +99,17 @@ def start_script(serve: str = SERVE_FILE, secrets: str = SECRET_FILE, before: Se
     """The bash script that reads the secrets, runs the hooks, and runs the script at `serve` in the same shell.
 
     Each of `before` is in a file of its own, see `hook_file`; the first that fails ends the script with its exit code.
+    At its end the container's first program asks all other processes there to end, and waits for them for a moment.
     """
     hooks = shell.joined(_before(hook, shell.word(hook_file(number))) for number, hook in enumerate(before, 1))
-    return shell.script(_START, serve=serve, secrets=secrets, before=hooks)
+    return shell.script(
+        _START,
+        serve=serve,
+        secrets=secrets,
+        before=hooks,
+        steps=str(round(LAST_MOMENTS / _STEP)),
+        step=str(_STEP),
+    )
 
 
 def hook_script(hooks: Sequence[Hook]) -> shell.Text:
