@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,44 @@ def test_processes_outside_of_a_container_are_left_alone(tmp_path: Path) -> None
         assert start(tmp_path, "exit 4").wait(timeout=20) == 4
         assert other.poll() is None
         other.kill()
+
+
+def test_sigint_reaches_the_engine(tmp_path: Path) -> None:
+    """The signal with which some images are stopped."""
+    engine = "bash -c 'trap \"echo bye; exit 5\" INT; echo up; while :; do sleep 0.05; done'"
+    process = start(tmp_path, engine)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "up\n"
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stdout.read() == "bye\n"
+    assert process.wait(timeout=20) == 5
+
+
+def test_the_engine_reads_what_the_container_is_given(tmp_path: Path) -> None:
+    start(tmp_path, "true").wait(timeout=20)
+    (tmp_path / "serve.sh").write_text("cat\n")
+    done = subprocess.run(
+        ["bash", str(tmp_path / "start.sh")], input="a line", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "a line"
+
+
+HOLDER = """\
+import os, sys, time
+from multiprocessing import resource_tracker, shared_memory
+held = shared_memory.SharedMemory(create=True, size=4096)
+resource_tracker.unregister(held._name, "shared_memory")
+open("name", "w").write(held.name)
+time.sleep(60)
+"""
+
+
+@in_a_container
+def test_shared_memory_that_nobody_removes_is_removed(tmp_path: Path) -> None:
+    """As of workers that Ray kills together with Python's resource tracker."""
+    (tmp_path / "holder.py").write_text(HOLDER)
+    serve = f"setsid {sys.executable} holder.py &\nuntil [ -s name ]; do sleep 0.05; done\n"
+    assert run_in_container(tmp_path, serve) == 0
+    name = (tmp_path / "name").read_text()
+    assert name.startswith("psm_")
+    assert not Path("/dev/shm", name).exists()

@@ -57,6 +57,24 @@ _STEP = 0.2
 _START = """\
 # The engine gets SIGTERM too and ends in its own time; this shell waits for it and keeps its exit code.
 trap : TERM
+others() {{
+    for place in /proc/[0-9]*; do
+        case ${{place#/proc/}} in 1 | "$$") ;; *) return 0 ;; esac
+    done
+    return 1
+}}
+# Writes down the shared memory of Python's processes. It is the host's: what is not removed stays there.
+look() {{
+    {{ cat /proc/[0-9]*/maps | sed -n 's|.* \\(/dev/shm/psm_[0-9a-f]*\\)$|\\1|p' | sort -u >>"$0.shared"; }} 2>/dev/null
+}}
+first=
+if [ "$PPID" = 1 ]; then
+    first=yes
+    (
+        trap 'look; exit' TERM
+        while :; do sleep 86400 & wait; done
+    ) &
+fi
 (
     trap : TERM
     if [ -f {secrets} ]; then
@@ -68,20 +86,16 @@ trap : TERM
     {before}. {serve}
 )
 code=$?
-others() {{
-    for place in /proc/[0-9]*; do
-        case ${{place#/proc/}} in 1 | "$$") ;; *) return 0 ;; esac
-    done
-    return 1
-}}
 # The container ends with this shell, and what still runs in it is killed: with it, Python's resource tracker, which
-# removes the engine's shared memory once the last process that uses it is gone. That memory is the host's.
-if [ "$PPID" = 1 ] && others; then
+# removes shared memory once the last process that uses it is gone. Ray kills the trackers of its workers itself.
+if [ -n "$first" ]; then
+    look
     kill -TERM -1 2>/dev/null
     for step in $(seq {steps}); do
         others || break
         sleep {step}
     done
+    [ ! -f "$0.shared" ] || while read -r name; do rm -f "$name"; done <"$0.shared"
 fi
 exit "$code"
 """
