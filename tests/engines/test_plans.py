@@ -73,6 +73,7 @@ def test_vllm_through_ray() -> None:
     env = serve.ranks[1].container.env
     assert env["VLLM_HOST_IP"] == "10.0.0.2"
     assert env["RAY_memory_monitor_refresh_ms"] == "0"
+    assert env["RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S"] == "0", "a stop waits for nothing that cannot move"
     assert env["NCCL_IB_HCA"] == "rocep1s0f0,roceP2p1s0f0"
     assert env["UCX_NET_DEVICES"] == "rocep1s0f0:1,roceP2p1s0f0:1"
     assert env["NCCL_IB_GID_INDEX"] == "3"

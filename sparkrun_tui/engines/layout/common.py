@@ -52,16 +52,53 @@ BASE_ENV: Mapping[str, str] = {
 _MAX_SETTINGS = 1024
 KILL_AFTER = 10
 """Seconds between the request to end and the kill of a hook that took too long."""
+LAST_MOMENTS = 5.0
+"""Seconds that the processes of an engine may take to end after the engine itself has."""
+_STEP = 0.2
 _START = """\
 # The engine gets SIGTERM too and ends in its own time; this shell waits for it and keeps its exit code.
 trap : TERM
-if [ -f {secrets} ]; then
-    set -a
-    . {secrets}
-    set +a
-    rm -f {secrets}
+others() {{
+    for place in /proc/[0-9]*; do
+        case ${{place#/proc/}} in 1 | "$$") ;; *) return 0 ;; esac
+    done
+    return 1
+}}
+# Writes down the shared memory of Python's processes. It is the host's: what is not removed stays there.
+look() {{
+    {{ cat /proc/[0-9]*/maps | sed -n 's|.* \\(/dev/shm/psm_[0-9a-f]*\\)$|\\1|p' | sort -u >>"$0.shared"; }} 2>/dev/null
+}}
+first=
+if [ "$PPID" = 1 ]; then
+    first=yes
+    (
+        trap 'look; exit' TERM
+        while :; do sleep 86400 & wait; done
+    ) &
 fi
-{before}. {serve}
+(
+    trap : TERM
+    if [ -f {secrets} ]; then
+        set -a
+        . {secrets}
+        set +a
+        rm -f {secrets}
+    fi
+    {before}. {serve}
+)
+code=$?
+# The container ends with this shell, and what still runs in it is killed: with it, Python's resource tracker, which
+# removes shared memory once the last process that uses it is gone. Ray kills the trackers of its workers itself.
+if [ -n "$first" ]; then
+    look
+    kill -TERM -1 2>/dev/null
+    for step in $(seq {steps}); do
+        others || break
+        sleep {step}
+    done
+    [ ! -f "$0.shared" ] || while read -r name; do rm -f "$name"; done <"$0.shared"
+fi
+exit "$code"
 """
 _BEFORE = """\
 echo {began}
@@ -77,9 +114,17 @@ def start_script(serve: str = SERVE_FILE, secrets: str = SECRET_FILE, before: Se
     """The bash script that reads the secrets, runs the hooks, and runs the script at `serve` in the same shell.
 
     Each of `before` is in a file of its own, see `hook_file`; the first that fails ends the script with its exit code.
+    At its end the container's first program asks all other processes there to end, and waits for them for a moment.
     """
     hooks = shell.joined(_before(hook, shell.word(hook_file(number))) for number, hook in enumerate(before, 1))
-    return shell.script(_START, serve=serve, secrets=secrets, before=hooks)
+    return shell.script(
+        _START,
+        serve=serve,
+        secrets=secrets,
+        before=hooks,
+        steps=str(round(LAST_MOMENTS / _STEP)),
+        step=str(_STEP),
+    )
 
 
 def hook_script(hooks: Sequence[Hook]) -> shell.Text:

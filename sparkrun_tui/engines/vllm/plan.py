@@ -58,6 +58,9 @@ RAY_ENV: Mapping[str, str] = {
     # Ray counts the page cache as used and kills workers at 95 %; on unified memory every large model reaches that.
     "RAY_memory_monitor_refresh_ms": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray 2.60 (ray/_private/node.py) would wait 30 seconds at SIGTERM for work to move to other nodes. That of vLLM
+    # never moves, so each stop would end with SIGKILL.
+    "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0",
 }
 
 

@@ -19,7 +19,7 @@ SLOW = 540.0
 LEFT = """\
 docker ps --all --format 'container {{.Names}}'
 find /root/.cache/sparkrun-tui -name '*lease*' -type f 2>/dev/null
-ls -d /dev/shm/* 2>/dev/null
+ls -dlh /dev/shm/* 2>/dev/null
 ss -Hltn | awk '$4 !~ /:22$/ {print "listens " $4}'
 ps -eo args= | grep -E '[v]llm|[r]aylet|[g]cs_server|[l]lama-server'
 true
@@ -86,7 +86,9 @@ class Story:
         done = self.sparkrun("stop", self.recipe, "-H", self.at)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.strip().endswith(": stopped")
-        assert {host.name: host.run(LEFT).splitlines() for host in self.hosts} == {host.name: [] for host in self.hosts}
+        for host in self.hosts:
+            left = host.run(LEFT).splitlines()
+            assert left == [], f"left on {host.name}: {left}"
         told = self.sparkrun("status", "-H", self.at, "--json")
         assert json.loads(told.stdout)["workloads"] == []
 
