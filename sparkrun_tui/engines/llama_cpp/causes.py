@@ -345,9 +345,9 @@ CAUSES: tuple[Cause, ...] = (
         generic=True,
     ),
     cause(
-        r"GGML_ASSERT\((.{1,200})\) failed",
+        r"GGML_ASSERT(?:\((.{1,200})\) failed|: \S{1,300}:\d{1,6}: (.{1,200}))",
         "llama.cpp stopped itself",
-        "A check inside llama.cpp failed: {0}",
+        lambda match, _: f"A check inside llama.cpp failed: {shorten(match[1] or match[2], 200)}",
         by_hand("a newer image of llama.cpp"),
         weight=Weight.UNKNOWN,
     ),

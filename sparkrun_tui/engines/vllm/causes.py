@@ -405,7 +405,7 @@ CAUSES: tuple[Cause, ...] = (
         ),
     ),
     cause(
-        r"Current node has no GPU available\. current_node_resource=",
+        r"Current node has no GPU available",
         "Ray has no free GPU on the head",
         "The head joined Ray without its GPU, or the ranks of an earlier start still hold it.",
         by_hand("stop the workload on all its hosts and launch it again", "its Ray containers are made anew"),
@@ -514,6 +514,16 @@ CAUSES: tuple[Cause, ...] = (
             + (f": {shorten(match[2], 200)}" if match[2] else ".")
         ),
         mend=lambda _, context: (set_value("moe_backend", "auto", context, "vLLM's own choice"),),
+    ),
+    # vllm-project/vllm#48541
+    cause(
+        r"Could not construct fused moe op with the",
+        "The chosen kernel for experts does not fit",
+        "flashinfer in this image is not built for the experts of this model with these types.",
+        mend=lambda _, context: (
+            set_value("moe_backend", "triton", context, "not flashinfer's"),
+            by_hand("use a newer image"),
+        ),
     ),
     # vllm-project/vllm#22193
     cause(

@@ -100,11 +100,27 @@ def _value_error(match: re.Match[str], _: Context) -> str:
 
 
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
+_DRAFTS = r"/spec_decode/|/srt/speculative/|/models/\w{0,40}(?:eagle|_mtp|nextn)\w{0,20}\.py|Loading drafter model"
 _READS_WEIGHTS = r"load_weights|weight_loader|loaded_weight|params_dict"
 _STARTS = "|".join(re.escape(family.start[0]) for family in FAMILIES.values())
 _PROGRAMS = f"{_MODULES}|{_STARTS}|ray|python"
 
 FLAG_CAUSES: tuple[Cause, ...] = (
+    # vllm-project/vllm#27389, #37133
+    cause(
+        r"error: unrecognized arguments: (?:vllm )?serve (\S{1,300})",
+        "The command is there twice",
+        "The image starts `vllm serve` itself, and the command does so once more.",
+        by_hand("set executor_config.entrypoint to `env`", "the command of the recipe is then the only one"),
+        by_hand("or leave out `vllm serve` in the recipe's command"),
+    ),
+    cause(
+        r"error: unrecognized arguments: (?!-)(\S{1,300})",
+        "A word that belongs to no flag",
+        "`{0}` stands where a flag is expected: the flag before it takes no value or only one, or a quote is missing.",
+        by_hand("check the word before it in the command: dry run or plan"),
+        by_hand("the image may start the server itself: leave out `vllm serve` then"),
+    ),
     cause(
         r"error: unrecognized arguments: (.+)",
         "Unknown flag",
@@ -316,6 +332,15 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "There is no such repository or revision, or it is private and the token gives no access to it.",
         by_hand("check `model` and `model_revision`"),
         *_TOKEN[:1],
+    ),
+    # vllm-project/vllm#18906
+    cause(
+        r"KeyError: '((?:[\w-]{1,60}\.){1,12}[\w-]{1,60})'$",
+        "The drafter does not fit",
+        "This version does not know the weight {0} of the drafter.",
+        by_hand("use the drafter that is made for this model and this engine", "or leave it out"),
+        by_hand("use a newer image"),
+        near=_DRAFTS,
     ),
     cause(
         r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})(?<!\.attn)'",
@@ -530,7 +555,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"HTTPSConnectionPool\(host='([^']{1,200})', port=\d{1,6}\): (?:Max retries|Read timed out)|"
-        r"(?:httpx?|httpcore)\.Connect(?:Error|Timeout)",
+        r"(?:httpx?|httpcore|requests\.exceptions)\.(?:ConnectError|\w{0,10}Timeout)",
         "The Hub cannot be reached",
         lambda match, _: f"{shorten(match[1] or 'The Hub', 100)} does not answer from this host.",
         by_hand("launch again: the model is sent to every host"),

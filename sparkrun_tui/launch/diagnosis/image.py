@@ -28,6 +28,13 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use the image that the recipe was made with", "or a newer one: its flashinfer is incomplete"),
         by_hand("run the container as root", "where the folder is not writable for the engine's user"),
     ),
+    # vllm-project/vllm#21960
+    cause(
+        r"/bin/sh: \d{1,3}: /usr/local/cuda/bin/nvcc: not found",
+        "The image lacks a compiler",
+        "Kernels are compiled at the start, and this image has no nvcc.",
+        by_hand("use the image that the recipe was made with", "or one with CUDA's compiler: -devel"),
+    ),
     # vllm-project/vllm#36077, hlzhu09/Hierarchical-Human-Parsing#9
     cause(
         r"/bin/sh: \d{1,3}: (:?)(/[^ :]{1,200})/bin/nvcc: not found",
