@@ -175,6 +175,14 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("remove moe_runner_backend, or set it to another one: triton, cutlass"),
         by_hand("use a newer image", "it says so at the start"),
     ),
+    cause(
+        r"FlashAttention on Ampere/Ada cards only supports fp16 and bf16|"
+        r"AssertionError: KV4 MHA expects attention_backend to be one of (.{1,200})",
+        "The attention kernel does not take this KV cache type",
+        "The attention kernel that was chosen cannot read kv_cache_dtype as it is set.",
+        by_hand("attention_backend triton"),
+        by_hand("or kv_cache_dtype auto"),
+    ),
     # Ascend/sglang#20
     cause(
         r"AssertionError: (.{2,100}) is required for (\w{1,60}) model but got (\w{1,40})",

@@ -395,8 +395,8 @@ CAUSES: tuple[Cause, ...] = (
         in_code=True,
     ),
     cause(
-        r"(?:World size|world_size) \((\d+)\) is (?:larger than the number of available GPUs|"
-        r"less than than max local gpu count) \((\d+)\)",
+        r"(?:World size|world_size|Tensor parallel size) \((\d+)\) (?:is|cannot be) "
+        r"(?:larger than the number of available GPUs|less than than max local gpu count) \((\d+)\)",
         "More ranks than GPUs on the host",
         "{0} ranks were asked of a host with {1} GPU(s).",
         mend=lambda match, context: (
@@ -597,6 +597,24 @@ CAUSES: tuple[Cause, ...] = (
         "The adapter is larger than allowed",
         "The adapter has rank {0}, and {1} is allowed.",
         by_hand("raise max_lora_rank"),
+    ),
+    # vllm-project/vllm#30690
+    cause(
+        r"Loading lora (.{1,200}) failed: No adapter found for (\S{1,300})",
+        "The adapter is not there",
+        "{1} is no adapter: no folder in the container with an adapter_config.json, and no repository of the Hub.",
+        by_hand("correct lora_modules", "a path that the container sees: mount the folder"),
+    ),
+    # vllm-project/vllm#9280, thinking-machines-lab/tinker-cookbook#193, vllm-project/vllm-ascend#2034
+    cause(
+        r"expected target modules in .{1,600} but received|ValueError: (\S{1,200}) is unsupported LoRA weight",
+        "The adapter does not fit this model",
+        lambda match, _: (
+            "The adapter changes parts of the model that vLLM does not change by adapters"
+            + (f": {shorten(match[1], 200)}." if match[1] else ".")
+        ),
+        by_hand("merge the adapter into the model, and serve the result"),
+        by_hand("check that the adapter was made for this model", "modules_to_save is not supported"),
     ),
     cause(
         r"This model does not support `--(runner|task|convert) (\w{1,40})`",

@@ -283,6 +283,15 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("another attention_backend, or a newer image"),
         weight=Weight.UNKNOWN,
     ),
+    # sgl-project/sglang#6590
+    cause(
+        r"Failed to encode tensor map: 700",
+        "A kernel crashed on the GPU",
+        "A kernel that ran before this line touched memory that is not its own: a defect of a kernel.",
+        set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels"),
+        by_hand("another attention_backend, or a newer image"),
+        weight=Weight.UNKNOWN,
+    ),
     # vllm-project/vllm#43367
     cause(
         r"cutlass_gemm_caller.{0,200}Error Internal",

@@ -210,6 +210,7 @@ _REFUSALS = LinePattern(
     r"(?:does|do) ?n[o']t (?:yet )?support|incompatible|only supports? |(?:is|are) only (?:supported|valid|available)|"
     r"requires (?:SM|sm_?\d|compute capability|at least|a GPU|NVIDIA|CUDA|Hopper|Blackwell)|"
     r"cannot be (?:used|combined|set|specified|enabled)|can only be |mutually exclusive|"
+    r"expects \w{1,60} to be |expected one of |"
     r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
 )
 """Words by which an engine refuses what it was asked for."""
