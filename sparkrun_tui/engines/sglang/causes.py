@@ -197,6 +197,14 @@ CAUSES: tuple[Cause, ...] = (
         "A kernel that was chosen, most often the one for attention, is for other GPUs than the Spark's.",
         by_hand("set attention_backend to flashinfer or triton", "or leave it to SGLang"),
     ),
+    # sgl-project/sglang#6000
+    cause(
+        r"AssertionError: tensor model parallel group is not initialized",
+        "This quantisation cannot be used here",
+        "SGLang calls vLLM's code for this quantisation, which is not set up.",
+        by_hand("another quantisation of the model"),
+        by_hand("a newer image"),
+    ),
     # sgl-project/sglang#1405, #2102
     cause(
         r"Failed to allocate memory for \w{1,60} with size (\d{1,15}) and alignment \d{1,6} in AlignedAllocator",

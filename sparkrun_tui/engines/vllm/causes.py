@@ -243,7 +243,7 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("ask for a smaller KV cache, or raise the container's memory limit"),
     ),
     cause(
-        r"No available memory for the cache blocks",
+        r"No available memory for the cache blocks|Cannot auto-fit max_model_len: not enough GPU memory",
         "No room for the KV cache",
         "Weights and activations take the whole memory budget; nothing is left for the KV cache.",
         mend=lambda _, context: (

@@ -236,6 +236,15 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         weight=Weight.UNKNOWN,
         generic=True,
     ),
+    cause(
+        r"^(?:Import|Runtime|Value)Error: .{1,300}?pip install (?!-|git|transformers)[`'\"]?([A-Za-z][\w.<>=-]{1,60})",
+        "The image lacks a Python package",
+        "The engine asks for {0}, which is not in this image.",
+        by_hand("use an image that has it", "or a mod that installs it"),
+        by_hand("leave out the setting that needs it"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
     # vllm-project/vllm#4912
     cause(
         r"Failed to import transformers\.\S{1,200} because of the following error",

@@ -142,11 +142,19 @@ PLACES = (
         by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
     ),
     _place(
-        r"/v1/core/kv_cache_utils\.py|/v1/kv_cache_interface\.py|/srt/mem_cache/(?:memory_pool|allocator|\w{0,40}pool)",
+        r"/v1/core/kv_cache_|/v1/kv_cache_|/srt/mem_cache/",
         "The KV cache cannot be set up",
         "The code that lays out the KV cache failed",
         by_hand("kv_cache_dtype auto, and no block_size or page_size of your own"),
         by_hand("start without the drafter"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/distributed/|/srt/distributed/|/v1/executor/ray|/vllm/ray/",
+        "The ranks could not be set up",
+        "The code that connects the ranks failed",
+        by_hand("read the logs of all hosts", "a rank that failed there is the cause"),
+        by_hand("check tensor_parallel and pipeline_parallel against the number of hosts"),
         _NEWER,
     ),
     _place(
@@ -211,6 +219,7 @@ _REFUSALS = LinePattern(
     r"requires (?:SM|sm_?\d|compute capability|at least|a GPU|NVIDIA|CUDA|Hopper|Blackwell)|"
     r"cannot be (?:used|combined|set|specified|enabled)|can only be |mutually exclusive|"
     r"expects \w{1,60} to be |expected one of |"
+    r"must (?:equal|match|be equal) |"
     r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
 )
 """Words by which an engine refuses what it was asked for."""
@@ -316,7 +325,7 @@ def _of_key(key: str, family: Family) -> str:
         return key
     flag = f"--{key.replace('_', '-')}"
     if flag in load_flags(family).by_spelling:
-        return flag_in(flag)
+        return family.flags.key_for(flag) or flag_in(flag)
     return ""
 
 
