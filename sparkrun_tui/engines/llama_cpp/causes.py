@@ -321,7 +321,7 @@ CAUSES: tuple[Cause, ...] = (
         generic=True,
     ),
     cause(
-        r"no usable GPU found",
+        r"no usable GPU found|invalid value for main_gpu: \d{1,4} \(available devices: 0\)",
         "llama-server finds no GPU",
         "This build or container has no GPU: the model runs on the processor, if at all.",
         by_hand("use an image for CUDA, and check the GPU in the container: nvidia-smi"),

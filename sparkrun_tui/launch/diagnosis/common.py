@@ -498,7 +498,15 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("check `model`, and load_format"),
     ),
     cause(
-        r"Can't load (?:tokenizer|the configuration|the model|image processor|feature extractor) (?:for|of) "
+        r"Can't load (?:image processor|video processor|feature extractor|processor) for '([^']{1,300})'",
+        "The model's folder lacks a file",
+        "{0} has no preprocessor_config.json, which its kind of model needs: most often weights for text only.",
+        by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
+        by_hand("take the file from the model it was made from", "or use that one"),
+        by_hand("fetch the model again", "where its own page has the file"),
+    ),
+    cause(
+        r"Can't load (?:tokenizer|the configuration|the model) (?:for|of) "
         r"'([^']{1,300})'",
         "The model cannot be read",
         "{0} is no folder with a model in this container, and no repository that is in its cache.",
@@ -755,10 +763,11 @@ STACK_CAUSES: tuple[Cause, ...] = (
 
 SETTING_CAUSES: tuple[Cause, ...] = (
     cause(
-        r"^  (?:Value|Assertion) error, (.*?)(?: \[type=.*)?$",
+        r"^  (?:Value|Assertion) error, (?!Model architectures )(.*?)(?: \[type=.*)?$",
         "A setting is refused",
         _value_error,
         by_hand("correct it in the recipe or the overrides"),
+        by_hand("use a newer image or other weights", "where it is about the model"),
     ),
     cause(
         r"^  (Input should be .*?)(?: \[type=.*)?$|^  ([A-Z][^\[]{3,200}) \[type=\w{1,60}, ",

@@ -53,6 +53,10 @@ _SHARED = (
 )
 
 
+_HEADING = LinePattern(r"^\d{1,4} validation errors? for \w{1,80}$")
+"""The words of an exception that only counts what the next lines name."""
+
+
 def _in_order(rules: Iterable[Cause]) -> tuple[Cause, ...]:
     """Rules in the order in which a line is searched with them: those that say most of a line first."""
     return tuple(sorted(rules, key=lambda rule: (rule.weight < Weight.CAUSE, rule.generic)))
@@ -453,7 +457,9 @@ def _unruled(raised: Raised, context: Context) -> _Hit:
     explanation = f"The engine failed with {raised.name}:"
     if raised.words:
         explanation = f"{explanation} {shorten(raised.words, 300)}"
-    return _Hit(Weight.UNKNOWN, f"{UNKNOWN}: {raised.name}", explanation, known=False, ruled=False)
+    # What is refused stands in the lines below it.
+    weight = Weight.CONSEQUENCE if _HEADING.search(raised.words) is not None else Weight.UNKNOWN
+    return _Hit(weight, f"{UNKNOWN}: {raised.name}", explanation, known=False, ruled=False)
 
 
 def _asked_driver(context: Context) -> bool:

@@ -332,7 +332,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r'could not select device driver "[^"]{0,20}" with capabilities|'
+        r"could not select device driver|"
         r"unknown (?:or invalid )?runtime(?: name)?: nvidia|failed to discover GPU vendor from CDI|"
         r"unresolvable CDI devices? nvidia",
         "Docker has no GPU on this host",
@@ -379,7 +379,8 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r"Cannot connect to the Docker daemon|dial unix \S{1,200}\.sock: connect: (?:connection refused|no such file)",
+        r"Cannot connect to the Docker daemon|Bad response from Docker engine|"
+        r"dial unix \S{1,200}\.sock: connect: (?:connection refused|no such file)",
         "Docker does not run",
         "The Docker daemon does not answer on this host.",
         by_hand("sudo systemctl start docker"),

@@ -345,7 +345,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("an image that is made for this model on a Spark"),
     ),
     cause(
-        r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|Assertion error \(\S{0,200}deep_?gemm|"
+        r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|"
+        r"Unknown SF transformation|Assertion error \(\S{0,200}deep_?gemm|"
         r"[Dd]eep_?[Gg][Ee][Mm][Mm].{0,200}Unsupported architecture",
         "DeepGEMM is not for this GPU",
         "DeepGEMM could not compile a kernel for this GPU.",
@@ -395,6 +396,25 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "with this model, this quantisation or this number of ranks.",
         by_hand("use a newer image", "or the one that the recipe was made with"),
         by_hand("another quantisation of the model, or a lower tensor_parallel"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
+    cause(
+        r"CUDA (?:driver )?error: (?!out of memory)([a-z].{3,120})",
+        "flashinfer's autotuning failed",
+        "While flashinfer tried its kernels, CUDA reported: {0}",
+        by_hand("--no-enable-flashinfer-autotune in the command", "vLLM"),
+        by_hand("another attention_backend; for a model with experts another moe_backend"),
+        by_hand("a newer image"),
+        weight=Weight.UNKNOWN,
+        near=r"/flashinfer/autotuner\.py",
+    ),
+    cause(
+        r"RuntimeError: Check failed: (.{1,300})",
+        "A kernel of the engine refuses this model",
+        "A check in a kernel failed: {0}",
+        by_hand("another attention_backend; for a model with experts another moe_backend"),
+        by_hand("another quantisation of the model, or a newer image"),
         weight=Weight.UNKNOWN,
         generic=True,
     ),
