@@ -535,3 +535,14 @@ def test_a_heading_of_refused_settings_is_no_cause_of_its_own() -> None:
         "  Value error, Model architectures ['Zebra'] failed to be inspected. Please check. [type=value_error]",
     ]
     assert diagnosed(*lines).title == "The model's code cannot be loaded"
+
+
+def test_what_an_engine_repeats_of_its_worker_is_read_as_the_worker_wrote_it() -> None:
+    found = diagnosed(
+        "(EngineCore pid=7) ERROR [core.py:500] RuntimeError: Worker failed with error ''_OpNamespace' '_C' object has "
+        "no attribute 'stripes'', please check the stack trace above for the root cause"
+    )
+    assert found.title == "The engine's compiled part is not loaded"
+    unknown = diagnosed("RuntimeError: Worker failed with error 'no stripes', please check the stack trace above")
+    assert unknown.title == "Cause not known: RuntimeError"
+    assert unknown.explanation == "The engine failed with RuntimeError: no stripes"

@@ -25,7 +25,7 @@ _PREFIXES = (
     ),
     re.compile(r"\(pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
     re.compile(
-        r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d "
+        r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d\d-\d\d (?:\d\d:\d\d:\d\d )?)?"
         r"(?:\[[^\]]{1,300}\]|[\w./-]{1,100}:\d{1,6}\]) ?"
     ),
     re.compile(r"\[(?P<who>rank\d{1,5})\]: ?"),

@@ -672,7 +672,8 @@ CAUSES: tuple[Cause, ...] = (
     ),
     # vllm-project/vllm#9280, thinking-machines-lab/tinker-cookbook#193, vllm-project/vllm-ascend#2034
     cause(
-        r"expected target modules in .{1,600} but received|ValueError: (\S{1,200}) is unsupported LoRA weight",
+        r"expected target modules in .{1,600} but received|ValueError: (\S{1,200}) is unsupported LoRA weight|"
+        r"vLLM only supports modules_to_save being None|does not yet support DoRA",
         "The adapter does not fit this model",
         lambda match, _: (
             "The adapter changes parts of the model that vLLM does not change by adapters"

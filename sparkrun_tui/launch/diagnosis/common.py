@@ -140,6 +140,13 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         by_hand("add it to the recipe's command"),
     ),
     cause(
+        r"(?<![\w-])(--[a-z][a-z0-9-]{2,60}) requires (--[a-z][a-z0-9-]{2,60})",
+        "A flag is missing",
+        "{0} works only with {1}.",
+        by_hand("add the one, or leave out the other"),
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
         r"error: argument (\S{1,200}): invalid choice: '?([^' ]{1,200})'? \(choose from (.*)",
         "A flag's value is refused",
         "{1} is not a value for {0}.",

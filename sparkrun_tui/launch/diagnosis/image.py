@@ -539,7 +539,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use an image that is built for the Spark"),
     ),
     cause(
-        r"Failed to infer device type|No CUDA GPUs are available|CUDA_ERROR_NO_DEVICE",
+        r"Failed to infer device type|No CUDA GPUs are available|"
+        r"RuntimeError: CUDA is not available|CUDA_ERROR_NO_DEVICE",
         "No GPU in the container",
         "The engine sees no GPU.",
         by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
