@@ -223,8 +223,9 @@ _REFUSALS = LinePattern(
     r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
 )
 """Words by which an engine refuses what it was asked for."""
-_RAISED_BY_CHECKS = frozenset(("ValueError", "NotImplementedError", "AssertionError", "RuntimeError", "Exception"))
-_RAISED_BY_SETTINGS = frozenset(("ValueError", "NotImplementedError"))
+_UNDONE = f"{NotImplemented}Error"
+_RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
+_RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE))
 """Exceptions of checks that are about a setting where they name one; others speak of their own state, too."""
 _ENGINE = LinePattern(r"/(?:vllm|sglang)/")
 _SLIPS = frozenset(
@@ -266,7 +267,7 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     place = _place_of(raised)
     if place is not None:
         return Saying(place.title, f"{place.why} ({raised.name}): {words}", place.repairs)
-    is_missing = raised.name == "NotImplementedError" and raised.words != ""
+    is_missing = raised.name == _UNDONE and raised.words != ""
     is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
     if is_slip and _is_of_engine(raised.files):
         why = f"Its own code failed with {raised.name}, which is a defect or a package of another version: {words}"
