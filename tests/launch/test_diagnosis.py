@@ -503,3 +503,46 @@ def test_a_rule_of_one_engine_does_not_miss_another_engines_module() -> None:
     assert (
         diagnosed("ModuleNotFoundError: No module named 'vllm.core'").title == "The engine's installation is incomplete"
     )
+
+
+def test_lines_of_docker_desktop_and_of_the_journal_are_read_as_the_engine_wrote_them() -> None:
+    told = "ERROR 05-01 16:52:10 [core.py:1136] ZebraError: no stripes"
+    for before in (
+        "2026-05-01 18:52:10.981 | ",
+        "2026-08-18T19:11:16+0200 host vllm[7]: ",
+        "May  1 18:52:10 host vllm[7]: ",
+    ):
+        assert diagnosed(f"{before}(EngineCore pid=7) {told}").title == "Cause not known: ZebraError"
+
+
+def test_what_a_drafter_fails_with_is_told_of_the_drafter() -> None:
+    lines = [
+        '  File "/opt/vllm/v1/spec_decode/eagle.py", line 9, in load_model',
+        '  File "/opt/vllm/model_executor/models/utils.py", line 9, in load_weights',
+        "TypeError: no stripes",
+    ]
+    assert diagnosed(*lines).title == "Drafting does not work with this version"
+
+
+def test_a_feature_that_is_refused_is_named_by_its_key() -> None:
+    found = diagnosed("NotImplementedError: Prefix caching is not supported with stripes")
+    assert [repair.title for repair in found.repairs] == ["change enable_prefix_caching"]
+
+
+def test_a_heading_of_refused_settings_is_no_cause_of_its_own() -> None:
+    lines = [
+        "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig",
+        "  Value error, Model architectures ['Zebra'] failed to be inspected. Please check. [type=value_error]",
+    ]
+    assert diagnosed(*lines).title == "The model's code cannot be loaded"
+
+
+def test_what_an_engine_repeats_of_its_worker_is_read_as_the_worker_wrote_it() -> None:
+    found = diagnosed(
+        "(EngineCore pid=7) ERROR [core.py:500] RuntimeError: Worker failed with error ''_OpNamespace' '_C' object has "
+        "no attribute 'stripes'', please check the stack trace above for the root cause"
+    )
+    assert found.title == "The engine's compiled part is not loaded"
+    unknown = diagnosed("RuntimeError: Worker failed with error 'no stripes', please check the stack trace above")
+    assert unknown.title == "Cause not known: RuntimeError"
+    assert unknown.explanation == "The engine failed with RuntimeError: no stripes"

@@ -16,7 +16,7 @@ from sparkrun_tui.launch.record.events import Diagnosed
 from tests.launch.diagnosed import SPARK, VALUES
 
 LOGS = Path(__file__).parent / "logs"
-HALVES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
+HALVES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ CAUSES: tuple[Cause, ...] = (
         even_as_note=True,
     ),
     cause(
-        r"failed to open GGUF file '([^']{1,500})' \(([^()]{1,300})\)",
+        r"failed to open (?:GGUF file )?'([^']{1,500})'(?: \(|: ')([^()']{1,300})[)']",
         "The model file is not there",
         "{0}: {1}",
         by_hand("fetch the model again, and check the quantisation in `model`"),
@@ -300,6 +300,13 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("fetch the model to the host first, and name its path"),
     ),
     cause(
+        r"curl_easy_perform\(\) failed: (.{1,200})",
+        "The Hub cannot be reached",
+        "The download failed: {0}",
+        by_hand("launch again: the model is sent to every host"),
+        by_hand("check the network and HF_ENDPOINT of the host"),
+    ),
+    cause(
         r"(?:error from HF API|GET failed|HEAD request failed|HTTP (?:status|error)).{0,200}?\b(40[134])\b",
         "The Hub refuses the file",
         "The Hub answered with {0}: there is no such repository or file, or it needs a token.",
@@ -321,7 +328,7 @@ CAUSES: tuple[Cause, ...] = (
         generic=True,
     ),
     cause(
-        r"no usable GPU found",
+        r"no usable GPU found|invalid value for main_gpu: \d{1,4} \(available devices: 0\)",
         "llama-server finds no GPU",
         "This build or container has no GPU: the model runs on the processor, if at all.",
         by_hand("use an image for CUDA, and check the GPU in the container: nvidia-smi"),
@@ -337,7 +344,7 @@ CAUSES: tuple[Cause, ...] = (
         even_as_note=True,
     ),
     cause(
-        r"error loading model: ((?:(?!error loading model).){1,300})",
+        r"error loading model(?: hyperparameters| vocabulary| architecture)?: ((?:(?!error loading model).){1,300})",
         "The model could not be loaded",
         "llama.cpp says: {0}",
         by_hand("a newer image of llama.cpp, or another GGUF of the model"),
@@ -345,14 +352,14 @@ CAUSES: tuple[Cause, ...] = (
         generic=True,
     ),
     cause(
-        r"GGML_ASSERT\((.{1,200})\) failed",
+        r"GGML_ASSERT(?:\((.{1,200})\) failed|: \S{1,300}:\d{1,6}: (.{1,200}))",
         "llama.cpp stopped itself",
-        "A check inside llama.cpp failed: {0}",
+        lambda match, _: f"A check inside llama.cpp failed: {shorten(match[1] or match[2], 200)}",
         by_hand("a newer image of llama.cpp"),
         weight=Weight.UNKNOWN,
     ),
     cause(
-        r"failed to load model(?: '(.*)')?",
+        r"failed to load model(?: '(.*)')?|exiting due to \w{1,20} loading error",
         "The model could not be loaded",
         "llama-server gives no reason in this line; the lines above it do.",
         by_hand("-v in the command", "without it some builds do not print why"),

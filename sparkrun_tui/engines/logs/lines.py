@@ -12,9 +12,11 @@ _MOST_PREFIXES = 32
 
 _OUTER = re.compile(
     r"[\w.-]{1,80}(?:-\d{1,3} {1,40}| {2,40})\| |"
-    r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S{1,100} [\w.@/-]{1,80}\[\d{1,9}\]: "
+    r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]{8,16}[+-]\d\d:?\d\d) "
+    r"\S{1,100} [\w.@/-]{1,80}\[\d{1,9}\]: |"
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| (?!(?:TRACE|DEBUG|INFO|SUCCESS|WARNING|ERROR|CRITICAL) {0,8}\|)"
 )
-"""What Docker Compose and the system's journal write before each line."""
+"""What Docker Compose, the system's journal and Docker Desktop write before each line."""
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
 _LEVELS = r"DEBUG|INFO|WARNING|ERROR|CRITICAL"
 _PREFIXES = (
@@ -23,7 +25,7 @@ _PREFIXES = (
     ),
     re.compile(r"\(pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
     re.compile(
-        r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d "
+        r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d\d-\d\d (?:\d\d:\d\d:\d\d )?)?"
         r"(?:\[[^\]]{1,300}\]|[\w./-]{1,100}:\d{1,6}\]) ?"
     ),
     re.compile(r"\[(?P<who>rank\d{1,5})\]: ?"),

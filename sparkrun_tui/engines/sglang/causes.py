@@ -167,6 +167,44 @@ CAUSES: tuple[Cause, ...] = (
         "A quantisation was asked for that the model's files do not have.",
         by_hand("remove `quantization`", "it is read from the model's own configuration"),
     ),
+    # sgl-project/sglang#27968, #36569
+    cause(
+        r"AttributeError: '\w{0,40}MoEMethod' object has no attribute 'runner'",
+        "The chosen kernel for experts does not fit",
+        "This moe_runner_backend has nothing for the model's quantisation.",
+        by_hand("remove moe_runner_backend, or set it to another one: triton, cutlass"),
+        by_hand("use a newer image", "it says so at the start"),
+    ),
+    cause(
+        r"FlashAttention on Ampere/Ada cards only supports fp16 and bf16|"
+        r"AssertionError: KV4 MHA expects attention_backend to be one of (.{1,200})",
+        "The attention kernel does not take this KV cache type",
+        "The attention kernel that was chosen cannot read kv_cache_dtype as it is set.",
+        by_hand("attention_backend triton"),
+        by_hand("or kv_cache_dtype auto"),
+    ),
+    # Ascend/sglang#20
+    cause(
+        r"AssertionError: (.{2,100}) is required for (\w{1,60}) model but got (\w{1,40})",
+        "The chosen attention kernel is not for this model",
+        "{1} works with {0}, and {2} was chosen.",
+        by_hand("set attention_backend to one of them", "triton works on a Spark"),
+    ),
+    # sgl-project/sglang#28297
+    cause(
+        r"AssertionError: Only SM [\dx., and]{1,60} are supported",
+        "A kernel is not for this GPU",
+        "A kernel that was chosen, most often the one for attention, is for other GPUs than the Spark's.",
+        by_hand("set attention_backend to flashinfer or triton", "or leave it to SGLang"),
+    ),
+    # sgl-project/sglang#6000
+    cause(
+        r"AssertionError: tensor model parallel group is not initialized",
+        "This quantisation cannot be used here",
+        "SGLang calls vLLM's code for this quantisation, which is not set up.",
+        by_hand("another quantisation of the model"),
+        by_hand("a newer image"),
+    ),
     # sgl-project/sglang#1405, #2102
     cause(
         r"Failed to allocate memory for \w{1,60} with size (\d{1,15}) and alignment \d{1,6} in AlignedAllocator",

@@ -212,6 +212,14 @@ _RANK_COUNT = (
 )
 _LOST_RANK = (by_hand("read the other host's log", "the first failure is there"),)
 
+_NOT_INSPECTED = (
+    "The model's code cannot be loaded",
+    "vLLM could not load its own code for {0}: a package of this image is missing or of another version. "
+    "The lines above say which.",
+    by_hand("read the lines of registry.py above it: the last exception there is the cause"),
+    by_hand("use another image, or leave out mods that install packages"),
+)
+
 CAUSES: tuple[Cause, ...] = (
     cause(
         r"To serve at least one request with the models?(?:'s)? max seq len \((\d+)\), \(?([\d.]+) GiB KV cache is "
@@ -229,7 +237,7 @@ CAUSES: tuple[Cause, ...] = (
         mend=_kv_tokens,
     ),
     cause(
-        r"Free memory on device \S+ \(([\d.]+)/([\d.]+) GiB\) on startup is less than "
+        r"Free memory on device (?:\S+ )?\(([\d.]+)/([\d.]+) GiB\) on startup is less than "
         r"(?:desired GPU memory utilization|the engine's budget[^(]*)(?: \(([\d.]+), ([\d.]+) GiB\))?",
         "Not enough free memory at the start",
         _start_check_why,
@@ -243,7 +251,7 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("ask for a smaller KV cache, or raise the container's memory limit"),
     ),
     cause(
-        r"No available memory for the cache blocks",
+        r"No available memory for the cache blocks|Cannot auto-fit max_model_len: not enough GPU memory",
         "No room for the KV cache",
         "Weights and activations take the whole memory budget; nothing is left for the KV cache.",
         mend=lambda _, context: (
@@ -352,12 +360,13 @@ CAUSES: tuple[Cause, ...] = (
     ),
     # vllm-project/vllm#12932, #13332, #17341, #20122, #32554
     cause(
+        r"^  Value error, Model architectures (\[[^\]]{1,200}\]) failed to be inspected",
+        *_NOT_INSPECTED,
+        weight=Weight.UNKNOWN,
+    ),
+    cause(
         r"Model architectures (\[[^\]]{1,200}\]) failed to be inspected",
-        "The model's code cannot be loaded",
-        "vLLM could not load its own code for {0}: a package of this image is missing or of another version. "
-        "The lines above say which.",
-        by_hand("read the lines of registry.py above it: the last exception there is the cause"),
-        by_hand("use another image, or leave out mods that install packages"),
+        *_NOT_INSPECTED,
         weight=Weight.UNKNOWN,
         generic=True,
     ),
@@ -400,8 +409,8 @@ CAUSES: tuple[Cause, ...] = (
         in_code=True,
     ),
     cause(
-        r"(?:World size|world_size) \((\d+)\) is (?:larger than the number of available GPUs|"
-        r"less than than max local gpu count) \((\d+)\)",
+        r"(?:World size|world_size|Tensor parallel size) \((\d+)\) (?:is|cannot be) "
+        r"(?:larger than the number of available GPUs|less than than max local gpu count) \((\d+)\)",
         "More ranks than GPUs on the host",
         "{0} ranks were asked of a host with {1} GPU(s).",
         mend=lambda match, context: (
@@ -410,7 +419,7 @@ CAUSES: tuple[Cause, ...] = (
         ),
     ),
     cause(
-        r"Current node has no GPU available\. current_node_resource=",
+        r"Current node has no GPU available",
         "Ray has no free GPU on the head",
         "The head joined Ray without its GPU, or the ranks of an earlier start still hold it.",
         by_hand("stop the workload on all its hosts and launch it again", "its Ray containers are made anew"),
@@ -512,13 +521,79 @@ CAUSES: tuple[Cause, ...] = (
     # flashinfer-ai/flashinfer#3486, #3732
     cause(
         r"MoE backend '(\w{1,60})' does not support the deployment configuration(?: since (.{1,200}))?|"
-        r"the explicitly requested moe_backend='(\w{1,60})' does not",
+        r"(?:the explicitly requested )?moe_backend='(\w{1,60})' (?:does not|is not supported for)",
         "The chosen kernel for experts does not fit",
         lambda match, _: (
             f"{shorten(match[1] or match[3], 60)} cannot run this model's experts on this GPU"
             + (f": {shorten(match[2], 200)}" if match[2] else ".")
         ),
         mend=lambda _, context: (set_value("moe_backend", "auto", context, "vLLM's own choice"),),
+    ),
+    cause(
+        r"Did not receive response from front-end process within (\d{1,5}) minutes",
+        "The head did not answer",
+        "This engine waited {0} minutes for the server that leads it.",
+        by_hand("read the head's log", "it may have stopped before"),
+        by_hand("check data_parallel_address and data_parallel_rpc_port, and that nothing blocks ports"),
+        by_hand("check that the host's own name does not lead to 127.0.1.1: /etc/hosts"),
+        weight=Weight.CONSEQUENCE,
+    ),
+    cause(
+        r"RuntimeError: UVA is not available",
+        "Memory cannot be pinned here",
+        "This model runner needs memory that CPU and GPU share, which this host does not give: WSL, or a limit of "
+        "locked memory.",
+        set_env("VLLM_USE_V2_MODEL_RUNNER", "0", "the older runner"),
+        by_hand("launch on Linux itself, with memlock unlimited"),
+    ),
+    cause(
+        r"Duplicated timeseries in CollectorRegistry",
+        "A defect of this version's measurements",
+        "Two parts of the engine want to measure the same: two connectors of one kind, or an engine started twice.",
+        by_hand("leave one connector in kv_transfer_config"),
+        by_hand("a newer image, or --disable-log-stats in the command"),
+    ),
+    cause(
+        r"routing_logits must be bfloat16",
+        "The chosen kernel for experts does not fit",
+        "flashinfer's kernel for experts does not take the router of this model.",
+        mend=lambda _, context: (
+            set_env("VLLM_USE_FLASHINFER_MOE_FP8", "0", "another kernel for experts"),
+            set_value("moe_backend", "auto", context, "vLLM's own choice"),
+        ),
+    ),
+    cause(
+        r"For FP8 input, output must have dtype BF16",
+        "dtype does not go with an fp8 KV cache",
+        "The attention kernel takes an fp8 KV cache with bfloat16 only.",
+        mend=lambda _, context: (
+            set_value("dtype", "bfloat16", context, "what an fp8 KV cache needs"),
+            set_value("kv_cache_dtype", "auto", context, "the model's own type"),
+        ),
+    ),
+    cause(
+        r"RuntimeError: NIXL is not available",
+        "The image lacks a Python package",
+        "kv_transfer_config asks for NIXL, which is not in this image.",
+        by_hand("use an image that has it", "or a mod that installs it: nixl"),
+        by_hand("leave out kv_transfer_config"),
+    ),
+    cause(
+        r"Number of experts in the model must be greater than 0 when expert parallelism is enabled",
+        "Expert parallelism without experts",
+        "enable_expert_parallel is set, and the model or its drafter has no experts.",
+        by_hand("remove enable_expert_parallel"),
+        by_hand("or leave out the drafter", "where it is the one without experts"),
+    ),
+    # vllm-project/vllm#48541
+    cause(
+        r"Could not construct fused moe op with the",
+        "The chosen kernel for experts does not fit",
+        "flashinfer in this image is not built for the experts of this model with these types.",
+        mend=lambda _, context: (
+            set_value("moe_backend", "triton", context, "not flashinfer's"),
+            by_hand("use a newer image"),
+        ),
     ),
     # vllm-project/vllm#22193
     cause(
@@ -561,7 +636,7 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("another repository of the model, one that is quantised so"),
     ),
     cause(
-        r"Quantization method specified in the model config \((\w{1,40})\) does not match the quantization",
+        r"Quantization method specified in the model config \(([\w-]{1,40})\) does not match the quantization",
         "`quantization` is not the model's",
         "The model is quantised as {0}.",
         by_hand("remove `quantization`", "it is read from the model's own configuration"),
@@ -610,6 +685,25 @@ CAUSES: tuple[Cause, ...] = (
         "The adapter is larger than allowed",
         "The adapter has rank {0}, and {1} is allowed.",
         by_hand("raise max_lora_rank"),
+    ),
+    # vllm-project/vllm#30690
+    cause(
+        r"Loading lora (.{1,200}) failed: No adapter found for (\S{1,300})",
+        "The adapter is not there",
+        "{1} is no adapter: no folder in the container with an adapter_config.json, and no repository of the Hub.",
+        by_hand("correct lora_modules", "a path that the container sees: mount the folder"),
+    ),
+    # vllm-project/vllm#9280, thinking-machines-lab/tinker-cookbook#193, vllm-project/vllm-ascend#2034
+    cause(
+        r"expected target modules in .{1,600} but received|ValueError: (\S{1,200}) is unsupported LoRA weight|"
+        r"vLLM only supports modules_to_save being None|does not yet support DoRA",
+        "The adapter does not fit this model",
+        lambda match, _: (
+            "The adapter changes parts of the model that vLLM does not change by adapters"
+            + (f": {shorten(match[1], 200)}." if match[1] else ".")
+        ),
+        by_hand("merge the adapter into the model, and serve the result"),
+        by_hand("check that the adapter was made for this model", "modules_to_save is not supported"),
     ),
     cause(
         r"This model does not support `--(runner|task|convert) (\w{1,40})`",

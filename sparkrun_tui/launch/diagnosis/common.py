@@ -112,6 +112,7 @@ def _value_error(match: re.Match[str], _: Context) -> str:
 
 
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
+_DRAFTS = r"/spec_decode/|/srt/speculative/|/models/\w{0,40}(?:eagle|_mtp|nextn)\w{0,20}\.py|Loading drafter model"
 _READS_WEIGHTS = r"load_weights|weight_loader|loaded_weight|params_dict"
 _STARTS = "|".join(re.escape(family.start[0]) for family in FAMILIES.values())
 _PROGRAMS = f"{_MODULES}|{_STARTS}|python"
@@ -119,6 +120,21 @@ _SHELL = r"(?:\S{1,200}: )?(?:line )?(?:\d+: )?"
 """How a shell begins a message: `start.sh: line 3: `, `/bin/bash: line 1: `, `sh: 1: `, `bash: `."""
 
 FLAG_CAUSES: tuple[Cause, ...] = (
+    # vllm-project/vllm#27389, #37133
+    cause(
+        r"error: unrecognized arguments: (?:vllm )?serve (\S{1,300})",
+        "The command is there twice",
+        "The image starts `vllm serve` itself, and the command does so once more.",
+        by_hand("set executor_config.entrypoint to `env`", "the command of the recipe is then the only one"),
+        by_hand("or leave out `vllm serve` in the recipe's command"),
+    ),
+    cause(
+        r"error: unrecognized arguments: (?!-)(\S{1,300})",
+        "A word that belongs to no flag",
+        "`{0}` stands where a flag is expected: the flag before it takes no value or only one, or a quote is missing.",
+        by_hand("check the word before it in the command: dry run or plan"),
+        by_hand("the image may start the server itself: leave out `vllm serve` then"),
+    ),
     cause(
         r"error: unrecognized arguments: (.+)",
         "Unknown flag",
@@ -136,6 +152,13 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         "A flag is missing",
         "The command lacks {0}.",
         by_hand("add it to the recipe's command"),
+    ),
+    cause(
+        r"(?<![\w-])(--[a-z][a-z0-9-]{2,60}) requires (--[a-z][a-z0-9-]{2,60})",
+        "A flag is missing",
+        "{0} works only with {1}.",
+        by_hand("add the one, or leave out the other"),
+        weight=Weight.UNKNOWN,
     ),
     cause(
         r"error: argument (\S{1,200}): invalid choice: '?([^' ]{1,200})'? \(choose from (.*)",
@@ -357,6 +380,15 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("check `model` and `model_revision`"),
         *_TOKEN[:1],
     ),
+    # vllm-project/vllm#18906
+    cause(
+        r"KeyError: '((?:[\w-]{1,60}\.){1,12}[\w-]{1,60})'$",
+        "The drafter does not fit",
+        "This version does not know the weight {0} of the drafter.",
+        by_hand("use the drafter that is made for this model and this engine", "or leave it out"),
+        by_hand("use a newer image"),
+        near=_DRAFTS,
+    ),
     cause(
         r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})(?<!\.attn)'",
         "The weights do not fit the engine's model",
@@ -513,7 +545,15 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("check `model`, and load_format"),
     ),
     cause(
-        r"Can't load (?:tokenizer|the configuration|the model|image processor|feature extractor) (?:for|of) "
+        r"Can't load (?:image processor|video processor|feature extractor|processor) for '([^']{1,300})'",
+        "The model's folder lacks a file",
+        "{0} has no preprocessor_config.json, which its kind of model needs: most often weights for text only.",
+        by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
+        by_hand("take the file from the model it was made from", "or use that one"),
+        by_hand("fetch the model again", "where its own page has the file"),
+    ),
+    cause(
+        r"Can't load (?:tokenizer|the configuration|the model) (?:for|of) "
         r"'([^']{1,300})'",
         "The model cannot be read",
         "{0} is no folder with a model in this container, and no repository that is in its cache.",
@@ -570,7 +610,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"HTTPSConnectionPool\(host='([^']{1,200})', port=\d{1,6}\): (?:Max retries|Read timed out)|"
-        r"(?:httpx|httpcore)2?\.Connect(?:Error|Timeout)",
+        r"(?:(?:httpx|httpcore)2?|http|requests\.exceptions)\.(?:ConnectError|\w{0,10}Timeout)",
         "The Hub cannot be reached",
         lambda match, _: f"{shorten(match[1] or 'The Hub', 100)} does not answer from this host.",
         # Without it, newer releases of vLLM and huggingface_hub ask for the list of files though all of them are there.
@@ -772,10 +812,11 @@ STACK_CAUSES: tuple[Cause, ...] = (
 
 SETTING_CAUSES: tuple[Cause, ...] = (
     cause(
-        r"^  (?:Value|Assertion) error, (.*?)(?: \[type=.*)?$",
+        r"^  (?:Value|Assertion) error, (?!Model architectures )(.*?)(?: \[type=.*)?$",
         "A setting is refused",
         _value_error,
         by_hand("correct it in the recipe or the overrides"),
+        by_hand("use a newer image or other weights", "where it is about the model"),
     ),
     cause(
         r"^  (Input should be .*?)(?: \[type=.*)?$|^  ([A-Z][^\[]{3,200}) \[type=\w{1,60}, ",

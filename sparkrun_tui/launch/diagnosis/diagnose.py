@@ -53,6 +53,12 @@ _SHARED = (
 )
 
 
+_REPEATED = "RuntimeError: Worker failed with error '"
+_REPEATED_END = "', please check the stack trace above"
+_HEADING = LinePattern(r"^\d{1,4} validation errors? for \w{1,80}$")
+"""The words of an exception that only counts what the next lines name."""
+
+
 def _in_order(rules: Iterable[Cause]) -> tuple[Cause, ...]:
     """Rules in the order in which a line is searched with them: those that say most of a line first."""
     return tuple(sorted(rules, key=lambda rule: (rule.weight < Weight.CAUSE, rule.generic)))
@@ -382,7 +388,7 @@ class Diagnosis:
         return True
 
     def _judge(self, line: Line, part: Part, traceback: Tracebacks, of_host: _Host) -> _Hit | None:
-        text = line.text
+        text = _unwrapped(line.text)
         if not text or part in (Part.FRAME, Part.IGNORED):
             return None
         raised = traceback.raised(text) if part is Part.WORDS else None
@@ -450,7 +456,16 @@ def _unruled(raised: Raised, context: Context) -> _Hit:
     explanation = f"The engine failed with {raised.name}:"
     if raised.words:
         explanation = f"{explanation} {shorten(raised.words, 300)}"
-    return _Hit(Weight.UNKNOWN, f"{UNKNOWN}: {raised.name}", explanation, known=False, ruled=False)
+    # What is refused stands in the lines below it.
+    weight = Weight.CONSEQUENCE if _HEADING.search(raised.words) is not None else Weight.UNKNOWN
+    return _Hit(weight, f"{UNKNOWN}: {raised.name}", explanation, known=False, ruled=False)
+
+
+def _unwrapped(text: str) -> str:
+    """A line in which an engine repeats what one of its workers failed with, as the worker wrote it."""
+    if not text.startswith(_REPEATED):
+        return text
+    return f"RuntimeError: {text[len(_REPEATED) :].partition(_REPEATED_END)[0]}"
 
 
 def _asked_driver(context: Context) -> bool:

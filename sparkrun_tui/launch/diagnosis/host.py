@@ -235,14 +235,14 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r"nvidia-container-cli: mount error: file creation failed: \S{1,400}: file exists",
+        r"nvidia-container-cli(?:\.real)?: mount error: file creation failed: \S{1,400}: file exists",
         "The image brings its own driver",
         "The image holds a library that the host's driver has to put there.",
         by_hand("use another image", "this one was made from a running GPU container"),
         outside=True,
     ),
     cause(
-        r"nvidia-container-cli: device error: .{0,80}unknown device",
+        r"nvidia-container-cli(?:\.real)?: device error: .{0,80}unknown device",
         "There is no such GPU on this host",
         "The number or id of a GPU that was asked for does not exist there.",
         by_hand("check NVIDIA_VISIBLE_DEVICES and the cluster's GPUs: nvidia-smi -L"),
@@ -332,7 +332,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r'could not select device driver "[^"]{0,20}" with capabilities|'
+        r"could not select device driver|"
         r"unknown (?:or invalid )?runtime(?: name)?: nvidia|failed to discover GPU vendor from CDI|"
         r"unresolvable CDI devices? nvidia",
         "Docker has no GPU on this host",
@@ -342,7 +342,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     # NVIDIA/nvidia-container-toolkit#1034, #1038
     cause(
-        r"nvidia-container-cli: mount error: mount operation failed: (\S{1,300}): permission denied",
+        r"nvidia-container-cli(?:\.real)?: mount error: mount operation failed: (\S{1,300}): permission denied",
         "Docker may not mount into containers here",
         "NVIDIA's toolkit may not mount {0}: Docker's folder is of another user, or Docker runs without root rights.",
         by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
@@ -351,7 +351,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     # mudler/LocalAGI#49
     cause(
-        r"nvidia-container-cli: requirement error: invalid expression",
+        r"nvidia-container-cli(?:\.real)?: requirement error: invalid expression",
         "The toolkit does not understand the image",
         "The image asks for a driver in words that this version of NVIDIA's toolkit does not know.",
         by_hand("update nvidia-container-toolkit on that host"),
@@ -360,7 +360,8 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     # NVIDIA/nvidia-container-toolkit: src/nvc.c names the step that failed.
     cause(
-        r"nvidia-container-cli: ((?:initialization|detection|requirement|container|mount|device) error: .{1,200})",
+        r"nvidia-container-cli(?:\.real)?: "
+        r"((?:initialization|detection|requirement|container|mount|device) error: .{1,200})",
         "NVIDIA's toolkit cannot give the GPU to a container",
         "It says: {0}",
         by_hand("nvidia-smi on that host", "where that fails, too, the driver is the cause: restart the host"),
@@ -378,7 +379,8 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r"Cannot connect to the Docker daemon|dial unix \S{1,200}\.sock: connect: (?:connection refused|no such file)",
+        r"Cannot connect to the Docker daemon|Bad response from Docker engine|"
+        r"dial unix \S{1,200}\.sock: connect: (?:connection refused|no such file)",
         "Docker does not run",
         "The Docker daemon does not answer on this host.",
         by_hand("sudo systemctl start docker"),

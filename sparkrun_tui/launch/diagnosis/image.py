@@ -28,6 +28,13 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use the image that the recipe was made with", "or a newer one: its flashinfer is incomplete"),
         by_hand("run the container as root", "where the folder is not writable for the engine's user"),
     ),
+    # vllm-project/vllm#21960
+    cause(
+        r"/bin/sh: \d{1,3}: /usr/local/cuda/bin/nvcc: not found",
+        "The image lacks a compiler",
+        "Kernels are compiled at the start, and this image has no nvcc.",
+        by_hand("use the image that the recipe was made with", "or one with CUDA's compiler: -devel"),
+    ),
     # vllm-project/vllm#36077, hlzhu09/Hierarchical-Human-Parsing#9
     cause(
         r"/bin/sh: \d{1,3}: (:?)(/[^ :]{1,200})/bin/nvcc: not found",
@@ -229,6 +236,15 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         weight=Weight.UNKNOWN,
         generic=True,
     ),
+    cause(
+        r"^(?:Import|Runtime|Value)Error: .{1,300}?pip install (?!-|git|transformers)[`'\"]?([A-Za-z][\w.<>=-]{1,60})",
+        "The image lacks a Python package",
+        "The engine asks for {0}, which is not in this image.",
+        by_hand("use an image that has it", "or a mod that installs it"),
+        by_hand("leave out the setting that needs it"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
     # vllm-project/vllm#4912
     cause(
         r"Failed to import transformers\.\S{1,200} because of the following error",
@@ -272,6 +288,15 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         r"device-side assert triggered|an illegal instruction was encountered)",
         "A kernel crashed on the GPU",
         "The GPU reports: {0}. It is a defect of a kernel; which one is seen only without graphs and compiling.",
+        set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels"),
+        by_hand("another attention_backend, or a newer image"),
+        weight=Weight.UNKNOWN,
+    ),
+    # sgl-project/sglang#6590
+    cause(
+        r"Failed to encode tensor map: 700",
+        "A kernel crashed on the GPU",
+        "A kernel that ran before this line touched memory that is not its own: a defect of a kernel.",
         set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels"),
         by_hand("another attention_backend, or a newer image"),
         weight=Weight.UNKNOWN,
@@ -320,7 +345,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("an image that is made for this model on a Spark"),
     ),
     cause(
-        r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|Assertion error \(\S{0,200}deep_?gemm|"
+        r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|"
+        r"Unknown SF transformation|Assertion error \(\S{0,200}deep_?gemm|"
         r"[Dd]eep_?[Gg][Ee][Mm][Mm].{0,200}Unsupported architecture",
         "DeepGEMM is not for this GPU",
         "DeepGEMM could not compile a kernel for this GPU.",
@@ -370,6 +396,25 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "with this model, this quantisation or this number of ranks.",
         by_hand("use a newer image", "or the one that the recipe was made with"),
         by_hand("another quantisation of the model, or a lower tensor_parallel"),
+        weight=Weight.UNKNOWN,
+        generic=True,
+    ),
+    cause(
+        r"CUDA (?:driver )?error: (?!out of memory)([a-z].{3,120})",
+        "flashinfer's autotuning failed",
+        "While flashinfer tried its kernels, CUDA reported: {0}",
+        by_hand("--no-enable-flashinfer-autotune in the command", "vLLM"),
+        by_hand("another attention_backend; for a model with experts another moe_backend"),
+        by_hand("a newer image"),
+        weight=Weight.UNKNOWN,
+        near=r"/flashinfer/autotuner\.py",
+    ),
+    cause(
+        r"RuntimeError: Check failed: (.{1,300})",
+        "A kernel of the engine refuses this model",
+        "A check in a kernel failed: {0}",
+        by_hand("another attention_backend; for a model with experts another moe_backend"),
+        by_hand("another quantisation of the model, or a newer image"),
         weight=Weight.UNKNOWN,
         generic=True,
     ),
@@ -494,7 +539,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use an image that is built for the Spark"),
     ),
     cause(
-        r"Failed to infer device type|No CUDA GPUs are available|CUDA_ERROR_NO_DEVICE",
+        r"Failed to infer device type|No CUDA GPUs are available|"
+        r"RuntimeError: CUDA is not available|CUDA_ERROR_NO_DEVICE",
         "No GPU in the container",
         "The engine sees no GPU.",
         by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),

@@ -303,6 +303,15 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         by_hand("check that nothing between the hosts blocks ports"),
         weight=Weight.CONSEQUENCE,
     ),
+    # vllm-project/vllm#52907
+    cause(
+        r"DistStoreError: wait timeout after (\d{1,12})ms, keys: ",
+        "Not all ranks connected",
+        "A rank waited {0} ms for another one, which did not come or is stuck.",
+        by_hand("read the other host's log", "a rank that failed there cannot join"),
+        by_hand("check that all ranks run the same image, and that nothing between the hosts blocks ports"),
+        weight=Weight.CONSEQUENCE,
+    ),
     cause(
         rf"(?:client socket has timed out|DistNetworkError){GAP}?(?<!\d)(\d{{1,12}})ms "
         r"while trying to connect to \(([^,]{1,200}), (\d{1,6})\)",

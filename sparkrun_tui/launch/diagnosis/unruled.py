@@ -6,12 +6,13 @@ Nothing here guesses: the exception is quoted, and a title names only what it sa
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.dumps import load_flags
+from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, flag_in, set_value
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.launch.diagnosis.tracebacks import Raised
@@ -141,11 +142,19 @@ PLACES = (
         by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
     ),
     _place(
-        r"/v1/core/kv_cache_utils\.py|/v1/kv_cache_interface\.py|/srt/mem_cache/(?:memory_pool|allocator|\w{0,40}pool)",
+        r"/v1/core/kv_cache_|/v1/kv_cache_|/srt/mem_cache/",
         "The KV cache cannot be set up",
         "The code that lays out the KV cache failed",
         by_hand("kv_cache_dtype auto, and no block_size or page_size of your own"),
         by_hand("start without the drafter"),
+        _NEWER,
+    ),
+    _place(
+        r"/vllm/distributed/|/srt/distributed/|/v1/executor/ray|/vllm/ray/",
+        "The ranks could not be set up",
+        "The code that connects the ranks failed",
+        by_hand("read the logs of all hosts", "a rank that failed there is the cause"),
+        by_hand("check tensor_parallel and pipeline_parallel against the number of hosts"),
         _NEWER,
     ),
     _place(
@@ -199,6 +208,8 @@ _WEIGHTS = _place(
     by_hand("fetch the model again", "where its files may be incomplete"),
 )
 """By the functions in a traceback: every model has one that loads its weights."""
+_DRAFTERS = LinePattern(r"/spec_decode/|/srt/speculative/|/models/\w{0,40}(?:eagle|_mtp|nextn)\w{0,20}\.py")
+"""Files that only a drafter uses: whatever fails below them fails for it."""
 _LIBRARY = LinePattern(r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)")
 """Files that are called from everywhere: the frame above says more."""
 
@@ -207,25 +218,48 @@ _REFUSALS = LinePattern(
     r"(?:does|do) ?n[o']t (?:yet )?support|incompatible|only supports? |(?:is|are) only (?:supported|valid|available)|"
     r"requires (?:SM|sm_?\d|compute capability|at least|a GPU|NVIDIA|CUDA|Hopper|Blackwell)|"
     r"cannot be (?:used|combined|set|specified|enabled)|can only be |mutually exclusive|"
+    r"expects \w{1,60} to be |expected one of |"
+    r"must (?:equal|match|be equal) |"
     r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
 )
 """Words by which an engine refuses what it was asked for."""
-_RAISED_BY_CHECKS = frozenset(("ValueError", "NotImplementedError", "AssertionError", "RuntimeError", "Exception"))
-_RAISED_BY_SETTINGS = frozenset(("ValueError", "NotImplementedError"))
+_UNDONE = f"{NotImplemented}Error"
+_RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
+_RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE))
 """Exceptions of checks that are about a setting where they name one; others speak of their own state, too."""
 _ENGINE = LinePattern(r"/(?:vllm|sglang)/")
 _SLIPS = frozenset(
     ("AttributeError", "TypeError", "IndexError", "NameError", "UnboundLocalError", "ZeroDivisionError", "KeyError")
 )
 """Exceptions that are raised by a programming error, or by parts that do not fit together."""
+_FEATURES = (
+    ("prefix cach", ("enable_prefix_caching", "disable_radix_cache")),
+    ("radix cache", ("disable_radix_cache",)),
+    ("chunked prefill", ("enable_chunked_prefill", "chunked_prefill_size")),
+    ("speculative decoding", ("speculative_config", "speculative_algorithm")),
+    ("pipeline parallel", ("pipeline_parallel",)),
+    ("expert parallel", ("enable_expert_parallel", "ep_size")),
+    ("context parallel", ("decode_context_parallel_size",)),
+    ("data parallel", ("data_parallel",)),
+    ("lora", ("enable_lora",)),
+    ("sleep mode", ("enable_sleep_mode",)),
+    ("async scheduling", ("async_scheduling",)),
+    ("overlap schedul", ("disable_overlap_schedule",)),
+    ("hierarchical cache", ("enable_hierarchical_cache",)),
+    ("cpu offload", ("cpu_offload_gb",)),
+    ("fp8 kv cache", ("kv_cache_dtype",)),
+    ("kv cache dtype", ("kv_cache_dtype",)),
+    ("cuda graph", ("enforce_eager",)),
+)
+"""What engines call a feature, and the keys that switch it; a family has some of them."""
 _FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]{2,60}")
 _KEY = re.compile(r"(?<![\w.])[a-z][a-z0-9]{1,30}(?:_[a-z0-9]{1,30}){1,6}(?![\w.(])")
 
 
 def of_exception(raised: Raised, context: Context) -> Saying | None:
     """What can be said of an exception; None where it has neither telling words nor a telling place."""
-    named = _named(raised, context)
     refused = raised.name in _RAISED_BY_CHECKS and _REFUSALS.search(raised.words) is not None
+    named = _named(raised, context, with_features=refused)
     words = shorten(raised.words, _QUOTED)
     is_of_settings = refused or raised.name in _RAISED_BY_SETTINGS or _FLAG.search(raised.words) is not None
     if named and is_of_settings:
@@ -233,7 +267,7 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     place = _place_of(raised)
     if place is not None:
         return Saying(place.title, f"{place.why} ({raised.name}): {words}", place.repairs)
-    is_missing = raised.name == "NotImplementedError" and raised.words != ""
+    is_missing = raised.name == _UNDONE and raised.words != ""
     is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
     if is_slip and _is_of_engine(raised.files):
         why = f"Its own code failed with {raised.name}, which is a defect or a package of another version: {words}"
@@ -246,7 +280,9 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
 
 
 def _place_of(raised: Raised) -> Place | None:
-    """The place of the last frame that is not of a library that everything calls."""
+    """The place of the last frame that is not of a library that everything calls; the drafter's before all others."""
+    if any(_DRAFTERS.search(file) is not None for file in raised.files):
+        return PLACES[0]
     if any(_WEIGHTS.files.search(name) is not None for name in raised.functions[-_MOST_FRAMES:]):
         return _WEIGHTS
     is_checked = raised.name in _RAISED_BY_CHECKS
@@ -267,20 +303,33 @@ def _is_of_engine(files: Sequence[str]) -> bool:
     return False
 
 
-def _named(raised: Raised, context: Context) -> tuple[Repair, ...]:
-    """Repairs for the settings that the words of a refusal name."""
+def _named(raised: Raised, context: Context, *, with_features: bool) -> tuple[Repair, ...]:
+    """Repairs for the settings that the words of a refusal name, by their flags and keys or by their features."""
     family = family_of(context.engine)
     if family is None or raised.name not in _RAISED_BY_CHECKS:
         return ()
-    known = load_flags(family).by_spelling
-    names: list[str] = []
-    for flag in _FLAG.findall(raised.words):
-        names.append(family.flags.key_for(flag) or flag_in(flag))
-    for key in _KEY.findall(raised.words):
-        flag = f"--{key.replace('_', '-')}"
-        if key in family.flags.by_key:
-            names.append(key)
-        elif flag in known:
-            names.append(flag_in(flag))
-    names = list(dict.fromkeys(name for name in names if name))[:_MOST_NAMED]
-    return tuple(by_hand(f"change or leave out {name}", "the engine names it") for name in names)
+    names = [family.flags.key_for(flag) or flag_in(flag) for flag in _FLAG.findall(raised.words)]
+    names += [_of_key(key, family) for key in _KEY.findall(raised.words)]
+    named = _distinct(names)
+    if named:
+        return tuple(by_hand(f"change or leave out {name}", "the engine names it") for name in named)
+    if not with_features:
+        return ()
+    text = raised.words.lower()
+    switches = [_of_key(key, family) for feature, keys in _FEATURES if feature in text for key in keys]
+    return tuple(by_hand(f"change {name}", "the engine names what it switches") for name in _distinct(switches))
+
+
+def _of_key(key: str, family: Family) -> str:
+    """A setting as recipes write it: a key, else a flag; empty where the family has neither."""
+    if key in family.flags.by_key:
+        return key
+    flag = f"--{key.replace('_', '-')}"
+    if flag in load_flags(family).by_spelling:
+        return family.flags.key_for(flag) or flag_in(flag)
+    return ""
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    """The first names of settings that a message gives, each once."""
+    return list(dict.fromkeys(name for name in names if name))[:_MOST_NAMED]
