@@ -121,8 +121,7 @@ def _guard(folder: str = "g", container: str = "c", proc: str = "/proc") -> list
     guard = guard_script.guard(place, container, 1, proc=proc)
     shown = guards.by_hand("abcd2345", container, 1 << 30)
     return [
-        (text, b"")
-        for text in (guard, shown, guard_script.read(place, past=1, recent=1), guard_script.forget(place))
+        (text, b"") for text in (guard, shown, guard_script.read(place, past=1, recent=1), guard_script.forget(place))
     ]
 
 

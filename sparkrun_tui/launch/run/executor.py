@@ -46,7 +46,10 @@ async def execute(given: Given, running: Running, report: Reporter) -> None:
     """Carry out a launch from its checks to the end of its service. Raises `SparkrunError` when it fails."""
     await check(given, running, report)
     await running.leases.acquire()
-    readings = [asyncio.create_task(_readings(given, running, report)), asyncio.create_task(report_links(given, report))]
+    readings = [
+        asyncio.create_task(_readings(given, running, report)),
+        asyncio.create_task(report_links(given, report)),
+    ]
     try:
         await start_early(given, running, report)
         await _prepare(given, running, report)

@@ -49,9 +49,7 @@ class Guard:
 
     async def read(self, *, past: int = script.PAST, recent: int = script.RECENT) -> GuardRecord | None:
         """Its record, all or the newest lines of it; None where there is none. Raises `LinkLost`, `HostError`."""
-        result = await self._transport.run(
-            script.read(self._folder, past=past, recent=recent), timeout=_TIMEOUT
-        )
+        result = await self._transport.run(script.read(self._folder, past=past, recent=recent), timeout=_TIMEOUT)
         if result.outcome in (Outcome.LOST, Outcome.TIMED_OUT):
             raise LinkLost(f"no answer about the memory guard ({result.outcome.value})", host=self._transport.name)
         if not result.ok:

@@ -64,12 +64,13 @@ flush() {{
   flusher=$!
 }}
 stop_it() {{
+  if [ -n "$born" ] && ! alive; then return; fi
   if [ -z "$killer" ] || ! kill -0 "$killer"; then
     docker_ kill "$container" >/dev/null &
     killer=$!
   fi
   # Docker may be stuck. Where this shell may, it ends the first process of the container itself.
-  if [ "$tries" -ge 6 ] && alive; then kill -s KILL "$pid"; fi
+  if [ "$tries" -ge 6 ] && [ -n "$born" ]; then kill -s KILL "$pid"; fi
   if [ "$tries" -eq 0 ] && [ "$stops" -lt 20 ]; then
     echo "stop $now $free" >>"$folder/verdict"
     stops=$((stops + 1))
@@ -164,9 +165,7 @@ done
 """
 
 
-def guard(
-    folder: shell.Text, container: str, floor: int, *, proc: str = "/proc", pause: str = PAUSE
-) -> shell.Text:
+def guard(folder: shell.Text, container: str, floor: int, *, proc: str = "/proc", pause: str = PAUSE) -> shell.Text:
     """The guard of `container`, an id or a name, which keeps its record in `folder`, an existing folder of the host.
 
     `floor` is KiB of MemAvailable. `proc` is where the kernel's files lie; `pause` is seconds between two samples.
