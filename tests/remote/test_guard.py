@@ -77,10 +77,9 @@ class Machine:
         )
         docker.chmod(0o755)
 
-    def memory(self, gib: float, uptime: float = 0.0) -> None:
+    def memory(self, gib: float) -> None:
         """What is available from now on."""
-        now = time.monotonic() if not uptime else uptime
-        _write(self.proc / "uptime", f"{now:.2f} 1.00\n")
+        _write(self.proc / "uptime", f"{time.monotonic():.2f} 1.00\n")
         _write(
             self.proc / "meminfo", f"MemTotal: 127600748 kB\nMemFree: 1 kB\nMemAvailable: {int(gib * (1 << 20))} kB\n"
         )
@@ -176,6 +175,15 @@ def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Machine]
     made = Machine(tmp_path, request.param)
     yield made
     made.close()
+
+
+@pytest.fixture
+def victim() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that lives for longer than a test."""
+    process = subprocess.Popen(["sleep", "100"])
+    yield process
+    process.kill()
+    process.wait()
 
 
 def test_it_samples_while_there_is_memory_and_touches_nothing(machine: Machine) -> None:
@@ -291,20 +299,15 @@ def test_a_docker_that_hangs_is_asked_once_at_a_time_and_the_samples_go_on(machi
     assert machine.runs()
 
 
-def test_where_it_may_it_ends_the_process_itself(machine: Machine) -> None:
+def test_where_it_may_it_ends_the_process_itself(machine: Machine, victim: subprocess.Popen[bytes]) -> None:
     """For a Docker that hangs: a process of the same user, whose number and birth are those of the container."""
-    victim = subprocess.Popen(["sleep", "100"])
-    try:
-        (machine.proc / str(victim.pid)).mkdir()
-        _write(machine.proc / f"{victim.pid}/stat", _stat(victim.pid, born=5))
-        machine.says(f"running {victim.pid}")
-        machine.begin()
-        machine.stuck.touch()
-        machine.memory(1)
-        assert victim.wait(timeout=20) == -signal.SIGKILL
-    finally:
-        victim.kill()
-        victim.wait()
+    (machine.proc / str(victim.pid)).mkdir()
+    _write(machine.proc / f"{victim.pid}/stat", _stat(victim.pid, born=5))
+    machine.says(f"running {victim.pid}")
+    machine.begin()
+    machine.stuck.touch()
+    machine.memory(1)
+    assert victim.wait(timeout=20) == -signal.SIGKILL
 
 
 def test_its_files_do_not_grow(machine: Machine) -> None:
@@ -368,56 +371,48 @@ def test_its_record_is_found_after_a_restart(machine: Machine) -> None:
     assert record.minute()[-1].available == 6 * GIB
 
 
-def test_it_takes_little_of_the_processor(tmp_path: Path) -> None:
+def test_it_takes_little_of_the_processor(tmp_path: Path, victim: subprocess.Popen[bytes]) -> None:
     """Less than one per cent of a core with real files: its own time and that of the processes it starts."""
     machine = Machine(tmp_path, ("sh",))
     machine.proc = Path("/proc")
-    victim = subprocess.Popen(["sleep", "100"])
-    try:
-        machine.says(f"running {victim.pid}")
-        before = os.times()
-        machine.begin("0.5")
-        time.sleep(8)
-        victim.kill()
-        victim.wait()
-        machine.says("exited 0")
-        assert machine.ended() == 0
-        after = os.times()
-        spent = after.children_user - before.children_user + after.children_system - before.children_system
-        assert spent < 0.01 * 10 + 0.05, f"{spent:.3f} s in about 10 s"
-    finally:
-        victim.kill()
-        victim.wait()
-        machine.close()
+    machine.says(f"running {victim.pid}")
+    before = os.times()
+    machine.begin("0.5")
+    time.sleep(8)
+    victim.kill()
+    victim.wait()
+    machine.says("exited 0")
+    assert machine.ended() == 0
+    machine.close()
+    after = os.times()
+    spent = after.children_user - before.children_user + after.children_system - before.children_system
+    assert spent < 0.01 * 10 + 0.05, f"{spent:.3f} s in about 10 s"
 
 
-async def test_it_is_started_once_read_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_is_started_once_read_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, victim: subprocess.Popen[bytes]
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     machine = Machine(tmp_path, ("sh",))
     monkeypatch.setenv("PATH", f"{machine.tools}:{os.environ['PATH']}")
-    victim = subprocess.Popen(["sleep", "100"])
     machine.says(f"running {victim.pid}")
     guard = Guard(LocalTransport(), "abcd2345")
-    try:
-        assert await guard.read() is None
-        await guard.start(ID, 1 << 20)
-        await guard.start(ID, 1 << 20)
-        place = tmp_path / "home/.local/state/sparkrun-tui/jobs/abcd2345/guard"
-        await until(lambda: (place / "now.0").exists())
-        record = await guard.read()
-        assert record is not None and record.last is not None and record.same_boot and not record.silent
-        assert record.floor == 1 << 20
-        assert oct(place.stat().st_mode & 0o777) == "0o700"
-        assert all(path.stat().st_mode & 0o077 == 0 for path in place.iterdir())
-        pid = int((place / "pid").read_text())
-        await guard.end()
-        assert not place.parent.exists()
-        await until(lambda: not Path(f"/proc/{pid}").exists())
-        assert await guard.read() is None
-    finally:
-        victim.kill()
-        victim.wait()
+    assert await guard.read() is None
+    await guard.start(ID, 1 << 20)
+    await guard.start(ID, 1 << 20)
+    place = tmp_path / "home/.local/state/sparkrun-tui/jobs/abcd2345/guard"
+    await until(lambda: (place / "now.0").exists())
+    record = await guard.read()
+    assert record is not None and record.last is not None and record.same_boot and not record.silent
+    assert record.floor == 1 << 20
+    assert oct(place.stat().st_mode & 0o777) == "0o700"
+    assert all(path.stat().st_mode & 0o077 == 0 for path in place.iterdir())
+    pid = int((place / "pid").read_text())
+    await guard.end()
+    assert not place.parent.exists()
+    await until(lambda: not Path(f"/proc/{pid}").exists())
+    assert await guard.read() is None
 
 
 async def test_records_that_nobody_came_back_for_are_removed_after_a_month(
