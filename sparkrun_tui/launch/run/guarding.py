@@ -60,7 +60,7 @@ def expect_guards(given: Given, running: Running, report: Reporter) -> None:
         guarded = Guarded()
         if row is not None and row.guard is not None:
             guarded.reported = row.guard.until
-            guarded.closed = row.guard.state in (GuardState.STOPPED, GuardState.ENDED)
+            guarded.closed = row.guard.state is GuardState.STOPPED
         running.guards[host] = guarded
 
 
@@ -124,10 +124,13 @@ def _publish(running: Running, report: Reporter, host: str, record: GuardRecord,
     if guarded.closed:
         return
     state = state_of(record)
-    closing = closing or state in (GuardState.STOPPED, GuardState.ENDED)
+    closing = closing or state is GuardState.STOPPED
     event = seen(record, host, guarded.reported, closing=closing)
     guarded.reported = event.until
-    report.bus.emit(event)
+    row = report.bus.state.hosts.get(host)
+    known = None if row is None else row.guard
+    if known is None or event.samples or event.minute or (event.state, event.now) != (known.state, known.now):
+        report.bus.emit(event)
     if record.stopped is not None:
         text = f"{stopped_words(record.stopped.available)} (its floor is {format_gib(record.floor)})"
         report.notice("error", text, host)
@@ -141,7 +144,10 @@ def stopped_words(left: int) -> str:
 
 def _warn(report: Reporter, host: str, guarded: Guarded, state: GuardState) -> None:
     """Tell once that a guard does not guard any more."""
-    if guarded.warned or state is not GuardState.SILENT:
-        return
-    guarded.warned = True
-    report.notice("warning", "the memory guard takes no samples any more: this host is not guarded", host)
+    if state is GuardState.ENDED:
+        guarded.ended += 1
+    # A container that has just ended is reported by those who watch it.
+    gone = state is GuardState.SILENT or guarded.ended > 1
+    if gone and not guarded.warned:
+        guarded.warned = True
+        report.notice("warning", "the memory guard takes no samples any more: this host is not guarded", host)
