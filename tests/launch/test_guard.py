@@ -21,6 +21,7 @@ from sparkrun_tui.launch.record.state import GuardRow, LaunchState
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.remote.probe.facts import Gpu
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster, FakeHost, rendered
+from tests.launch.fakes.guard import FakeGuard
 from tests.launch.virtual import virtual_time
 
 FRACTION = SOLO.replace("defaults: {", "defaults: {gpu_memory_utilization: 0.8, ").replace(
@@ -51,6 +52,15 @@ def notices(launch: Launch, level: str) -> list[str]:
 def only(host: FakeHost) -> str:
     (container,) = host.containers
     return container
+
+
+async def begun(host: FakeHost) -> FakeGuard:
+    """The guard of a host, once it has one."""
+    for _ in range(500):
+        if host.guard is not None:
+            return host.guard
+        await asyncio.sleep(0.1)
+    raise AssertionError("there is no guard")
 
 
 # Who gets one.
@@ -204,10 +214,9 @@ async def test_a_guard_that_ended_before_its_container_is_said_once(cluster: Fak
 @virtual_time
 async def test_a_start_that_it_stopped_is_explained_with_what_lowers_memory(cluster: FakeCluster) -> None:
     launch = cluster.begin(FRACTION)
-    while cluster[1].guard is None:
-        await asyncio.sleep(0.1)
+    guard = await begun(cluster[1])
     await asyncio.sleep(3)
-    cluster[1].guard.fire(cluster[1], 3.25)
+    guard.fire(cluster[1], 3.25)
     state = await launch.wait_ended()
     assert state.status is LaunchStatus.FAILED
     assert state.detail == "the memory guard stopped the container: memory fell to 3.2 GiB"
@@ -227,12 +236,11 @@ async def test_a_start_that_it_stopped_is_explained_with_what_lowers_memory(clus
 @virtual_time
 async def test_it_explains_the_end_of_the_other_ranks_too(cluster: FakeCluster) -> None:
     launch = cluster.begin(SGLANG_TWO)
-    while cluster[2].guard is None:
-        await asyncio.sleep(0.1)
+    guard = await begun(cluster[2])
     await asyncio.sleep(2)
     head = cluster[1].containers[only(cluster[1])]
     cluster[1].say(head, "RuntimeError: NCCL error: remote process exited or there was a network error")
-    cluster[2].guard.fire(cluster[2], 1.5)
+    guard.fire(cluster[2], 1.5)
     cluster[1].end(head, 1)
     state = await launch.wait_ended()
     assert state.diagnosis is not None
@@ -256,11 +264,10 @@ async def test_a_worker_that_it_stops_in_service_is_named(cluster: FakeCluster) 
 @virtual_time
 async def test_it_is_found_after_a_freeze_and_a_restart(cluster: FakeCluster) -> None:
     launch = cluster.begin(FRACTION)
-    while cluster[1].guard is None:
-        await asyncio.sleep(0.1)
+    guard = await begun(cluster[1])
     await asyncio.sleep(3)
     host = cluster[1]
-    host.guard.recent = [(1.0, 20), (1.5, 9), (2.0, 2.0)]
+    guard.recent = [(1.0, 20), (1.5, 9), (2.0, 2.0)]
     host.lose()
     await asyncio.sleep(60)
     # Somebody switched it off and on.
@@ -278,11 +285,10 @@ async def test_it_is_found_after_a_freeze_and_a_restart(cluster: FakeCluster) ->
 @virtual_time
 async def test_a_restart_with_enough_memory_is_no_matter_of_memory(cluster: FakeCluster) -> None:
     launch = cluster.begin(SOLO)
-    while cluster[1].guard is None:
-        await asyncio.sleep(0.1)
+    guard = await begun(cluster[1])
     await asyncio.sleep(3)
     host = cluster[1]
-    host.guard.recent = [(1.0, 60), (1.5, 61)]
+    guard.recent = [(1.0, 60), (1.5, 61)]
     host.end(host.containers[only(host)], 137)
     host.facts = replace(host.facts, boot_id="another")
     state = await launch.wait_ended()
