@@ -1,0 +1,99 @@
+"""The memory guard on real hosts: a container that really takes memory, and one that is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from cluster import Host
+
+from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.launch.launcher import Launcher
+from sparkrun_tui.launch.record.events import GuardState, LaunchStatus
+from sparkrun_tui.launch.record.journal import launches_dir, read_state
+from sparkrun_tui.launch.services import real_services
+from sparkrun_tui.recipe.format.loader import load_recipe
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+RECIPE = Path(__file__).with_name("recipes") / "tiny-vllm.yaml"
+TAKEN = 600 << 20
+"""Bytes that the container takes."""
+NEAR = 300 << 20
+"""How far below what is available now the floor lies. The hosts are one machine, which does other work, too."""
+
+GUARDS = "ls -d ~/.local/state/sparkrun-tui/jobs/*/guard 2>/dev/null; pgrep -fa 'sh .*/guard/[s]cript' || true"
+
+Sparkrun = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def greedy() -> Rendered:
+    """The engine stand-in, beside which its container takes memory after some seconds."""
+    take = f"x = b'x' * {TAKEN}; import time; time.sleep(600)"
+    path = Path.home() / "greedy.yaml"
+    hook = json.dumps(f"(sleep 8; exec python3 -c {json.dumps(take)}) &")
+    path.write_text(RECIPE.read_text() + f"\npre_exec:\n  - {hook}\n")
+    return render(load_recipe(path), {})
+
+
+def available(host: Host) -> int:
+    """Bytes of MemAvailable on a host."""
+    words = host.run("grep MemAvailable /proc/meminfo").split()
+    return int(words[1]) * 1024
+
+
+def lab(host: Host, floor: int) -> Cluster:
+    return replace(Cluster("lab", (host.name,)), guard_floor_gib=floor / GIB)
+
+
+async def test_a_container_that_takes_too_much_is_stopped_before_the_host_is_out_of_memory(hosts: list[Host]) -> None:
+    host = hosts[0]
+    launcher = Launcher(Settings(), real_services())
+    try:
+        floor = await asyncio.to_thread(available, host) - NEAR
+        launch = launcher.launch(launcher.plan(greedy(), lab(host, floor)))
+        async with asyncio.timeout(120):
+            state = await launch.wait_ended()
+    finally:
+        await launcher.close()
+    assert state.status is LaunchStatus.FAILED, state.detail
+    assert state.diagnosis is not None
+    assert state.diagnosis.title.startswith("The guard stopped the container: memory fell to"), state.diagnosis
+    assert any(repair.key == "gpu_memory_utilization" for repair in state.diagnosis.repairs)
+    guard = state.hosts[host.name].guard
+    assert guard is not None and guard.state is GuardState.STOPPED
+    assert guard.stopped is not None and guard.stopped < floor and len(guard.minute) > 3
+    assert max(guard.minute) > floor
+    assert host.containers() == []
+    assert host.run(GUARDS).strip() == ""
+    assert read_state(launches_dir() / launch.launch_id).hosts[host.name].guard == guard
+
+
+async def test_a_container_that_takes_little_is_left_alone_and_its_guard_goes_with_it(
+    hosts: list[Host], sparkrun: Sparkrun
+) -> None:
+    host = hosts[0]
+    launcher = Launcher(Settings(), real_services())
+    try:
+        plan = launcher.plan(render(load_recipe(RECIPE), {}), lab(host, 64 << 20))
+        launch = launcher.launch(plan)
+        async with asyncio.timeout(120):
+            state = await launch.wait_ready()
+        assert state.status is LaunchStatus.READY, state.detail
+        running = await asyncio.to_thread(host.run, GUARDS)
+        assert f"jobs/{launch.launch_id}/guard" in running and "/guard/script" in running
+    finally:
+        await launcher.close()
+    # The program is gone, and the guard goes on.
+    await asyncio.sleep(6)
+    assert "/guard/script" in await asyncio.to_thread(host.run, GUARDS)
+    stopped = await asyncio.to_thread(sparkrun, "stop", launch.launch_id, "--yes", "-H", host.name)
+    assert stopped.returncode == 0, stopped.stderr
+    assert (await asyncio.to_thread(host.run, GUARDS)).strip() == ""
+    shown = await asyncio.to_thread(sparkrun, "history", "show", launch.launch_id)
+    assert f"{host.name}: " in shown.stdout and "floor 0.1 GiB" in shown.stdout, shown.stdout
