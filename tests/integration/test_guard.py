@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cluster import Host
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.launcher import Launcher
@@ -22,22 +23,35 @@ from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 RECIPE = Path(__file__).with_name("recipes") / "tiny-vllm.yaml"
-TAKEN = 600 << 20
-"""Bytes that the container takes."""
-NEAR = 300 << 20
+NEAR = 1 << 30
 """How far below what is available now the floor lies. The hosts are one machine, which does other work, too."""
+MOST = 5 << 29
+"""The most bytes that the container takes."""
 
 GUARDS = "ls -d ~/.local/state/sparkrun-tui/jobs/*/guard 2>/dev/null; pgrep -fa 'sh .*/guard/[s]cript' || true"
 
 Sparkrun = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def greedy() -> Rendered:
-    """The engine stand-in, beside which its container takes memory after some seconds."""
-    take = f"x = b'x' * {TAKEN}; import time; time.sleep(600)"
+TAKE = """\
+import time
+taken = []
+def available():
+    with open("/proc/meminfo") as file:
+        return next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
+time.sleep(8)
+while available() > %d and len(taken) << 26 < %d:
+    taken.append(b"x" * (1 << 26))
+time.sleep(600)
+"""
+
+
+def greedy(until: int) -> Rendered:
+    """The engine stand-in, beside which its container takes memory after some seconds until so much is left."""
     path = Path.home() / "greedy.yaml"
-    hook = json.dumps(f"(sleep 8; exec python3 -c {json.dumps(take)}) &")
-    path.write_text(RECIPE.read_text() + f"\npre_exec:\n  - {hook}\n")
+    take = shell.word(TAKE % (until, MOST))
+    hook = f"setsid python3 -c {take} </dev/null >/dev/null 2>&1 &"
+    path.write_text(RECIPE.read_text() + f"\npre_exec:\n  - {json.dumps(hook)}\n")
     return render(load_recipe(path), {})
 
 
@@ -56,12 +70,12 @@ async def test_a_container_that_takes_too_much_is_stopped_before_the_host_is_out
     launcher = Launcher(Settings(), real_services())
     try:
         floor = await asyncio.to_thread(available, host) - NEAR
-        launch = launcher.launch(launcher.plan(greedy(), lab(host, floor)))
-        async with asyncio.timeout(120):
-            state = await launch.wait_ended()
+        launch = launcher.launch(launcher.plan(greedy(floor - (1 << 28)), lab(host, floor)))
+        await asyncio.wait([asyncio.ensure_future(launch.wait_ended())], timeout=90)
+        state = launch.state
     finally:
         await launcher.close()
-    assert state.status is LaunchStatus.FAILED, state.detail
+    assert state.status is LaunchStatus.FAILED, state
     assert state.diagnosis is not None
     assert state.diagnosis.title.startswith("The guard stopped the container: memory fell to"), state.diagnosis
     assert any(repair.key == "gpu_memory_utilization" for repair in state.diagnosis.repairs)

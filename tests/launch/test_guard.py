@@ -283,6 +283,26 @@ async def test_it_is_found_after_a_freeze_and_a_restart(cluster: FakeCluster) ->
 
 
 @virtual_time
+async def test_it_is_found_when_a_lost_link_comes_back(cluster: FakeCluster) -> None:
+    launch = cluster.begin(SOLO)
+    await launch.wait_ready()
+    host = cluster[1]
+    guard = await begun(host)
+    guard.past = [(5, 60), (10, 50)]
+    await asyncio.sleep(15)
+    host.lose()
+    await asyncio.sleep(120)
+    assert launch.state.status is LaunchStatus.UNKNOWN
+    guard.past += [(40, 30), (60, 5)]
+    guard.fire(host, 3.5)
+    host.heal()
+    state = await launch.wait_ended()
+    assert state.status is LaunchStatus.FAILED
+    assert state.diagnosis is not None and state.diagnosis.title.endswith("memory fell to 3.5 GiB")
+    assert row(state).readings == tuple(int(gib * GIB) for gib in (60, 50, 30, 5, 3.5))
+
+
+@virtual_time
 async def test_a_restart_with_enough_memory_is_no_matter_of_memory(cluster: FakeCluster) -> None:
     launch = cluster.begin(SOLO)
     guard = await begun(cluster[1])

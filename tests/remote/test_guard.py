@@ -56,7 +56,7 @@ class Machine:
         self.tools = folder / "tools"
         self._calls, self._answer = folder / "calls", folder / "answer"
         self.deaf, self.stuck = folder / "deaf", folder / "stuck"
-        self._words = words
+        self.words = words
         self._text = folder / "guard.sh"
         self.process: subprocess.Popen[bytes] | None = None
         for place in (self.folder, self.proc / "self", self.proc / "sys/kernel/random", self.proc / "4711"):
@@ -100,7 +100,7 @@ class Machine:
         self._text.write_text(text)
         environment = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"}
         self.process = subprocess.Popen(
-            [*self._words, str(self._text)], env=environment, start_new_session=True, stderr=subprocess.PIPE
+            [*self.words, str(self._text)], env=environment, start_new_session=True, stderr=subprocess.PIPE
         )
 
     def samples(self) -> list[str]:
@@ -134,7 +134,7 @@ class Machine:
 
     def record(self) -> GuardRecord | None:
         text = script.read(shell.word(str(self.folder)), past=1000, recent=1000)
-        done = subprocess.run([*self._words], input=text, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run([*self.words], input=text, capture_output=True, text=True, timeout=20, check=True)
         return parse(done.stdout)
 
     def close(self) -> None:
@@ -341,6 +341,22 @@ def test_a_kernel_without_pressure_or_a_word_in_place_of_a_number_ends_nothing(m
     assert machine.runs() and machine.kills() == []
     machine.memory(1)
     assert machine.ended() == 0
+
+
+def test_its_record_is_written_to_the_disk_again_and_again_and_when_memory_is_low(machine: Machine) -> None:
+    if machine.words[0] == "busybox":
+        pytest.skip("this shell has a `sync` of its own")
+    synced = machine.folder.with_name("synced")
+    sync = machine.tools / "sync"
+    sync.write_text(f'#!/bin/sh\necho "$*" >>{synced}\n')
+    sync.chmod(0o755)
+    machine.begin()
+    _until(lambda: len(_lines(synced)) >= 3)
+    assert all(str(machine.folder / "now.0") in line for line in _lines(synced))
+    machine.deaf.touch()
+    before = len(_lines(synced))
+    machine.memory(3)
+    _until(lambda: len(_lines(synced)) > before)
 
 
 def test_it_asks_the_kernel_to_be_spared(machine: Machine) -> None:
