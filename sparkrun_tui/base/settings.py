@@ -15,7 +15,7 @@ import yaml
 from sparkrun_tui.base import paths, shell
 from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageError
 from sparkrun_tui.base.files import behind_links, read_text, update_private
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.numbers import decimal_of, whole_of
 from sparkrun_tui.base.text import clean_line
 
 DEMO_CLUSTER = "demo"
@@ -27,7 +27,9 @@ _MOST_DEPTH = 30
 _KEYS = ("clusters", "default_cluster", "recipe_dirs", "data_dirs", "defaults", "theme", "keys")
 _CLUSTER_KEYS = (
     "hosts", "user", "description", "gpus_per_host", "privileged", "host_to_host", "hf_cache", "cache_dir",
+    "guard_floor_gib",
 )  # fmt: skip
+_MOST_FLOOR = 1024.0
 _CLUSTER_NAME = re.compile(r"\w[\w.-]{0,63}")
 
 
@@ -45,6 +47,11 @@ class Cluster:
     source: str = "config"
     host_to_host: bool = False
     """Whether a host may send models to others with its own SSH keys; else all models come from the workstation."""
+    guard_floor_gib: float | None = None
+    """GiB of available memory below which the memory guard ends a container on any host; 0 for no guard.
+
+    None is the default: a guard on hosts whose GPU shares their memory, with a floor of its own.
+    """
 
     @property
     def is_demo(self) -> bool:
@@ -189,6 +196,8 @@ def save_cluster(cluster: Cluster) -> bool:
         body["privileged"] = True
     if cluster.host_to_host:
         body["host_to_host"] = True
+    if cluster.guard_floor_gib is not None:
+        body["guard_floor_gib"] = cluster.guard_floor_gib
     if cluster.hf_cache:
         body["hf_cache"] = cluster.hf_cache
     foreign, foreign_default, _ = _sparkrun_clusters(set())
@@ -502,7 +511,22 @@ def _cluster(file: _File, at: tuple[str, ...], name: str, body: object, source: 
         host_to_host=_switch(file, at, body, "host_to_host"),
         hf_cache=file.as_word(cache, *at, "hf_cache"),
         source=source,
+        guard_floor_gib=_guard_floor(file, at, body),
     )
+
+
+def _guard_floor(file: _File, at: tuple[str, ...], body: Mapping[Any, Any]) -> float | None:
+    """The floor of the memory guard of a cluster, GiB; None where it is left out."""
+    value = body.get("guard_floor_gib")
+    if value is None:
+        return None
+    floor = decimal_of(value, least=0.0, most=_MOST_FLOOR)
+    if floor is None:
+        raise SettingsError(
+            f"`{'.'.join((*at, 'guard_floor_gib'))}` must be a number of GiB from 0 (no guard) to {_MOST_FLOOR:.0f}",
+            spot=file.spot(*at, "guard_floor_gib"),
+        )
+    return floor
 
 
 def _switch(file: _File, at: tuple[str, ...], body: Mapping[Any, Any], key: str) -> bool:

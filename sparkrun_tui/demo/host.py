@@ -44,6 +44,13 @@ class ActedScripts(Protocol):
         """Simulate the script and print its lines with `say`; its exit code."""
 
 
+class GuardRecord(Protocol):
+    """The record of a memory guard."""
+
+    def answer(self, past: int, recent: int) -> str:
+        """What a host prints of it."""
+
+
 @dataclass(slots=True, eq=False)
 class Host:
     """One simulated Spark. Sizes are bytes."""
@@ -60,6 +67,8 @@ class Host:
     ports: dict[int, Serve] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     """Detached jobs by key."""
+    guards: dict[str, GuardRecord] = field(default_factory=dict)
+    """The memory guards by the key of their job."""
     files: dict[str, bytes] = field(default_factory=dict)
     lease: bytes = b""
     happenings: list[Happening] = field(default_factory=list)

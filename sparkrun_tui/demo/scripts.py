@@ -8,6 +8,8 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sparkrun_tui.demo.guard import answer as guard_answer
+from sparkrun_tui.demo.guard import guard_in
 from sparkrun_tui.demo.host import HOME, Host
 from sparkrun_tui.demo.jobs import Job
 from sparkrun_tui.demo.probe import answer as probe_answer
@@ -66,6 +68,7 @@ def reply(host: Host, sent: Sent) -> Said:
         return Said()
     if words[:3] == ["rm", "-rf", "--"] and len(words) > 3:
         gone = host.jobs.pop(_key(words[3]), None)
+        host.guards.pop(_key(words[3]), None)
         if gone is not None:
             gone.cancel()
         return Said()
@@ -133,6 +136,9 @@ def _job_start(host: Host, sent: Sent) -> Said:
     job = host.jobs[key] = Job()
     if name and "docker" in text:
         job.begin(lambda _say: _pulled(host, name))
+    elif (guard := guard_in(host, text)) is not None:
+        host.guards[key] = guard
+        job.begin(guard.run)
     elif host.acted is not None and host.acted.knows(text):
         acted = host.acted
         job.begin(lambda say: acted.run(host, text, say))
@@ -162,6 +168,16 @@ def _job_cancel(host: Host, sent: Sent) -> Said:
     job = host.jobs.get(job_key(sent))
     if job is not None:
         job.cancel()
+    return Said()
+
+
+def _guard_read(host: Host, sent: Sent) -> Said:
+    found = re.search(r"^folder=(.*)$", sent.script, re.MULTILINE)
+    return Said(guard_answer(host, _key("".join(_words(found[1]))) if found else "", sent.script))
+
+
+def _guard_forget(host: Host, sent: Sent) -> Said:
+    """A simulated host has no old records."""
     return Said()
 
 
@@ -206,6 +222,8 @@ _ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
     "hook": _hook,
     "probe": _probe,
     "write-file": _write_file,
+    "guard-forget": _guard_forget,
+    "guard-read": _guard_read,
     "job-start": _job_start,
     "job-status": _job_status,
     "job-cancel": _job_cancel,

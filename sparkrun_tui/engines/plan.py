@@ -72,6 +72,8 @@ class HostView:
     """The name of its first GPU; empty without one, and where it was not asked."""
     memory: int | None = None
     """Bytes of a GPU's memory, or of the host's where they are the same."""
+    unified: bool | None = None
+    """Whether GPU and programs share the host's memory; None where it was not asked."""
     probed: bool = False
     boot_id: str = ""
     """The kernel's word for the present boot of the machine, by which one that claims to be it is told apart."""

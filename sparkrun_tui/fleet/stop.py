@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.fleet.choose import unseen_ranks
 from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
+from sparkrun_tui.remote.guard.guards import Guard
+from sparkrun_tui.remote.guard.record import GuardRecord
 from sparkrun_tui.remote.ports.docker import Docker
 from sparkrun_tui.remote.ports.services import HostServices
 
@@ -16,6 +20,11 @@ GRACE = 20.0
 """Seconds between SIGTERM and SIGKILL for an engine that serves: vLLM's workers need 12."""
 
 _SLACK = 30.0
+_GUARD = 15.0
+"""Seconds that the record of a memory guard may take to be read and removed."""
+
+KeepRecord = Callable[[str, GuardRecord], None]
+"""Called with a host and the record of its memory guard before that is removed. May raise `OSError`."""
 
 STOP_AGAIN = "a host could not be asked: part of the workload may still run there; stop it again once the host is back"
 """The message for a stop whose outcome is unclear."""
@@ -39,6 +48,8 @@ class RankStopped:
     rank: int
     outcome: Outcome
     detail: str = ""
+    note: str = ""
+    """What is left on its host beside the container; empty when nothing is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +75,9 @@ class StopReport:
         """One line for the user."""
         open_ = [rank for rank in self.ranks if rank.outcome is not Outcome.STOPPED]
         summary = "; ".join(f"{rank.host}: {rank.outcome}, {rank.detail}" for rank in open_) or "stopped"
+        for rank in self.ranks:
+            if rank.note:
+                summary += f"; {rank.host}: {rank.note}"
         if not self.unseen:
             return summary
         # A rank on a host that did not answer is not reported as stopped.
@@ -77,6 +91,7 @@ async def stop(
     *,
     grace: float | None = None,
     remove: bool | None = None,
+    keep: KeepRecord | None = None,
 ) -> StopReport:
     """Stop all ranks at the same time, check that they are gone, and remove the containers.
 
@@ -84,12 +99,40 @@ async def stop(
     found: hosts that were silent in it may hold more of its ranks. `grace` is seconds between SIGTERM and SIGKILL;
     None means 20 for a workload that serves and 0 for one that is starting, which ignores SIGTERM and has nothing to
     lose. Stopping a stopped workload does nothing.
+
+    The memory guards of a launch of this program go with its containers; `keep` gets their records before.
     """
     if grace is None:
         grace = 0.0 if workload.health is Health.STARTING else GRACE
     removing = workload.ours if remove is None else remove
-    ranks = await asyncio.gather(*(_stop(rank, services, grace, removing) for rank in workload.ranks))
+    guarded = workload.launch_id if workload.ours and removing else ""
+
+    async def one(rank: WorkloadRank) -> RankStopped:
+        stopped = await _stop(rank, services, grace, removing)
+        if stopped.outcome is not Outcome.STOPPED or identifiers.launch_id(guarded) is None:
+            return stopped
+        return replace(stopped, note=await _end_guard(rank.host, services, guarded, keep))
+
+    ranks = await asyncio.gather(*(one(rank) for rank in workload.ranks))
     return StopReport(tuple(ranks), unseen_ranks(view, workload))
+
+
+async def _end_guard(host: str, services: HostServices, launch_id: str, keep: KeepRecord | None) -> str:
+    """Remove the memory guard of a launch on a host; why its record may be left there, empty when it is not."""
+    guard = Guard(services.connector(host), launch_id)
+    try:
+        async with asyncio.timeout(_GUARD):
+            record = await guard.read()
+            if record is not None and keep is not None:
+                keep(host, record)
+            await guard.end()
+    except HostError as error:
+        return f"the record of its memory guard may be left there, {error.what}"
+    except TimeoutError:
+        return "the record of its memory guard may be left there, no answer in time"
+    except OSError as error:
+        return f"the record of its memory guard is left there, it cannot be kept here: {error.strerror or error}"
+    return ""
 
 
 async def _stop(rank: WorkloadRank, services: HostServices, grace: float, remove: bool) -> RankStopped:

@@ -81,13 +81,6 @@ def cells_of(share: float, width: int) -> int:
     return round(min(share, 1.0) * width)
 
 
-def level_of(share: float, levels: str) -> str:
-    """The character of `levels`, lowest first, for a share: the first below 0 or for NaN, the last above 1."""
-    if not share > 0:
-        return levels[0]
-    return levels[min(int(min(share, 1.0) * len(levels)), len(levels) - 1)]
-
-
 def fit(text: str, width: int, align: str = "left") -> str:
     """`text` in exactly `width` cells: cut with `…`, or filled with blanks on the other side of `align`."""
     text = shorten(text, width)

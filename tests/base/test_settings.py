@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,16 @@ def test_a_saved_cluster_comes_back_and_keeps_the_rest() -> None:
         "lab", ("spark-1", "spark-2"), privileged=True, hf_cache="/data/hf", host_to_host=True
     )
     assert settings.recipe_dirs[0].name == "r"
+
+
+@pytest.mark.parametrize(("text", "floor"), [("", None), ("0", 0.0), ("6", 6.0), ("2.5", 2.5)])
+def test_the_floor_of_the_memory_guard_is_a_setting_of_a_cluster(text: str, floor: float | None) -> None:
+    line = f", guard_floor_gib: {text}" if text else ""
+    write(f"clusters: {{lab: {{hosts: [h]{line}}}}}\n")
+    (cluster,) = load_settings().clusters
+    assert cluster.guard_floor_gib == floor
+    save_cluster(replace(cluster, name="again"))
+    assert load_settings().clusters[1].guard_floor_gib == floor
 
 
 def test_comments_and_order_survive_a_cluster_that_is_added_and_removed() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from sparkrun_tui.base.paths import sparkrun_config_dir
 from sparkrun_tui.base.settings import config_file, load_settings
+from sparkrun_tui.base.units import GIB
 from tests.cli.conftest import Cli
 from tests.launch.fakes import FakeCluster
 
@@ -143,6 +144,10 @@ def test_unknown_keys_are_named_with_their_line(cli: Cli, text: str, line: int, 
     [
         ("clusters:\n  lab:\n    hosts: [a]\n    privileged: maybe\n", 4),
         ("clusters:\n  lab:\n    hosts: [a]\n    gpus_per_host: none\n", 4),
+        ("clusters:\n  lab:\n    hosts: [a]\n    guard_floor_gib: some\n", 4),
+        ("clusters:\n  lab:\n    hosts: [a]\n    guard_floor_gib: -1\n", 4),
+        ("clusters:\n  lab:\n    hosts: [a]\n    guard_floor_gib: .nan\n", 4),
+        ("clusters:\n  lab:\n    hosts: [a]\n    guard_floor_gib: true\n", 4),
         ("theme: a\ntheme: b\n", 2),
         ("clusters:\n  lab: [a]\n  lab: [b]\n", 3),
         ("theme: nord\nclusters: 5\n", 2),
@@ -210,6 +215,20 @@ def test_a_launch_that_is_kept_says_so_and_is_launched_again_so(cli: Cli, lab: F
     assert past["again"] == f"sparkrun-tui run {solo} -H spark-1 -o restart_policy=unless-stopped"
     wrong = cli("run", solo, "-H", "spark-1", "-o", "restart_policy=sometimes")
     assert (wrong.code, "is not a restart policy" in wrong.err) == (2, True)
+
+
+def test_the_history_shows_what_the_memory_guard_has_seen(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    assert cli("run", solo, "-H", "spark-1").code == 0
+    guard = lab[1].guard
+    assert guard is not None
+    guard.past = [(5, 120), (10, 60), (15, 7.5), (20, 60)]
+    assert cli("stop", "solo", "-H", "spark-1", "--yes").code == 0
+    assert lab[1].guard is None
+    shown = cli("history", "show", "solo").out
+    (line,) = [line for line in shown.splitlines() if line.startswith("memory guard")]
+    assert "spark-1: " in line and "█▅▁▅" in line and "least 7.5 GiB" in line and "floor 4.0 GiB" in line
+    (kept,) = cli("history", "show", "solo", "--json").json["memory_guards"]
+    assert (kept["host"], kept["least"], kept["stopped"]) == ("spark-1", int(7.5 * GIB), None)
 
 
 def test_the_history_remembers_a_launch_and_how_to_launch_it_again(cli: Cli, lab: FakeCluster, solo: str) -> None:

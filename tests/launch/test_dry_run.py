@@ -45,6 +45,7 @@ async def changes_what_it_says(cluster: FakeCluster, what: Rendered) -> None:
         done = [action for action in host.actions if not action.startswith("ship")]
         # The pull and the transfer of the model run side by side, and an exec brings its own files.
         assert [action for action in done if action.split()[0] != "upload"] == described
+        assert (host.guard is not None) == any(_is_guard(command) for command in _changes(plan, name))
         assert any(action.startswith("ship") for action in host.actions) == _ships_to(plan, name)
     await launch.stop()
 
@@ -81,8 +82,15 @@ def _ships_to(plan: LaunchPlan, host: str) -> bool:
     return any(text.startswith("rsync") and f" {host}:" in text for text in here)
 
 
+def _is_guard(command: Command) -> bool:
+    return "# sparkrun-tui: guard\n" in command.text
+
+
 def _as_actions(command: Command) -> list[str]:
     text = command.text
+    if _is_guard(command):
+        # It begins beside its container, before an exec of that.
+        return []
     if text.startswith("docker run"):
         found = re.search(r"--name (\S+)", text)
         assert found is not None

@@ -60,8 +60,8 @@ async def test_what_is_done_is_what_the_dry_run_shows(cluster: FakeCluster) -> N
     launcher = cluster.launcher()
     plan = launcher.plan(rendered(SOLO + BEFORE + AFTER), cluster.cluster)
     shown = "\n".join(dryrun.lines(plan))
-    assert "# step 6 post_exec: warm org/tiny; warm again (spark-1)" in shown
-    assert "# step 7 post_commands: notify http://spark-1:8000/v1 (spark-1)" in shown
+    assert "# step 7 post_exec: warm org/tiny; warm again (spark-1)" in shown
+    assert "# step 8 post_commands: notify http://spark-1:8000/v1 (spark-1)" in shown
     assert "Start vLLM, pre_exec first" in shown
     commands = [command for step in plan.steps for command in step.commands]
     (run,) = [command.text for command in commands if command.text.startswith("docker run")]

@@ -26,7 +26,7 @@ def test_the_steps_of_a_plan_come_in_the_order_of_a_launch(cluster: FakeCluster)
     plan = cluster.launcher().plan(rendered(RAY_TWO), cluster.cluster)
     phases = [step.phase for step in plan.steps]
     assert phases[:3] == [Phase.CHECK, Phase.IMAGE, Phase.MODEL]
-    assert phases[3:-1] == [Phase.START] * 3
+    assert phases[3:-1] == [Phase.START] * 4
     assert phases[-1] is Phase.READY
     assert "wait for 10.0.0.1:46379" not in plan.steps[3].detail, "unprobed hosts are known by name alone"
     assert "wait for spark-1:46379" in plan.steps[3].detail

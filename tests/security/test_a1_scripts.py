@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.layout.common import hook_script, secret_file, start_script
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Hook, Mount
 from sparkrun_tui.launch.plan.archive import exec_files
@@ -19,6 +21,8 @@ from sparkrun_tui.launch.plan.containers import copy_commands, exec_command, run
 from sparkrun_tui.launch.plan.steps import plan_steps
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
 from sparkrun_tui.recipe.bundled_files.sent_files import SentFile
+from sparkrun_tui.remote.guard import guards
+from sparkrun_tui.remote.guard import script as guard_script
 from sparkrun_tui.remote.hub import host_cache
 from sparkrun_tui.remote.ports.models import ModelFile, StoredModel
 from sparkrun_tui.remote.probe.script import script as probe_script
@@ -33,6 +37,7 @@ from tests.support.shell_stubs import PAYLOADS, Sandbox
 from tests.support.site import FixedResolver
 
 LONG = bool(os.environ.get("SPARKRUN_TUI_LONG"))
+CLUSTER = Cluster("lab", ("h",), guard_floor_gib=4.0)
 COMMIT = Commit("0123456789abcdef" * 2 + "01234567")
 
 Script = tuple[str, bytes]
@@ -110,6 +115,16 @@ def _copied(spec: ContainerSpec) -> list[Script]:
     return [(command, b"") for command in copy_commands("h", spec)]
 
 
+def _guard(folder: str = "g", container: str = "c", proc: str = "/proc") -> list[Script]:
+    """The memory guard, as it is sent and as it is shown, and what reads and removes its record."""
+    place = shell.path_word(f"~/{folder}")
+    guard = guard_script.guard(place, container, 1, proc=proc)
+    shown = guards.by_hand("abcd2345", container, 1 << 30)
+    return [
+        (text, b"") for text in (guard, shown, guard_script.read(place, past=1, recent=1), guard_script.forget(place))
+    ]
+
+
 def _hosts(p: str, slot: str, runtime: str, count: int) -> list[Script]:
     """Everything that a plan would run on its hosts, one of which says something hostile of itself."""
     value = f"/{p}" if slot in ("home", "hf_cache", "app_cache") else p
@@ -122,7 +137,7 @@ def _hosts(p: str, slot: str, runtime: str, count: int) -> list[Script]:
     serve = plan(what, count, views=views, secret_env={"HF_TOKEN": Secret("s3cr3t")})
     scripts: list[Script] = [(script.script, b"") for stage in serve.stages for script in stage.scripts]
     scripts += [(whole(rank.container), b"") for rank in serve.ranks]
-    scripts += [(command.text, b"") for step in plan_steps(serve, views) for command in step.commands]
+    scripts += [(command.text, b"") for step in plan_steps(serve, views, CLUSTER) for command in step.commands]
     return scripts
 
 
@@ -165,6 +180,9 @@ BUILDERS: dict[str, Callable[[str], object]] = {
     "job root": lambda p: _job("k/1", f"~/{p}"),
     "job key": lambda p: _job(p, "~/jobs"),
     "job variable": lambda p: _job("k/2", "~/jobs", p),
+    "guard folder": lambda p: _guard(folder=p),
+    "guard container": lambda p: _guard(container=p),
+    "guard kernel files": lambda p: _guard(proc=f"/{p}"),
     "probe path": lambda p: [(probe_script([p, f"~/{p}"]), b"")],
     "start hook title": lambda p: [(start_script(before=[Hook(p, "true", about=p)]), b"")],
     "start hook command": lambda p: [(hook_script([Hook("t", "true", about=p), Hook(p, "true")]), b"")],

@@ -11,6 +11,7 @@ from itertools import product
 import pytest
 from rich.cells import cell_len
 
+from sparkrun_tui.base.bars import level_of
 from sparkrun_tui.cli.text.workloads import host_row, workload_row
 from sparkrun_tui.fleet.load import MOST_OF_A_HOST, Load, loads, readings
 from sparkrun_tui.fleet.metrics import Metrics, parse
@@ -23,7 +24,7 @@ from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.probe import parse as probe
 from sparkrun_tui.remote.probe.facts import Gpu, HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus, Transport
-from sparkrun_tui.ui.ink import cells_of, level_of, text_of
+from sparkrun_tui.ui.ink import cells_of, text_of
 from sparkrun_tui.ui.paint import phases
 from sparkrun_tui.ui.paint.fleet_lines import fleet_rows
 from sparkrun_tui.ui.paint.memory_bar import bar

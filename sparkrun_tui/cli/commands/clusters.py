@@ -54,6 +54,7 @@ def _cluster_json(cluster: Cluster, default: bool) -> dict[str, Any]:
         "privileged": cluster.privileged,
         "host_to_host": cluster.host_to_host,
         "hf_cache": cluster.hf_cache or None,
+        "guard_floor_gib": cluster.guard_floor_gib,
         "source": cluster.source,
         "default": default,
     }
@@ -125,11 +126,20 @@ def show_command(name: str, as_json: bool) -> int:
         ("GPUs per host", str(cluster.gpus_per_host)),
         ("privileged", _yes(cluster.privileged)),
         ("host to host", _yes(cluster.host_to_host)),
+        ("memory guard", _guard(cluster.guard_floor_gib)),
         ("HF cache", cluster.hf_cache or "each host is asked"),
         ("saved in", origin),
     )
     output.table(("SETTING", "VALUE"), rows)
     return Exit.OK
+
+
+def _guard(floor: float | None) -> str:
+    if floor is None:
+        return "on hosts whose GPU shares their memory"
+    if floor == 0:
+        return "off"
+    return f"below {floor:g} GiB"
 
 
 def _yes(value: bool) -> str:

@@ -72,6 +72,7 @@ def show_command(name: str, as_json: bool) -> int:
         ("ended", _moment(state.ended)),
         ("endpoint", state.endpoint.url if state.endpoint else "-"),
     ]
+    rows += guard_rows(state)
     output.table(("WHAT", "VALUE"), [(key, value or "-") for key, value in rows])
     output.line()
     output.line(f"again: {again(state) or CLAIMED}")
@@ -80,6 +81,21 @@ def show_command(name: str, as_json: bool) -> int:
         for text in diagnosis_lines(state.diagnosis):
             output.line(text)
     return Exit.OK
+
+
+_BARS = 30
+"""The most bars that show the memory of a launch."""
+
+
+def guard_rows(state: LaunchState) -> list[tuple[str, str]]:
+    """A row for each host with a memory guard: what was left, and the least of it."""
+    from sparkrun_tui.launch.record.guard_words import guard_words, picture
+
+    rows = []
+    for row in state.hosts.values():
+        if row.guard is not None:
+            rows.append(("memory guard", f"{row.name}: {picture(row, _BARS)}  {guard_words(row.guard)}"))
+    return rows
 
 
 def chosen(name: str) -> PastLaunch:
@@ -142,6 +158,19 @@ def _json(past: PastLaunch) -> dict[str, Any]:
     diagnosis = None
     if state.diagnosis is not None:
         diagnosis = {"title": state.diagnosis.title, "host": state.diagnosis.host or None}
+    guards = []
+    for row in state.hosts.values():
+        if row.guard is not None:
+            guards.append(
+                {
+                    "host": row.name,
+                    "floor": row.guard.floor,
+                    "least": row.guard.least,
+                    "stopped": row.guard.stopped,
+                    "readings": list(row.guard.readings),
+                    "minute": list(row.guard.minute),
+                }
+            )
     endpoint = None
     if state.endpoint is not None:
         endpoint = {"url": state.endpoint.url, "model": state.endpoint.model}
@@ -162,6 +191,7 @@ def _json(past: PastLaunch) -> dict[str, Any]:
         "endpoint": endpoint,
         "diagnosis": diagnosis,
         "again": again(state),
+        "memory_guards": guards,
         "folder": str(past.folder),
         "bytes": past.size,
     }

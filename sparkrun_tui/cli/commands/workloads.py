@@ -110,8 +110,9 @@ def _confirm(chosen: Sequence[Workload]) -> None:
 
 async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit:
     from sparkrun_tui.fleet.stop import STOP_AGAIN, stop
+    from sparkrun_tui.launch.record.guard_seen import keeper
 
-    found = await stop(item, services, view)
+    found = await stop(item, services, view, keep=keeper(item.launch_id))
     output.line(f"{item.launch_id or item.recipe}: {found.text}")
     if found.unclear:
         say(STOP_AGAIN)

@@ -175,6 +175,8 @@ SPARE = 8
 LOWERED = (*LENGTH, *SEQS, *BATCHED, "tensor_parallel")
 """Whole numbers that a repair only ever lowers."""
 
+_SHORT = 4096
+"""A context of so many tokens or fewer is not halved."""
 _FLAG = re.compile(r"--?[A-Za-z][A-Za-z0-9_.-]{0,60}")
 
 
@@ -299,6 +301,23 @@ def after_kill(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
         return (by_hand("read the lines above it, on all hosts", "the first failure is there"),)
     look = by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it")
     return (*less_utilisation(0.05, context, "leaves the host more room"), look)
+
+
+def less_of_the_host(context: Context) -> tuple[Repair, ...]:
+    """Repairs where a launch takes more memory than its host can spare: what lowers that of any engine."""
+    repairs = [*less_utilisation(0.05, context, "leaves more memory to the host")]
+    if context.number(*UTILISATION) is not None:
+        title = "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True in env"
+        repairs.append(by_hand(title, "several GiB more stay free while the engine starts"))
+    seqs = context.whole(*SEQS)
+    if seqs is not None:
+        repairs += smaller_half(context, SEQS, "fewer requests at a time", seqs)
+    length = context.whole(*LENGTH) or 0
+    if length > _SHORT:
+        repairs.append(set_length(length // 2, context, "half the KV cache"))
+    if not repairs:
+        repairs.append(by_hand("a lower memory fraction, a shorter context, or a smaller quantisation"))
+    return tuple(repairs)
 
 
 _PORT = re.compile(r"(?<![\d.:])(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::|', ))?(\d{4,5})(?![\d.])")

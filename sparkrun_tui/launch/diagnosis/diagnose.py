@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sparkrun_tui.base.patterns import GAP, AnyOf, LinePattern
 from sparkrun_tui.base.text import log_line, shorten
+from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.engines.logs.causes import (
     Cause,
     Context,
@@ -17,6 +19,7 @@ from sparkrun_tui.engines.logs.causes import (
     Weight,
     by_hand,
     cause,
+    less_of_the_host,
     less_utilisation,
     may_be_offered,
 )
@@ -105,6 +108,21 @@ _STARVED = cause(
 
 
 @dataclass(frozen=True, slots=True)
+class GuardInfo:
+    """What the memory guard of a host says of the end of its container; bytes."""
+
+    stopped: bool
+    """Whether it stopped the container."""
+    left: int
+    """What was available then, else the least in the last minute that it saw."""
+    floor: int
+    time: float | None = None
+    """When, Unix seconds by the host's clock."""
+    pressure: float | None = None
+    """The share of ten seconds in which some process waited for memory, in percent."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExitInfo:
     """How the container of a host, or the exec in it, ended; `code` is None while it runs or when it is unknown."""
 
@@ -113,6 +131,7 @@ class ExitInfo:
     stopped_by_us: bool = False
     restarted: bool = False
     """Whether the host was restarted since the launch."""
+    guard: GuardInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,7 +503,7 @@ def _depth_of(who: tuple[str, ...]) -> int:
 def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]:
     found = []
     for host, ended in exits.items():
-        known = ended.restarted or ended.code is not None
+        known = ended.restarted or ended.code is not None or _by_guard(ended)
         if ended.stopped_by_us or not known:
             continue
         words = _exit_words(ended)
@@ -492,11 +511,44 @@ def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]
             weight, title, explanation = words
             repairs = _exit_repairs(ended, context)
             evidence = "" if ended.restarted else f"the container ended with exit code {ended.code}"
+            if ended.guard is not None and (ended.restarted or ended.guard.stopped):
+                evidence = _guard_line(ended.guard)
             found.append(_Found(weight, math.inf, 0, host, evidence, title, explanation, repairs))
     return found
 
 
+def _by_guard(ended: ExitInfo) -> bool:
+    return ended.guard is not None and ended.guard.stopped
+
+
+def _ran_out(ended: ExitInfo) -> bool:
+    """Whether a host that was restarted had too little memory at its end."""
+    return ended.restarted and ended.guard is not None and ended.guard.left < ended.guard.floor
+
+
+def _guard_line(guard: GuardInfo) -> str:
+    """The decisive sample of a guard, as one line."""
+    text = f"memory guard: {format_gib(guard.left)} available"
+    if guard.time is not None:
+        text += f" at {time.strftime('%H:%M:%S', time.localtime(guard.time))} by the host's clock"
+    if guard.pressure:
+        text += f", processes waited for memory {guard.pressure:.0f} % of the time"
+    return text
+
+
 def _exit_words(ended: ExitInfo) -> tuple[Weight, str, str] | None:
+    if ended.guard is not None and ended.guard.stopped:
+        title = f"The guard stopped the container: memory fell to {format_gib(ended.guard.left)}"
+        words = (
+            f"With less than {format_gib(ended.guard.floor)} left, the host would soon have stopped answering. "
+            "The host itself goes on."
+        )
+        if ended.restarted:
+            words = "It was restarted after that: it may have stopped answering before the guard could help."
+        return Weight.OURS, title, words
+    if ended.guard is not None and _ran_out(ended):
+        title = f"The host ran out of memory and was restarted: {format_gib(ended.guard.left)} were left"
+        return Weight.OURS, title, "The last samples of its memory guard show it. The guard could not help in time."
     if ended.restarted:
         words = "The restart ended its containers. Containers of sparkrun-tui do not start again by themselves."
         return Weight.CAUSE, "The host was restarted", words
@@ -516,6 +568,8 @@ def _exit_words(ended: ExitInfo) -> tuple[Weight, str, str] | None:
 
 
 def _exit_repairs(ended: ExitInfo, context: Context) -> tuple[Repair, ...]:
+    if _by_guard(ended) or _ran_out(ended):
+        return less_of_the_host(context)
     if ended.restarted:
         return (by_hand("launch it again"), by_hand("journalctl -b -1 -e", "the last log lines before the restart"))
     if ended.oom_killed:

@@ -42,6 +42,7 @@ def view_of(facts: HostFacts, cluster: Cluster, name: str) -> HostView:
         used_ports=facts.used_ports,
         gpu_name=gpu_name,
         memory=memory,
+        unified=facts.unified_memory,
         probed=True,
         boot_id=facts.boot_id,
         relays=cluster.host_to_host,

@@ -138,7 +138,7 @@ def build_plan(
         cluster=cluster,
         hosts=chosen,
         serve=serve,
-        steps=plan_steps(serve, chosen),
+        steps=plan_steps(serve, chosen, cluster),
         host_reason=reason,
         problems=problems,
         env=env,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.layout.common import limited
 from sparkrun_tui.engines.llama_cpp.gguf_files import USUAL_QUANT
 from sparkrun_tui.engines.offers import BY_NAME, COMPLETION, offer_at
@@ -31,6 +32,7 @@ from sparkrun_tui.launch.plan.containers import (
     run_command,
     send_command,
 )
+from sparkrun_tui.launch.plan.guarding import guard_steps
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
@@ -44,8 +46,8 @@ _END = "docker stop -t {grace} {name} && docker rm {name}"
 _LOCAL_HUB = "~/.cache/huggingface/hub"
 
 
-def plan_steps(serve: ServePlan, hosts: Sequence[HostView]) -> tuple[PlanStep, ...]:
-    """Every step of `serve` on `hosts`, in the order in which a launch does them."""
+def plan_steps(serve: ServePlan, hosts: Sequence[HostView], cluster: Cluster) -> tuple[PlanStep, ...]:
+    """Every step of `serve` on `hosts` of `cluster`, in the order in which a launch does them."""
     steps = [_check(serve, hosts)]
     steps += [_stage(serve, stage) for stage in serve.stages if stage.early]
     if serve.pull_image:
@@ -53,7 +55,7 @@ def plan_steps(serve: ServePlan, hosts: Sequence[HostView]) -> tuple[PlanStep, .
     steps += [_model(need, hosts) for need in serve.models]
     for stage in (stage for stage in serve.stages if not stage.early):
         steps += [*_files(serve, stage), _stage(serve, stage)]
-    steps.append(_wait(serve))
+    steps += [*guard_steps(serve, cluster, hosts), _wait(serve)]
     steps += [*_after(serve), *_stop(serve, hosts)]
     return tuple(steps)
 

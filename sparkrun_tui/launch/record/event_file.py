@@ -20,7 +20,7 @@ MOST_BYTES = 8 * MIB
 _FIRST, _LAST, _REPLACED = MIB, 2 * MIB, MIB
 """Bytes that are kept of the oldest and of the newest lasting events, and of events that later ones replace."""
 
-_KEPT = {"progress": 1, "link": 1, "fact": 1, "memory": 60, "notice": 200}
+_KEPT = {"progress": 1, "link": 1, "fact": 1, "memory": 60, "guard": 60, "notice": 200}
 """Kinds of events that later ones replace, and how many are kept of each kind, host, phase and name."""
 
 

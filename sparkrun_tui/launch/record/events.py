@@ -111,6 +111,41 @@ class MemorySeen(Event):
     total: int
 
 
+class GuardState(StrEnum):
+    """What a memory guard does."""
+
+    WATCHING = "watching"
+    STOPPED = "stopped"
+    """It has stopped the container."""
+    ENDED = "ended"
+    """It has ended, as the container had."""
+    SILENT = "silent"
+    """It takes no samples any more, though the container may run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSeen(Event):
+    """What the memory guard of a host has recorded since the last such event. Memory is bytes of MemAvailable.
+
+    `samples` are the least of about five seconds each, oldest first. `pressure` is the most of them: the share of ten
+    seconds in which some process waited for memory, in percent.
+    """
+
+    host: str
+    floor: int
+    state: GuardState
+    samples: tuple[int, ...] = ()
+    now: int | None = None
+    """The newest sample."""
+    pressure: float | None = None
+    minute: tuple[int, ...] = ()
+    """Every sample of the minute before it stopped the container or the host was restarted, two a second."""
+    stopped: int | None = None
+    """What was left when it stopped the container."""
+    until: float = 0.0
+    """The time of the newest of `samples`, seconds since the host's start."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineFact(Event):
     """A figure the engine printed (`kv_tokens`, `kv_bytes`, `weights_bytes`, `concurrency`, `graphs_bytes`)."""
@@ -161,6 +196,7 @@ AnyEvent = (
     | Progressed
     | LinkChanged
     | MemorySeen
+    | GuardSeen
     | EngineFact
     | Noticed
     | EndpointUp

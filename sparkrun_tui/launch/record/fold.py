@@ -12,6 +12,7 @@ from sparkrun_tui.launch.record.events import (
     Diagnosed,
     EndpointUp,
     EngineFact,
+    GuardSeen,
     LaunchBegan,
     LaunchStatus,
     LinkChanged,
@@ -22,10 +23,13 @@ from sparkrun_tui.launch.record.events import (
     StepChanged,
     StepState,
 )
-from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
+from sparkrun_tui.launch.record.state import Cell, GuardRow, HostRow, LaunchState
 
 MEMORY_READINGS = 60
 """How many memory readings are kept per host."""
+
+GUARD_READINGS = 60
+"""How many readings of a guard are kept per host at the end; when there are twice as many, each two become one."""
 
 MAX_NOTICES = 200
 """How many notices are kept in the state; the oldest are dropped first, the journal keeps more."""
@@ -127,6 +131,38 @@ def _memory(state: LaunchState, event: MemorySeen) -> LaunchState:
     return _with_row(state, replace(row, memory=readings, memory_total=event.total))
 
 
+def _guard(state: LaunchState, event: GuardSeen) -> LaunchState:
+    row = _row(state, event.host)
+    known = row.guard or GuardRow(event.floor, event.state)
+    readings, width = list(known.readings), known.width
+    waiting = [*known.waiting, *event.samples]
+    while len(waiting) >= width:
+        readings.append(min(waiting[:width]))
+        del waiting[:width]
+        if len(readings) >= 2 * GUARD_READINGS:
+            readings = [min(readings[at : at + 2]) for at in range(0, len(readings), 2)]
+            width *= 2
+    seen = [*event.samples, *event.minute]
+    for value in (known.least, event.now, event.stopped):
+        if value is not None:
+            seen.append(value)
+    pressures = [value for value in (known.pressure, event.pressure) if value is not None]
+    guard = GuardRow(
+        floor=event.floor,
+        state=event.state,
+        readings=tuple(readings),
+        width=width,
+        waiting=tuple(waiting),
+        now=known.now if event.now is None else event.now,
+        least=min(seen, default=None),
+        pressure=max(pressures, default=None),
+        minute=event.minute or known.minute,
+        stopped=known.stopped if event.stopped is None else event.stopped,
+        until=event.until,
+    )
+    return _with_row(state, replace(row, guard=guard))
+
+
 def _fact(state: LaunchState, event: EngineFact) -> LaunchState:
     return replace(state, facts={**state.facts, event.name: event.value})
 
@@ -162,6 +198,7 @@ _HANDLERS: dict[type[Any], Callable[[LaunchState, Any], LaunchState]] = {
     Progressed: _progress,
     LinkChanged: _link,
     MemorySeen: _memory,
+    GuardSeen: _guard,
     EngineFact: _fact,
     Noticed: _noticed,
     EndpointUp: _endpoint,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sparkrun_tui.engines.plan import Phase
-from sparkrun_tui.launch.record.events import Diagnosed, EndpointUp, LaunchStatus, Noticed, StepState
+from sparkrun_tui.launch.record.events import Diagnosed, EndpointUp, GuardState, LaunchStatus, Noticed, StepState
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,31 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardRow:
+    """What the memory guard of a host has seen during the whole launch. Memory is bytes of MemAvailable.
+
+    Each of `readings`, oldest first, is the least of `width` samples, of about five seconds each.
+    """
+
+    floor: int
+    state: GuardState
+    readings: tuple[int, ...] = ()
+    width: int = 1
+    waiting: tuple[int, ...] = ()
+    """The newest samples, fewer than `width`, which are not among the readings yet."""
+    now: int | None = None
+    least: int | None = None
+    pressure: float | None = None
+    """The most of all, percent."""
+    minute: tuple[int, ...] = ()
+    """Every sample of the minute before it stopped the container, or before the host was restarted."""
+    stopped: int | None = None
+    """What was left when it stopped the container; None where it did not."""
+    until: float = 0.0
+    """The time of the newest sample among these, seconds since the host's start."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostRow:
     """One host of a launch: its link, its phases, and the last readings of available memory (bytes, newest last)."""
 
@@ -34,6 +59,8 @@ class HostRow:
     cells: Mapping[Phase, Cell] = field(default_factory=dict)
     memory: tuple[int, ...] = ()
     memory_total: int | None = None
+    guard: GuardRow | None = None
+    """What its memory guard has seen; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True)

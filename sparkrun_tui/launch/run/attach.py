@@ -23,6 +23,7 @@ from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusC
 from sparkrun_tui.launch.record.journal import read_log
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.run.given_secrets import secrets_of_container
+from sparkrun_tui.launch.run.guarding import expect_guards
 from sparkrun_tui.launch.run.parts.follow import MOST_COMPARED, known_lines
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
@@ -303,6 +304,7 @@ def announce(given: Given, running: Running, report: Reporter, found: Found) -> 
 
 async def resume(given: Given, running: Running, report: Reporter) -> None:
     """Follow the logs, wait until the launch serves, and watch it. Raises `SparkrunError` when it has ended."""
+    expect_guards(given, running, report)
     for rank in given.ranks:
         if rank.rank in running.containers:
             _follow(running, report, rank)

@@ -10,6 +10,7 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.record.logs import LogLine
+from sparkrun_tui.launch.run.guarding import end_guard
 from sparkrun_tui.launch.run.host_script import end_jobs
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import drop, regain
@@ -92,6 +93,7 @@ async def _clear_host(given: Given, running: Running, report: Reporter, host: st
             await docker.remove(item.id, force=True)
     if still_running:
         raise HostError(f"still running: {', '.join(sorted(still_running))}", host=host)
+    await end_guard(given, running, report, host)
 
 
 async def _reach(given: Given, running: Running, report: Reporter, host: str) -> Sequence[ContainerInfo]:

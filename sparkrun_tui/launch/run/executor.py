@@ -18,7 +18,7 @@ from sparkrun_tui.launch.run.steps.image import bring_image
 from sparkrun_tui.launch.run.steps.model import bring_models
 from sparkrun_tui.launch.run.steps.ray import settle_ray
 from sparkrun_tui.launch.run.steps.start import start_all, start_early
-from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_memory, report_links, unless_ended, watch
+from sparkrun_tui.launch.run.watch import MEMORY_POLL, read_all_memory, report_links, unless_ended, watch
 from sparkrun_tui.recipe.search.sources import lasting_reference
 from sparkrun_tui.recipe.values.masking import shown_settings
 
@@ -46,7 +46,10 @@ async def execute(given: Given, running: Running, report: Reporter) -> None:
     """Carry out a launch from its checks to the end of its service. Raises `SparkrunError` when it fails."""
     await check(given, running, report)
     await running.leases.acquire()
-    readings = [asyncio.create_task(_readings(given, report)), asyncio.create_task(report_links(given, report))]
+    readings = [
+        asyncio.create_task(_readings(given, running, report)),
+        asyncio.create_task(report_links(given, report)),
+    ]
     try:
         await start_early(given, running, report)
         await _prepare(given, running, report)
@@ -101,7 +104,7 @@ async def _prepare(given: Given, running: Running, report: Reporter) -> None:
         task.result()
 
 
-async def _readings(given: Given, report: Reporter) -> None:
+async def _readings(given: Given, running: Running, report: Reporter) -> None:
     while True:
         await asyncio.sleep(MEMORY_POLL)
-        await asyncio.gather(*(read_memory(given, report, host) for host in given.hosts))
+        await read_all_memory(given, running, report)

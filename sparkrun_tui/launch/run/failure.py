@@ -9,7 +9,7 @@ from dataclasses import replace
 from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase, RankPlan
-from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, explain_refusal
+from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, GuardInfo, explain_refusal
 from sparkrun_tui.launch.record.events import Diagnosed, StepState
 from sparkrun_tui.launch.run.parts.defects import rule_defect
 from sparkrun_tui.launch.run.parts.given import Given
@@ -19,6 +19,7 @@ from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.watch import RankEnded, inspect
 from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.docker.types import DockerError
+from sparkrun_tui.remote.guard.record import GuardRecord
 
 _BARE = "the container ended with exit code"
 _ASK = 3.0
@@ -45,6 +46,8 @@ async def report_failure(given: Given, running: Running, report: Reporter, failu
 async def removed_elsewhere(given: Given, running: Running, failure: SparkrunError) -> bool:
     """Whether a launch that served was stopped and removed by another program, for example from another terminal."""
     if not isinstance(failure, RankEnded) or not running.served:
+        return False
+    if failure.ended.by_guard:
         return False
     if not failure.ended.gone:
         await asyncio.sleep(_REMOVAL)
@@ -83,10 +86,30 @@ async def _exits(given: Given, running: Running) -> dict[str, ExitInfo]:
             async with asyncio.timeout(_ASK):
                 ended = await inspect(given, running, rank)
             if ended is not None:
-                exits[rank.host] = ExitInfo(ended.code, ended.oom_killed, restarted=ended.restarted)
+                exits[rank.host] = ExitInfo(
+                    ended.code, ended.oom_killed, restarted=ended.restarted, guard=_of_guard(ended.guard)
+                )
 
     await asyncio.gather(*(one(rank) for rank in given.ranks if rank.rank in running.containers))
     return exits
+
+
+def _of_guard(record: GuardRecord | None) -> GuardInfo | None:
+    """What a guard says of the end of its container; None where it says nothing of it."""
+    if record is None:
+        return None
+    decisive = record.stopped
+    if decisive is None:
+        decisive = min(record.minute(), key=lambda sample: sample.available, default=None)
+    if decisive is None:
+        return None
+    return GuardInfo(
+        stopped=record.stopped is not None,
+        left=decisive.available,
+        floor=record.floor,
+        time=record.time_of(decisive),
+        pressure=decisive.pressure,
+    )
 
 
 async def _from_logs(given: Given, running: Running, report: Reporter, exits: dict[str, ExitInfo]) -> Diagnosed | None:

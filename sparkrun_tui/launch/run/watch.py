@@ -16,11 +16,13 @@ from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths
 from sparkrun_tui.launch.record.events import LaunchStatus, MemorySeen, StatusChanged
 from sparkrun_tui.launch.run.asking import ask
+from sparkrun_tui.launch.run.guarding import report_guard, see_guard, stopped_words
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import drop, regain
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.guard.record import GuardRecord
 from sparkrun_tui.remote.transport import LinkState
 
 T = TypeVar("T")
@@ -54,10 +56,19 @@ class Ended:
     gone: bool = False
     restarted: bool = False
     what: str = ""
+    guard: GuardRecord | None = None
+    """The record of the host's memory guard, where it has one."""
+
+    @property
+    def by_guard(self) -> bool:
+        """Whether the memory guard stopped it."""
+        return self.guard is not None and self.guard.stopped is not None
 
     @property
     def text(self) -> str:
         """What happened, in words."""
+        if self.guard is not None and self.guard.stopped is not None:
+            return stopped_words(self.guard.stopped.available)
         if self.restarted:
             return "the host was restarted, which ended its container"
         if self.gone:
@@ -85,9 +96,10 @@ async def inspect(given: Given, running: Running, rank: RankPlan) -> Ended | Non
     found = await docker.inspect(identity)
     if found is None or found.state not in _ALIVE:
         restarted = await _restarted(given, running, rank.host)
+        guard = await see_guard(given, running, rank.host)
         if found is None:
-            return Ended(rank, None, gone=not restarted, restarted=restarted)
-        return Ended(rank, found.exit_code, found.oom_killed, restarted=restarted)
+            return Ended(rank, None, gone=not restarted, restarted=restarted, guard=guard)
+        return Ended(rank, found.exit_code, found.oom_killed, restarted=restarted, guard=guard)
     begun_here = not running.served and not given.attached
     if found.restarts and begun_here:
         # Docker would restart a server that cannot start, again and again.
@@ -272,7 +284,7 @@ class _Watch:
 
     async def memory(self) -> None:
         while True:
-            await asyncio.gather(*(read_memory(self._given, self._report, host) for host in self._given.hosts))
+            await read_all_memory(self._given, self._running, self._report)
             await asyncio.sleep(MEMORY_POLL)
 
     def _heard(self, host: str) -> None:
@@ -322,6 +334,13 @@ async def last_memory(given: Given, running: Running, report: Reporter, silent: 
     with suppress(TimeoutError):
         async with asyncio.timeout(_LAST_READING):
             await asyncio.gather(*(read_memory(given, report, host) for host in up if host in running.touched))
+
+
+async def read_all_memory(given: Given, running: Running, report: Reporter) -> None:
+    """Emit a reading of the memory of every host, and what its guard has recorded."""
+    hosts = given.hosts
+    readings = [read_memory(given, report, host) for host in hosts]
+    await asyncio.gather(*readings, *(report_guard(given, running, report, host) for host in hosts))
 
 
 async def read_memory(given: Given, report: Reporter, host: str) -> None:

@@ -94,6 +94,11 @@ class HostFacts:
     driver_stale: bool = False
     """Whether the driver's libraries were updated and the kernel still runs the old driver."""
 
+    @property
+    def unified_memory(self) -> bool:
+        """Whether GPU and programs share the host's memory: the driver then has no figure of the GPU's own."""
+        return bool(self.gpus) and self.gpus[0].memory_total is None
+
     def disk_for(self, path: str) -> Disk | None:
         """The disk of `path`, which must be one of the requested paths; None where it is not known."""
         for disk in self.disks:

@@ -24,6 +24,7 @@ from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.question import ask_served
 from sparkrun_tui.launch.record import journal
 from sparkrun_tui.launch.record.export import Exported, export_logs
+from sparkrun_tui.launch.record.guard_seen import keeper
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run.launch import Launch
@@ -188,7 +189,7 @@ class LocalBackend:
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
         """Stop a workload on all its hosts."""
-        return await stop(workload, self._services(cluster), view)
+        return await stop(workload, self._services(cluster), view, keep=keeper(workload.launch_id))
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
         """Attach to a workload."""

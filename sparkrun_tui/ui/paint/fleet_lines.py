@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 
+from sparkrun_tui.base.bars import level_of
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_duration
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.ui.ink import Line, Span, cells_of, clip, fit, level_of, width_of
+from sparkrun_tui.ui.ink import Line, Span, cells_of, clip, fit, width_of
 
 HEALTH: dict[Health, tuple[str, str]] = {
     Health.SERVING: ("✓", "good"),

@@ -12,6 +12,7 @@ from sparkrun_tui.engines.offers import BY_NAME, CHAT, TEXT
 from sparkrun_tui.engines.plan import KEY_VARIABLE
 from sparkrun_tui.launch.plan.curl import post
 from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.record.guard_words import guard_words
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.ink import Line, Span, clip, width_of
@@ -96,6 +97,9 @@ def report(state: LaunchState, logs: Mapping[str, LogBuffer]) -> str:
         diagnosis = state.diagnosis
         lines += ["", f"{diagnosis.host}: {diagnosis.title}", diagnosis.explanation, diagnosis.evidence]
         lines += [f"- {repair.title}: {repair.why}" for repair in diagnosis.repairs]
+    for row in state.hosts.values():
+        if row.guard is not None:
+            lines.append(f"{row.name}: memory guard: {guard_words(row.guard)}")
     lines += [f"{notice.level}: {notice.host}: {notice.text}" for notice in state.notices if notice.level != "note"]
     for host, buffer in logs.items():
         lines += ["", f"--- {host}, last lines ---", *_last(buffer)]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base.bars import bars
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_bytes, format_duration, format_rate
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import StepState
+from sparkrun_tui.launch.record.guard_words import guard_words, nearest, picture
 from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
-from sparkrun_tui.ui.ink import Line, Span, clip, fit, level_of
+from sparkrun_tui.ui.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.paint.notices import newest_line
 
 _SIGNS: dict[StepState, tuple[str, str]] = {
@@ -25,7 +27,6 @@ _SIGNS: dict[StepState, tuple[str, str]] = {
 _REPORTED = (StepState.RUNNING, StepState.FAILED, StepState.UNKNOWN)
 _LINKS = {"up": ("●", "good"), "reconnecting": ("◌", "tight"), "connecting": ("◌", "dim"), "unreachable": ("✗", "bad")}
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_LEVELS = "▁▂▃▄▅▆▇█"
 _MEMORY = 16
 _MIN_CELL = 7
 
@@ -42,8 +43,7 @@ def spark(readings: Sequence[int], total: int | None, width: int) -> str:
     """Readings of available memory as a row of bars, newest at the right."""
     if not readings or not total:
         return " " * width
-    bars = [level_of(value / total, _LEVELS) for value in readings[-width:]]
-    return "".join(bars).rjust(width)
+    return bars(readings[-width:], total, width).rjust(width)
 
 
 def progress_bar(share: float, width: int) -> list[Span]:
@@ -119,8 +119,25 @@ def table(state: LaunchState, now: float, width: int, activity: bool, last: Last
         times = [format_duration(last.phases[phase]) if phase in last.phases else "" for phase in phases]
         text = fit("last time", name) + "".join(fit("  " + took, column - 1) + " " for took in times)
         lines.append(clip([(f"{text}{format_duration(last.total)} in total", "dim")], width))
+    guarded = guard_line(state, width)
+    if guarded is not None:
+        lines.append(guarded)
     noticed = newest_line(state.notices, width)
     return [*lines, noticed] if noticed is not None else lines
+
+
+def guard_line(state: LaunchState, width: int) -> Line | None:
+    """What the memory guards have seen: the host on which least was left; None where no host has a guard."""
+    row = nearest(state)
+    if row is None or row.guard is None:
+        return None
+    spans: list[Span] = [("memory guard  ", "dim")]
+    if len(state.hosts) > 1:
+        spans.append((f"{clean_line(row.name)}  ", "bold"))
+    spans.append((picture(row, min(max(width - 70, 8), 60)), "kv"))
+    style = "bad" if row.guard.stopped is not None else ""
+    spans.append((f"  {guard_words(row.guard)}", style))
+    return clip(spans, width)
 
 
 def _word(phase: Phase, width: int) -> str:

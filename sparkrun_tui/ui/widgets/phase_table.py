@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from textual import events
 from textual.geometry import Size
 
+from sparkrun_tui.launch.record.guard_words import nearest
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.paint.notices import pressing
@@ -40,8 +41,9 @@ class PhaseTable(LinePane):
         self._lines = None
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """A header, one or two lines per host, and one line each for the last time and for the newest warning."""
+        """A header, one or two lines per host, and one line each for the last time, the guard and the last warning."""
         more = (self._last is not None) + (pressing(self._state.notices) is not None)
+        more += nearest(self._state) is not None
         return 1 + len(self._state.hosts) * (2 if self.activity else 1) + more
 
     @property

@@ -12,6 +12,7 @@ from sparkrun_tui.remote.docker.logs import LogRecord
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts
+from tests.launch.fakes.guard import FakeGuard
 from tests.launch.fakes.recipes import IMAGE
 
 if TYPE_CHECKING:
@@ -95,6 +96,11 @@ class FakeHost:
         self.unreachable = False
         self.lease = ""
         self.job: FakeJob | None = None
+        self.guard: FakeGuard | None = None
+        self.guard_refused = ""
+        """Why its memory guard cannot be started; empty where it can."""
+        self.available = 110 * GIB
+        """The memory that its guard sees."""
         self.facts = facts(name)
         self._numbers = 0
 

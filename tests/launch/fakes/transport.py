@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.launch.run.post_hooks import HOOK_MARK
 from sparkrun_tui.remote.transport import ByteStream, LinkState, LinkStatus, Outcome, Result
+from tests.launch.fakes.guard import FakeGuard
 from tests.launch.fakes.host import EPOCH, FakeHost, FakeJob
 
 
@@ -54,6 +55,11 @@ class FakeTransport:
             return host.cluster.results.get(command, Result(Outcome.EXITED, 0, "done here\n", ""))
         if "owner.json" in script:
             return self._lease(script)
+        if script.startswith("# sparkrun-tui: guard-") or "/guard" in script.partition("job=")[2].partition("\n")[0]:
+            return self._guard(script, stdin)
+        if script.startswith("rm -rf -- ") and "/guard\n" in script:
+            host.guard = None
+            return Result(Outcome.EXITED, 0, "", "")
         if "\njob=" in f"\n{script}" or script.startswith("rm -rf -- "):
             return self._job(script)
         if script.startswith("# sparkrun-tui: model-path"):
@@ -74,6 +80,21 @@ class FakeTransport:
             host.lease = launch
             return Result(Outcome.EXITED, 0, "won\n", "")
         return Result(Outcome.EXITED, 0, "", "")
+
+    def _guard(self, script: str, stdin: bytes) -> Result:
+        """The memory guard of a launch: a job that only its record is seen of."""
+        host, verb = self._host, script.partition("\n")[0].rpartition("sparkrun-tui: ")[2]
+        said = ""
+        if verb == "job-start":
+            if host.guard_refused:
+                return Result(Outcome.EXITED, 1, "", host.guard_refused)
+            said = "EXISTS"
+            if host.guard is None:
+                host.guard = FakeGuard(stdin.decode(), began=host.cluster.now())
+                said = "STARTED"
+        elif verb == "guard-read":
+            said = "missing\n" if host.guard is None else host.guard.answer(host)
+        return Result(Outcome.EXITED, 0, said, "")
 
     def _job(self, script: str) -> Result:
         """A detached job as the scripts of `remote.jobs` handle it."""

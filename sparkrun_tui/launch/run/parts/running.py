@@ -7,6 +7,7 @@ import asyncio
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.launch.run.parts.follow import Followers
 from sparkrun_tui.launch.run.parts.given import Given
+from sparkrun_tui.launch.run.parts.guarded import Guarded
 from sparkrun_tui.launch.run.parts.leases import Leases
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -23,6 +24,7 @@ class Running:
         "facts",
         "followers",
         "force",
+        "guards",
         "jobs",
         "key",
         "key_sought",
@@ -41,6 +43,8 @@ class Running:
         """Ids of execs: by number those of the engine, by name those of hooks."""
         self.jobs: list[tuple[str, str]] = []
         """Running detached jobs as (host, key). They survive a detach and are ended when the launch is given up."""
+        self.guards: dict[str, Guarded] = {}
+        """The hosts with a memory guard; of an attached launch, those that may have one."""
         self.touched: set[str] = set()
         """Hosts on which a container of the launch may exist: only these are cleaned up."""
         self.followers = Followers(given, report)

@@ -14,6 +14,7 @@ from sparkrun_tui.engines.plan import LABEL, ContainerExec, Phase, PortWait, Ran
 from sparkrun_tui.launch.plan.archive import container_files, exec_files, exec_paths
 from sparkrun_tui.launch.plan.containers import create_body, mount_folders
 from sparkrun_tui.launch.record.events import StepState
+from sparkrun_tui.launch.run.guarding import start_guard
 from sparkrun_tui.launch.run.host_script import run_host_script
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import drop, insist, on_all
@@ -93,6 +94,7 @@ async def _start_ranks(given: Given, running: Running, report: Reporter, ranks: 
         identity = await insist(given, report, host, Phase.START, lambda: start_rank(given, running, rank))
         running.containers[rank.rank] = identity
         running.followers.follow(rank.rank, host, identity)
+        await start_guard(given, running, report, host, identity)
 
     await on_all(report, Phase.START, tuple(by_host), one)
 
@@ -110,6 +112,7 @@ async def _find_delegated(given: Given, running: Running, report: Reporter) -> N
         rank = given.rank_of(host)
         running.containers[rank] = found[0].id
         running.followers.follow(rank, host, found[0].id)
+        await start_guard(given, running, report, host, found[0].id)
 
     name = given.plan.serve.delegated
     await on_all(report, Phase.START, given.hosts, one)
