@@ -610,6 +610,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"HTTPSConnectionPool\(host='([^']{1,200})', port=\d{1,6}\): (?:Max retries|Read timed out)|"
+        r"Could not reach the Hub|thrown while requesting (?:GET|HEAD) https?://|Error retrieving file list: |"
         r"(?:(?:httpx|httpcore)2?|http|requests\.exceptions)\.(?:ConnectError|\w{0,10}Timeout)",
         "The Hub cannot be reached",
         lambda match, _: f"{shorten(match[1] or 'The Hub', 100)} does not answer from this host.",
