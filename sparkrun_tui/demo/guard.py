@@ -12,7 +12,7 @@ from sparkrun_tui.demo.jobs import Print
 from sparkrun_tui.remote.guard import script
 
 MARK = "# sparkrun-tui: guard\n"
-_PLACE = re.compile(r"^folder=.* container=(\S+) floor=(\d{1,15}) ", re.MULTILINE)
+_PLACE = re.compile(r" container=(\S{1,200}) floor=(\d{1,15}) ")
 _AWAKE = 90_000.0
 """How long the simulated hosts have been running when the first guard begins, in seconds."""
 
