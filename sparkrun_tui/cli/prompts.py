@@ -84,7 +84,7 @@ def agreed(about: str, wanted: Sequence[Demand], doing: str, yes: bool) -> bool:
     """Print what a third-party recipe does; whether the user agrees. `yes` means that they already have."""
     say(f"{about}. What it does:")
     for demand in wanted:
-        sign = _SERIOUS if demand.grave else "-"
+        sign = _SERIOUS if demand.is_risky else "-"
         say(f"  {sign} {demand.title}")
         if not demand.detail:
             continue

@@ -9,7 +9,7 @@ from enum import StrEnum
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.shell import Text
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle
+from sparkrun_tui.recipe.bundled_files.attachments import Attachments, Bundle
 from sparkrun_tui.recipe.model import Problem, Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
 
@@ -368,7 +368,7 @@ class PlanRequest:
     env: Mapping[str, str] = field(default_factory=dict)
     secret_env: Mapping[str, Secret] = field(default_factory=dict)
     privileged: bool = False
-    brought: Brought = field(default_factory=Brought)
+    attachments: Attachments = field(default_factory=Attachments)
     """The files to copy into the containers, by the entry of the recipe that names them."""
     model_path: str = ""
     """The path of the model's folder or GGUF file inside the container, once known."""

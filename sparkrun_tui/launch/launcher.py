@@ -161,7 +161,7 @@ class Launcher:
         Raises `LaunchError` when the plan has errors, when the recipe still needs the user's consent, and when a file
         to be copied into the containers has changed since the plan was made.
         """
-        insist_on_consent(plan.rendered, self._environ, plan.brought, self.settings.data_dirs)
+        insist_on_consent(plan.rendered, self._environ, plan.attachments, self.settings.data_dirs)
         stopping = [problem for problem in plan.errors if problem.code not in ignored]
         if stopping:
             raise stopped_by(stopping[0])
@@ -171,7 +171,7 @@ class Launcher:
             memory_needed=memory_needed,
             ignored=ignored,
             token=hub_token(self._environ),
-            sent=plan.brought.contents(),
+            sent=plan.attachments.contents(),
         )
         report = Reporter(self._bus(plan))
         executor.announce(given, report)

@@ -17,18 +17,18 @@ from sparkrun_tui.base.files import read_text, update_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line
-from sparkrun_tui.recipe.bundled_files.attachments import Brought, Bundle, bring
+from sparkrun_tui.recipe.bundled_files.attachments import Attachments, Bundle, find_attachments
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.hooks import PEER_LABELS, Hooks, container_options, hooks_of, model_on_hosts, time_text
 from sparkrun_tui.recipe.format.pre_exec import Before
 from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
 from sparkrun_tui.recipe.names.images import images_of, parse_image
 from sparkrun_tui.recipe.names.mounts import (
-    grave_mount,
     harmless_capability,
     harmless_device,
     harmless_security,
     is_agreed,
+    is_risky_mount,
     split_volume,
 )
 from sparkrun_tui.recipe.registry.checkouts import EUGR
@@ -75,26 +75,29 @@ _WITHOUT = "without what you have set here"
 class Demand:
     """One thing a recipe asks for beyond serving; `detail` is shown in full and never contains a variable's value.
 
-    `grave` marks serious demands, which expose secrets or the host itself.
+    `is_risky` marks serious demands, which expose secrets or the host itself.
     """
 
     kind: Kind
     title: str
     detail: str = ""
-    grave: bool = False
+    is_risky: bool = False
 
 
 def demands(
-    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None, data_dirs: Sequence[str] = ()
+    rendered: Rendered,
+    environ: Mapping[str, str],
+    attachments: Attachments | None = None,
+    data_dirs: Sequence[str] = (),
 ) -> tuple[Demand, ...]:
     """What a recipe would do beyond serving, serious demands first; `environ` only shows which variables are set.
 
-    `brought` are the files that it copies, None for their current state; `data_dirs` are the folders of hosts that the
-    user's settings allow every recipe to mount.
+    `attachments` are the files that it copies, None for their current state; `data_dirs` are the folders of hosts that
+    the user's settings allow every recipe to mount.
     """
-    if brought is None:
-        brought = bring(rendered)
-    found = _demands(rendered, environ, brought.bundles, data_dirs)
+    if attachments is None:
+        attachments = find_attachments(rendered)
+    found = _demands(rendered, environ, attachments.bundles, data_dirs)
     if rendered.overrides or rendered.user_defaults:
         # Consent counts for later launches as well, and those may be without what the user has set for this one.
         known = set(found)
@@ -102,7 +105,7 @@ def demands(
             # Consent to files is asked for by what they hold.
             if demand not in known and demand.kind not in _BY_CONTENT:
                 found.append(replace(demand, title=f"{demand.title}, {_WITHOUT}"))
-    return tuple(sorted(found, key=lambda demand: not demand.grave))
+    return tuple(sorted(found, key=lambda demand: not demand.is_risky))
 
 
 def _demands(
@@ -120,10 +123,10 @@ def _demands(
     return found
 
 
-def demands_of_files(brought: Brought) -> tuple[Demand, ...]:
+def demands_of_files(attachments: Attachments) -> tuple[Demand, ...]:
     """What some copied files and mods do in the containers, with the texts of their scripts."""
-    found = [_before(entry, bundle) for entry, bundle in brought.bundles.items()]
-    text = "\n".join(bundle.script for bundle in brought.bundles.values())
+    found = [_before(entry, bundle) for entry, bundle in attachments.bundles.items()]
+    text = "\n".join(bundle.script for bundle in attachments.bundles.values())
     return (*found, *(Demand(Kind.CODE, meaning) for meaning in code_fetched(text)))
 
 
@@ -174,21 +177,21 @@ def _privileges(rendered: Rendered, data_dirs: Sequence[str]) -> list[Demand]:
     if options.privileged:
         found.append(Demand(Kind.PRIVILEGE, "runs privileged: the container may do anything on the host", "", True))
     for capability in options.cap_add:
-        grave = not harmless_capability(capability)
-        found.append(Demand(Kind.PRIVILEGE, f"asks for the capability {capability}", "", grave))
+        is_risky = not harmless_capability(capability)
+        found.append(Demand(Kind.PRIVILEGE, f"asks for the capability {capability}", "", is_risky))
     for device in options.devices:
-        grave = not harmless_device(device)
-        found.append(Demand(Kind.PRIVILEGE, f"asks for the device {device}", "", grave))
+        is_risky = not harmless_device(device)
+        found.append(Demand(Kind.PRIVILEGE, f"asks for the device {device}", "", is_risky))
     for option in options.security_opt:
-        grave = not harmless_security(option)
-        found.append(Demand(Kind.PRIVILEGE, f"changes how Docker protects the host: {option}", "", grave))
+        is_risky = not harmless_security(option)
+        found.append(Demand(Kind.PRIVILEGE, f"changes how Docker protects the host: {option}", "", is_risky))
     for label in options.labels:
         name = label.partition("=")[0]
-        grave = PEER_LABELS.match(name) is not None
+        is_risky = PEER_LABELS.match(name) is not None
         title = f"labels its container {name}"
-        if grave:
+        if is_risky:
             title += ", by which another program would take it for its own"
-        found.append(Demand(Kind.OTHERS, title, label, grave))
+        found.append(Demand(Kind.OTHERS, title, label, is_risky))
     is_users_own = RESTART in rendered.overrides
     if options.restart_policy and not is_users_own:
         title = f"lets Docker restart its container ({options.restart_policy}), also after a restart of the host"
@@ -205,9 +208,9 @@ def _mount(volume: str, data_dirs: Sequence[str]) -> Demand:
     if is_agreed(source, data_dirs):
         return Demand(Kind.MOUNT, f"mounts {source} of each host, which your data_dirs allow", volume)
     if not source.startswith(("/", "~")):
-        return Demand(Kind.MOUNT, f"mounts the volume {source} of each host", volume, grave_mount(volume))
+        return Demand(Kind.MOUNT, f"mounts the volume {source} of each host", volume, is_risky_mount(volume))
     detail = f"{volume} (where links on the hosts lead cannot be seen from here)"
-    return Demand(Kind.MOUNT, f"mounts {source} of each host", detail, grave_mount(volume))
+    return Demand(Kind.MOUNT, f"mounts {source} of each host", detail, is_risky_mount(volume))
 
 
 def _hook_texts(hooks: Hooks, bundles: Mapping[Before, Bundle]) -> tuple[str, ...]:
@@ -309,13 +312,13 @@ _ALWAYS_ASKED = frozenset({Kind.HOOK, Kind.MODS, Kind.FILES, Kind.OTHERS})
 
 def beyond_serving(found: Iterable[Demand]) -> bool:
     """Whether any demand goes beyond image and command: serious ones, hooks, mods, copied files, labels."""
-    return any(demand.grave or demand.kind in _ALWAYS_ASKED for demand in found)
+    return any(demand.is_risky or demand.kind in _ALWAYS_ASKED for demand in found)
 
 
 def needs_consent(recipe: Recipe, files: frozenset[str] = frozenset()) -> bool:
     """Whether this state of the recipe may be another person's and has no consent yet.
 
-    `files` are the digests of what it copies into its containers (`Brought.digests`): they need consent as well.
+    `files` are the digests of what it copies into its containers (`Attachments.digests`): they need consent as well.
     """
     if not recipe.source.foreign:
         return False

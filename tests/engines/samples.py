@@ -10,7 +10,7 @@ from pathlib import Path
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.plan import HostView, PlanRequest, Rdma, ServePlan
 from sparkrun_tui.engines.registry import engine_for
-from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.values.overrides import render
@@ -83,7 +83,7 @@ def plan(
         secret_env=secret_env or {},
         gguf_path=gguf_path,
         gguf_projector=gguf_projector,
-        brought=bring(what),
+        attachments=find_attachments(what),
     )
     return engine_for(what.recipe.runtime).plan(request)
 

@@ -48,7 +48,7 @@ def test_a_changed_file_is_asked_about_again_and_says_so() -> None:
 
 def test_the_most_serious_comes_first_and_no_value_is_shown(cluster: FakeCluster) -> None:
     wanted = consent_needed(foreign(HOSTILE), ENVIRON)
-    assert [demand.grave for demand in wanted] == sorted((demand.grave for demand in wanted), reverse=True)
+    assert [demand.is_risky for demand in wanted] == sorted((demand.is_risky for demand in wanted), reverse=True)
     assert "canary" not in repr(wanted)
     launcher = cluster.launcher(ENVIRON)
     with pytest.raises(LaunchError, match="AWS_SECRET_ACCESS_KEY") as refused:

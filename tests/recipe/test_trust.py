@@ -14,7 +14,7 @@ from sparkrun_tui.recipe.trust import (
     consented_variables,
     demands,
     give_consent,
-    grave_mount,
+    is_risky_mount,
     needs_consent,
 )
 from sparkrun_tui.recipe.values.overrides import render
@@ -74,8 +74,10 @@ def test_everything_beyond_serving_is_shown() -> None:
         "installs Python packages",
     ):  # fmt: skip
         assert words in titles
-    grave = {demand.title for demand in found if demand.grave}
-    assert len(grave) == 7 and [demand.grave for demand in found] == sorted((d.grave for d in found), reverse=True)
+    is_risky = {demand.title for demand in found if demand.is_risky}
+    assert len(is_risky) == 7 and [demand.is_risky for demand in found] == sorted(
+        (d.is_risky for d in found), reverse=True
+    )
     assert {demand.kind for demand in found} == set(Kind)
 
 
@@ -113,7 +115,7 @@ def test_consent_for_some_variables_and_a_damaged_file(private_home: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("volume", "grave"),
+    ("volume", "is_risky"),
     [
         ("/:/host", True), ("/etc/passwd:/x", True), ("/root/.ssh:/x", True), ("/home/a/.ssh:/x", True),
         ("/var/run/docker.sock:/x", True), ("/srv/../etc:/x", True), ("../x:/x", True),
@@ -121,8 +123,8 @@ def test_consent_for_some_variables_and_a_damaged_file(private_home: Path) -> No
             ("~/.cache/huggingface/:/x", False),
     ],
 )  # fmt: skip
-def test_mounts_that_give_the_host_away(volume: str, grave: bool) -> None:
-    assert grave_mount(volume) is grave
+def test_mounts_that_give_the_host_away(volume: str, is_risky: bool) -> None:
+    assert is_risky_mount(volume) is is_risky
 
 
 def test_container_options_are_read() -> None:

@@ -14,7 +14,7 @@ from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch.plan.consent import consent_needed, give, insist_on_consent, question
 from sparkrun_tui.launch.plan.dry_run import lines, offline_plan
 from sparkrun_tui.launch.plan.environment import plan_env
-from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.model import SourceKind
 from sparkrun_tui.recipe.search.sources import all_recipes, find_recipe
 from sparkrun_tui.recipe.trust import consented_variables
@@ -90,10 +90,10 @@ def test_a_file_from_elsewhere_that_does_more_is_asked_about(what: str, tmp_path
     assert consent_needed(rendered, ENVIRON)
     assert "in none of your recipe folders" in question(rendered)
     with pytest.raises(LaunchError, match="needs your consent"):
-        insist_on_consent(rendered, ENVIRON, bring(rendered))
+        insist_on_consent(rendered, ENVIRON, find_attachments(rendered))
     give(rendered)
     assert consent_needed(found(rendered.recipe.source.path), ENVIRON) == ()
-    insist_on_consent(rendered, ENVIRON, bring(rendered))
+    insist_on_consent(rendered, ENVIRON, find_attachments(rendered))
     written(tmp_path / "downloads", BEYOND[what] + "# changed\n")
     again = found(rendered.recipe.source.path)
     assert consent_needed(again, ENVIRON) and "has changed since you agreed" in question(again)

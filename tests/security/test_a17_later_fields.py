@@ -26,7 +26,7 @@ def asked(more: str) -> list[Demand]:
 
 
 @pytest.mark.parametrize(
-    ("option", "grave"),
+    ("option", "is_risky"),
     [
         ("apparmor=unconfined", True),
         ("seccomp=unconfined", True),
@@ -39,10 +39,10 @@ def asked(more: str) -> list[Demand]:
         ("apparmor=docker-default", False),
     ],
 )
-def test_weaker_protection_is_a_serious_demand(option: str, grave: bool) -> None:
+def test_weaker_protection_is_a_serious_demand(option: str, is_risky: bool) -> None:
     found = asked(f"executor_config: {{security_opt: ['{option}']}}\n")
     [demand] = [demand for demand in found if demand.kind is Kind.PRIVILEGE]
-    assert option in demand.title and demand.grave is grave
+    assert option in demand.title and demand.is_risky is is_risky
 
 
 @pytest.mark.parametrize("name", ["io.sparkrun-tui.launch", "sparkrun-tui.x", "IO.SPARKRUN-TUI.model"])
@@ -58,9 +58,9 @@ def test_our_own_labels_are_refused(name: str) -> None:
 def test_labels_of_other_programs_are_serious() -> None:
     for name in ("com.docker.compose.project", "sparkrun.cluster_id"):
         [demand] = [d for d in asked(f"executor_config: {{labels: ['{name}=x']}}\n") if d.kind is Kind.OTHERS]
-        assert demand.grave and name in demand.title
+        assert demand.is_risky and name in demand.title
     [plain] = [d for d in asked("executor_config: {labels: [team=x]}\n") if d.kind is Kind.OTHERS]
-    assert not plain.grave
+    assert not plain.is_risky
 
 
 LAYERED = """\

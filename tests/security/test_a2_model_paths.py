@@ -45,9 +45,9 @@ def test_what_would_expose_a_host_is_never_mounted(model: str) -> None:
 def test_a_path_of_a_strangers_recipe_needs_consent() -> None:
     what = of_kind(FOLDER.format(model="/srv/models/a"), SourceKind.REGISTRY)
     (mount,) = [demand for demand in demands(what, {}) if demand.kind is Kind.MOUNT]
-    assert mount.grave and "/srv/models/a" in mount.title
+    assert mount.is_risky and "/srv/models/a" in mount.title
     (allowed,) = [demand for demand in demands(what, {}, None, ("/srv/models",)) if demand.kind is Kind.MOUNT]
-    assert not allowed.grave
+    assert not allowed.is_risky
     assert [problem.code for problem in mount_problems(what.recipe)] == ["host-mount"]
     own = of_kind(FOLDER.format(model="/var/lib/models/a"), SourceKind.USER)
     assert list(mount_problems(own.recipe)) == []

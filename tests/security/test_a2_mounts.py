@@ -71,7 +71,7 @@ def test_what_gives_the_host_away_is_refused_and_marked(source: str) -> None:
     options: dict[str, object] = {"volumes": [f"{source}:/x"]}
     errors = [problem.code for problem in planned(options).errors]
     assert errors == ["host-mount"]
-    assert [demand.grave for demand in asked(options, Kind.MOUNT)] == [True]
+    assert [demand.is_risky for demand in asked(options, Kind.MOUNT)] == [True]
     assert planned(options, SourceKind.USER).errors == ()
 
 
@@ -80,14 +80,14 @@ def test_what_may_hold_anything_is_asked_about_and_marked(source: str) -> None:
     options: dict[str, object] = {"volumes": [f"{source}:/x"]}
     assert planned(options).errors == ()
     (demand,) = asked(options, Kind.MOUNT)
-    assert demand.grave and "where links on the hosts lead cannot be seen" in demand.detail
+    assert demand.is_risky and "where links on the hosts lead cannot be seen" in demand.detail
 
 
 @pytest.mark.parametrize("source", HARMLESS)
 def test_what_every_container_has_is_not_marked(source: str) -> None:
     options: dict[str, object] = {"volumes": [f"{source}:/x"]}
     assert planned(options).errors == ()
-    assert [demand.grave for demand in asked(options, Kind.MOUNT)] == [False]
+    assert [demand.is_risky for demand in asked(options, Kind.MOUNT)] == [False]
 
 
 @pytest.mark.parametrize("source", [*REFUSED, *GRAVE, *HARMLESS])
@@ -137,7 +137,7 @@ def test_what_docker_would_take_for_something_else_is_an_error(source: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("device", "given", "grave"),
+    ("device", "given", "is_risky"),
     [
         ("/dev/dri/../mem", "/dev/mem", True),
         ("/dev/nvidia0/../sda", "/dev/sda", True),
@@ -151,9 +151,9 @@ def test_what_docker_would_take_for_something_else_is_an_error(source: str) -> N
         ("/dev/kfd", "/dev/kfd", False),
     ],
 )
-def test_devices_are_judged_by_where_they_lead(device: str, given: str, grave: bool) -> None:
+def test_devices_are_judged_by_where_they_lead(device: str, given: str, is_risky: bool) -> None:
     (demand,) = asked({"devices": [device]}, Kind.PRIVILEGE)
-    assert (demand.title, demand.grave) == (f"asks for the device {given}", grave)
+    assert (demand.title, demand.is_risky) == (f"asks for the device {given}", is_risky)
     assert planned({"devices": [device]}).serve.ranks[0].container.devices[-1] == given
 
 
@@ -165,20 +165,20 @@ def test_a_device_outside_of_dev_is_an_error(device: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "grave"),
+    ("name", "is_risky"),
     [
         ("IPC_LOCK", False), ("CAP_IPC_LOCK", False), ("SYS_NICE", False), ("CHOWN", False),
         ("SYS_ADMIN", True), ("CAP_SYS_PTRACE", True), ("DAC_READ_SEARCH", True), ("NET_ADMIN", True), ("BPF", True),
         ("SYS_BOOT", True), ("MAC_OVERRIDE", True), ("ALL", True), ("SOME_NEW_ONE", True),
     ],
 )  # fmt: skip
-def test_capabilities_that_are_not_known_to_be_harmless_are_marked(name: str, grave: bool) -> None:
-    assert [demand.grave for demand in asked({"cap_add": [name]}, Kind.PRIVILEGE)] == [grave]
+def test_capabilities_that_are_not_known_to_be_harmless_are_marked(name: str, is_risky: bool) -> None:
+    assert [demand.is_risky for demand in asked({"cap_add": [name]}, Kind.PRIVILEGE)] == [is_risky]
 
 
 def test_sharing_another_container_is_marked() -> None:
     found = asked({"network": "container:other", "ipc": "container:db"}, Kind.PRIVILEGE)
-    assert [(demand.title, demand.grave) for demand in found] == [
+    assert [(demand.title, demand.is_risky) for demand in found] == [
         ("shares the network of another container: other", True),
         ("shares the ipc of another container: db", True),
     ]
@@ -201,9 +201,9 @@ def agreed_demand(volume: str, data_dirs: tuple[str, ...] = AGREED) -> Demand:
 )
 def test_a_folder_that_the_user_agreed_to_is_not_grave(source: str) -> None:
     demand = agreed_demand(f"{source}:/x")
-    assert not demand.grave
+    assert not demand.is_risky
     assert "your data_dirs allow" in demand.title
-    assert agreed_demand(f"{source}:/x", ()).grave
+    assert agreed_demand(f"{source}:/x", ()).is_risky
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_folder_that_the_user_agreed_to_is_not_grave(source: str) -> None:
     ],
 )  # fmt: skip
 def test_nothing_beside_or_above_it_is_agreed_to(source: str) -> None:
-    assert agreed_demand(f"{source}:/x").grave
+    assert agreed_demand(f"{source}:/x").is_risky
 
 
 @pytest.mark.parametrize("folder", [*REFUSED, "", ".", "data", "$HOME/models", "../x", "~ada/models", "scratch"])
@@ -253,7 +253,7 @@ def test_a_recipe_cannot_agree_for_its_user(more: str) -> None:
     mounts = [
         demand for demand in demands(rendered, {}, data_dirs=load_settings().data_dirs) if demand.kind is Kind.MOUNT
     ]
-    assert [demand.grave for demand in mounts] == [True]
+    assert [demand.is_risky for demand in mounts] == [True]
 
 
 def test_a_strangers_file_that_mounts_an_agreed_folder_is_not_asked_about(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from sparkrun_tui.base.errors import RecipeError, UsageError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch.plan.consent import question
-from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.registry import git
 from sparkrun_tui.recipe.registry.checkouts import checkouts
 from sparkrun_tui.recipe.registry.config import PUBLIC, check_url
@@ -77,17 +77,17 @@ def test_mods_of_a_registry_are_not_an_impostors(made: Make) -> None:
     add_registry(str(made("bad", "eugr").folder), "r1")
     other = made("third", "third").write("recipes/x.yaml", RECIPE + "mods: ['@eugr/fix']\n").commit()
     add_registry(str(other.folder), "honest")
-    brought = bring(render(find_recipe("@honest/x", Settings()), {}))
-    assert brought.bundles == {}
-    assert [problem.code for problem in brought.problems] == ["mod-missing"]
+    attachments = find_attachments(render(find_recipe("@honest/x", Settings()), {}))
+    assert attachments.bundles == {}
+    assert [problem.code for problem in attachments.problems] == ["mod-missing"]
 
 
 def test_a_part_called_in_full_brings_its_mods(made: Make) -> None:
     add_registry(str(made("bad", "eugr").folder), "r1")
     other = made("third", "third").write("recipes/x.yaml", RECIPE + "mods: ['@r1/eugr/fix', '@r1/fix']\n").commit()
     add_registry(str(other.folder), "honest")
-    brought = bring(render(find_recipe("@honest/x", Settings()), {}))
-    assert [bundle.registry for bundle in brought.bundles.values()] == ["r1", "r1"]
+    attachments = find_attachments(render(find_recipe("@honest/x", Settings()), {}))
+    assert [bundle.registry for bundle in attachments.bundles.values()] == ["r1", "r1"]
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in PUBLIC])

@@ -11,7 +11,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings, load_settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch.plan.consent import consent_needed, give, insist_on_consent, question
-from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.registry.registries import add_registry, update_registries
@@ -32,7 +32,7 @@ def foreign(text: str, kind: SourceKind = SourceKind.REGISTRY) -> Rendered:
 
 
 def graves(what: Rendered) -> list[Demand]:
-    return [demand for demand in consent_needed(what, {}) if demand.grave]
+    return [demand for demand in consent_needed(what, {}) if demand.is_risky]
 
 
 @pytest.mark.parametrize("kind", [SourceKind.REGISTRY, SourceKind.PATH])
@@ -57,15 +57,15 @@ def test_a_mod_that_changes_while_the_question_stands_was_not_agreed_to(tmp_path
     text = HEAD + "runtime: vllm\ncontainer: a/b:1\nmods: ['@tools/fix']\n"
     add_registry(str(Upstream(tmp_path / "r").write("recipes/x.yaml", text).commit().folder), "arena")
     what = render(find_recipe("@arena/x", Settings()), {})
-    brought = bring(what)
-    assert "echo harmless" in "".join(demand.detail for demand in consent_needed(what, {}, brought))
+    attachments = find_attachments(what)
+    assert "echo harmless" in "".join(demand.detail for demand in consent_needed(what, {}, attachments))
 
     mods.write("mods/fix/run.sh", "touch CANARY\n").commit()
     update_registries(["tools"])
-    give(what, brought=brought)
+    give(what, attachments=attachments)
 
-    now = bring(what)
-    assert now.digests != brought.digests
+    now = find_attachments(what)
+    assert now.digests != attachments.digests
     assert "touch CANARY" in "".join(demand.detail for demand in consent_needed(what, {}, now))
     assert "has changed since you agreed" in question(what, now)
     with pytest.raises(LaunchError, match="needs your consent"):

@@ -126,7 +126,7 @@ def mounted(source: str, kind: SourceKind = SourceKind.REGISTRY, *, privileged: 
     found = [problem for problem in validate(recipe, privileged=privileged) if problem.code == "host-mount"]
     plan = dry_run.offline_plan(render(recipe, {}), Cluster("c", ("h",), privileged=privileged), "abcd2345", {})
     assert [problem for problem in plan.problems if problem.code == "host-mount"] == found
-    assert bool(found) is (recipe.source.foreign and trust.grave_mount(f"{source}:/x"))
+    assert bool(found) is (recipe.source.foreign and trust.is_risky_mount(f"{source}:/x"))
     return found
 
 

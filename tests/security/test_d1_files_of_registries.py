@@ -11,7 +11,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch.plan.consent import consent_needed, give, insist_on_consent, question, unasked_as_a_copy
-from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.registry.registries import add_registry, update_registries
 from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.trust import Kind
@@ -56,7 +56,7 @@ def test_a_mod_of_a_registry_is_asked_about_and_again_when_it_changes(tmp_path: 
     assert "downloads a script and runs it" in [demand.title for demand in asked]
     assert "have changed since you agreed" in question(mine)
     with pytest.raises(LaunchError, match="needs your consent"):
-        insist_on_consent(mine, {}, bring(mine))
+        insist_on_consent(mine, {}, find_attachments(mine))
 
 
 def test_the_command_line_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

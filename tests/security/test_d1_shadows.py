@@ -8,7 +8,7 @@ import pytest
 
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.registry.registries import add_registry, update_registries
 from sparkrun_tui.recipe.search.sources import find_recipe
@@ -91,9 +91,9 @@ def test_a_part_cannot_take_over_the_name_of_anothers_part(tmp_path: Path) -> No
     assert found("@good/tools/x").model == "good/model"
     own = tmp_path / "own.yaml"
     own.write_text(GOOD + "mods: ['@tools/fix']\n")
-    brought = bring(render(found(str(own)), {}))
-    assert not brought.bundles and brought.problems
+    attachments = find_attachments(render(found(str(own)), {}))
+    assert not attachments.bundles and attachments.problems
     own.write_text(GOOD + "mods: ['@good/tools/fix']\n")
-    brought = bring(render(found(str(own)), {}))
-    assert [bundle.script for bundle in brought.bundles.values()] == ["echo good\n"]
+    attachments = find_attachments(render(found(str(own)), {}))
+    assert [bundle.script for bundle in attachments.bundles.values()] == ["echo good\n"]
     assert found("@evil/x").source.kind is SourceKind.REGISTRY

@@ -114,7 +114,9 @@ def test_a_variable_of_the_author_is_not_taken_for_the_users() -> None:
     found = {want.name: want.allowed for want in wanted(rendered.recipe, {})}
     assert found == {"AWS_SECRET_ACCESS_KEY": False, "MINE": True}
     asked = consent_needed(rendered, {"AWS_SECRET_ACCESS_KEY": "x", "MINE": "y"})
-    assert [demand.title for demand in asked if demand.grave] == ["reads AWS_SECRET_ACCESS_KEY from this machine (set)"]
+    assert [demand.title for demand in asked if demand.is_risky] == [
+        "reads AWS_SECRET_ACCESS_KEY from this machine (set)"
+    ]
 
 
 def test_a_hook_is_shown_with_the_values_of_every_condition() -> None:
@@ -126,7 +128,7 @@ def test_a_hook_is_shown_with_the_values_of_every_condition() -> None:
     asked = consent_needed(render(load_text(text, source), {}), {})
     hooks = {demand.detail: demand for demand in asked if demand.kind is Kind.HOOK}
     assert set(hooks) == {"true", "touch canary"}
-    assert hooks["touch canary"].grave and "nodes 2" in hooks["touch canary"].title
+    assert hooks["touch canary"].is_risky and "nodes 2" in hooks["touch canary"].title
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_every_demand_of_the_file_is_in_the_question_whatever_is_set() -> None:
     for demand in alone:
         assert demand.title in titles
         assert demand.detail in [other.detail for other in shown]
-    assert any(demand.grave and "/srv/evil/models" in demand.title for demand in shown)
+    assert any(demand.is_risky and "/srv/evil/models" in demand.title for demand in shown)
 
 
 def test_the_users_defaults_hide_nothing_either() -> None:

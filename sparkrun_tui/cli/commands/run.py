@@ -121,12 +121,12 @@ def _agree(rendered: Rendered, settings: Settings, yes: bool) -> None:
     """
     from sparkrun_tui.cli.prompts import agreed, how_to_agree
     from sparkrun_tui.launch.plan.consent import consent_needed, give, question
-    from sparkrun_tui.recipe.bundled_files.attachments import bring
+    from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 
-    attached = bring(rendered)
+    attached = find_attachments(rendered)
     wanted = consent_needed(rendered, os.environ, attached, data_dirs=settings.data_dirs)
     if not wanted:
         return
     if not agreed(question(rendered, attached), wanted, "Launch it?", yes):
         raise UsageError("not launched: this recipe needs your consent", remedy=how_to_agree())
-    give(rendered, brought=attached)
+    give(rendered, attachments=attached)

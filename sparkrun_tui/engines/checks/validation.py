@@ -29,7 +29,7 @@ from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.engines.layout.options import mount_problems
 from sparkrun_tui.engines.registry import ENGINES, family_of
-from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.format.characters import check_characters
 from sparkrun_tui.recipe.format.extensions import LATER_KEYS, changes_launch, later_fields
 from sparkrun_tui.recipe.format.hooks import container_options, hooks_of, model_on_hosts
@@ -271,7 +271,7 @@ def _check_attachments(rendered: Rendered) -> Iterator[Problem]:
 
     Which registries are present here says nothing about the recipe itself.
     """
-    for found in bring(rendered).problems:
+    for found in find_attachments(rendered).problems:
         if found.code == "mod-unseen":
             yield replace(found, severity=Severity.NOTE)
         elif found.code == "mod-missing":

@@ -194,7 +194,7 @@ def _files(
     mods: list[str] = []
     sent: dict[str, Bundle] = {}
     for number, entry in enumerate(mod_entries, 1):
-        bundle = request.brought.bundles.get(entry)
+        bundle = request.attachments.bundles.get(entry)
         if bundle is None:
             mods.append(entry.source)
             continue

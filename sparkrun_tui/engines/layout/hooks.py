@@ -113,12 +113,12 @@ def before_hooks(
     seen: Counter[str] = Counter()
     for entry in entries:
         seen[entry.key] += 1
-        bundle = request.brought.bundles.get(entry)
+        bundle = request.attachments.bundles.get(entry)
         title = _title(entry.key, seen[entry.key], totals[entry.key], entry.spot)
         if not entry.source:
             hooks.append(Hook(title, entry.command, timeout=entry.timeout))
             continue
-        on_the_host = entry in request.brought.left
+        on_the_host = entry in request.attachments.left
         if bundle is None and not on_the_host:
             continue
         command = _copy_command(entry, bundle, folder(len(hooks) + 1))

@@ -15,8 +15,8 @@ from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS, exposes_host
 from sparkrun_tui.recipe.names.mounts import (
     Judgement,
-    grave_mount,
     is_below,
+    is_risky_mount,
     is_source,
     judge_source,
     normal_path,
@@ -187,7 +187,7 @@ def mount_problems(recipe: Recipe, homes: Sequence[str] = ("",), *, privileged: 
                 " (L in the plan, --ignore host-mount)"
             )
             yield _problem(recipe, Severity.ERROR, "host-mount", message, remedy)
-        elif grave_mount(volume):
+        elif is_risky_mount(volume):
             message = f"the recipe mounts {source} of the hosts; you are asked for consent before its first launch"
             yield _problem(recipe, Severity.WARNING, "host-mount", message)
 
@@ -205,7 +205,7 @@ def _model_problems(recipe: Recipe, homes: Sequence[str]) -> Iterator[Problem]:
             remedy = "keep models in a folder of their own, such as /srv/models/NAME or ~/models/NAME"
             yield Problem(Severity.ERROR, "model-path", message, spot, remedy)
             return
-    if recipe.source.foreign and any(grave_mount(volume) for volume in model.volumes):
+    if recipe.source.foreign and any(is_risky_mount(volume) for volume in model.volumes):
         message = f"the recipe mounts {model.path} of the hosts; you are asked for consent before its first launch"
         yield Problem(Severity.WARNING, "host-mount", message, spot)
 

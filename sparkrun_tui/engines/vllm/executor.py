@@ -114,7 +114,7 @@ def brings_ray(request: PlanRequest) -> bool:
     for entry in hooks_of(request.rendered).before:
         if _speaks_of_ray(entry.command):
             return True
-    return any(_speaks_of_ray(bundle.script) for bundle in request.brought.bundles.values())
+    return any(_speaks_of_ray(bundle.script) for bundle in request.attachments.bundles.values())
 
 
 def _speaks_of_ray(text: str) -> bool:

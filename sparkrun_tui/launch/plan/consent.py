@@ -10,7 +10,7 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import shorten, visible_line
-from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
+from sparkrun_tui.recipe.bundled_files.attachments import Attachments, find_attachments
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.names.images import images_of
 from sparkrun_tui.recipe.search.folders import is_inside, own_folders
@@ -33,7 +33,10 @@ _NAME_WIDTH = 60
 
 
 def consent_needed(
-    rendered: Rendered, environ: Mapping[str, str], brought: Brought | None = None, data_dirs: Sequence[str] = ()
+    rendered: Rendered,
+    environ: Mapping[str, str],
+    attachments: Attachments | None = None,
+    data_dirs: Sequence[str] = (),
 ) -> tuple[Demand, ...]:
     """What the user must agree to before this launch, most serious first; empty when there is nothing to ask.
 
@@ -41,17 +44,17 @@ def consent_needed(
     it copies into containers has changed. There is always something to agree to then, since its command runs in the
     image that it names. A file outside the user's recipe folders needs consent when it does more than serve. A recipe
     of the user's own needs consent to files of registries that it names, such as mods: their author may change them.
-    `environ` shows which variables of this machine are set; `brought` are the files that will be copied, None means
+    `environ` shows which variables of this machine are set; `attachments` are the files that will be copied, None means
     as they are now; `data_dirs` are the folders of hosts that the user's settings allow.
     """
-    brought = brought if brought is not None else bring(rendered)
+    attachments = attachments if attachments is not None else find_attachments(rendered)
     if not rendered.recipe.source.foreign:
-        theirs = brought.of_registries
+        theirs = attachments.of_registries
         return demands_of_files(theirs) if unseen_files(theirs.digests) else ()
-    files = brought.digests
+    files = attachments.digests
     if not needs_consent(rendered.recipe, files):
         return ()
-    found = demands(rendered, environ, brought, data_dirs)
+    found = demands(rendered, environ, attachments, data_dirs)
     if rendered.recipe.source.stranger and not beyond_serving(found):
         return ()
     # Also those that an image of the user replaces in this launch.
@@ -61,24 +64,24 @@ def consent_needed(
     return (*found, runs)
 
 
-def give(rendered: Rendered, variables: frozenset[str] | None = None, brought: Brought | None = None) -> None:
+def give(rendered: Rendered, variables: frozenset[str] | None = None, attachments: Attachments | None = None) -> None:
     """Remember that the user has agreed to this state of the recipe, and to the `variables` (None: all it wants).
 
-    `brought` are the files that the question has shown: a registry may be updated while the question is open, and
+    `attachments` are the files that the question has shown: a registry may be updated while the question is open, and
     the user has not agreed to what came later. None means the files as they are now.
     """
-    brought = brought if brought is not None else bring(rendered)
-    give_consent(rendered.recipe, variables, brought.digests)
+    attachments = attachments if attachments is not None else find_attachments(rendered)
+    give_consent(rendered.recipe, variables, attachments.digests)
 
 
-def question(rendered: Rendered, brought: Brought | None = None) -> str:
+def question(rendered: Rendered, attachments: Attachments | None = None) -> str:
     """The reason for the question, in one sentence."""
     recipe = rendered.recipe
-    brought = brought if brought is not None else bring(rendered)
+    attachments = attachments if attachments is not None else find_attachments(rendered)
     if not recipe.source.foreign:
-        return _about_files(recipe, brought)
+        return _about_files(recipe, attachments)
     state = "is launched for the first time"
-    if changed_since_consent(recipe, brought.digests):
+    if changed_since_consent(recipe, attachments.digests):
         state = "has changed since you agreed to it"
     name = _quoted(recipe)
     if recipe.source.kind is SourceKind.URL:
@@ -96,9 +99,9 @@ def _quoted(recipe: Recipe) -> str:
     return "`" + shorten(visible_line(recipe.name).replace("`", "'"), _NAME_WIDTH) + "`"
 
 
-def _about_files(recipe: Recipe, brought: Brought) -> str:
+def _about_files(recipe: Recipe, attachments: Attachments) -> str:
     """The reason for the question about files of registries in the user's own recipe."""
-    names = sorted({bundle.registry for bundle in brought.of_registries.bundles.values()})
+    names = sorted({bundle.registry for bundle in attachments.of_registries.bundles.values()})
     state = "you have not agreed to yet"
     if had_consent(recipe):
         state = "have changed since you agreed to them"
@@ -128,15 +131,15 @@ def about_a_copy(rendered: Rendered) -> str:
 
 
 def insist_on_consent(
-    rendered: Rendered, environ: Mapping[str, str], brought: Brought, data_dirs: Sequence[str] = ()
+    rendered: Rendered, environ: Mapping[str, str], attachments: Attachments, data_dirs: Sequence[str] = ()
 ) -> None:
     """Check that the user has agreed to this launch and the files that it copies. Raises `LaunchError` otherwise."""
-    wanted = consent_needed(rendered, environ, brought, data_dirs)
+    wanted = consent_needed(rendered, environ, attachments, data_dirs)
     if not wanted:
         return
-    serious = [demand.title for demand in wanted if demand.grave]
+    serious = [demand.title for demand in wanted if demand.is_risky]
     reasons = f"; it {'; it '.join(serious)}" if serious else ""
     raise LaunchError(
-        f"{question(rendered, brought)}: it needs your consent{reasons}",
+        f"{question(rendered, attachments)}: it needs your consent{reasons}",
         remedy="Read what it does (sparkrun-tui run NAME --dry-run), then launch it with --yes, or agree in the app.",
     )

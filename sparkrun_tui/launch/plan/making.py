@@ -11,7 +11,7 @@ from sparkrun_tui.launch.plan.environment import plan_env
 from sparkrun_tui.launch.plan.host_views import view_of
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, in_force
 from sparkrun_tui.launch.sizing.sizing import attention_heads
-from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.probe.facts import HostFacts
 
@@ -40,7 +40,7 @@ def make_plan(
         launch_id=launch_id,
         solo=solo,
         env=plan_env(rendered, environ, consented),
-        brought=bring(rendered),
+        attachments=find_attachments(rendered),
         attention_heads=attention_heads(rendered),
         ray=known_ray(rendered, [host.name for host in hosts]),
     )
@@ -66,7 +66,7 @@ def plan_again(
         launch_id=plan.launch_id,
         solo=len(views) == 1,
         env=plan.env,
-        brought=plan.brought,
+        attachments=plan.attachments,
         attention_heads=plan.attention_heads,
         ray=ray or plan.ray,
         **found,

@@ -18,7 +18,7 @@ from sparkrun_tui.launch.plan.shapes import PlanEnv, PlanStep
 from sparkrun_tui.launch.plan.steps import plan_steps
 from sparkrun_tui.launch.sizing.conditions import of_view, settled
 from sparkrun_tui.launch.sizing.evaluation import recipe_problems
-from sparkrun_tui.recipe.bundled_files.attachments import Brought
+from sparkrun_tui.recipe.bundled_files.attachments import Attachments
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.images import same_host
 from sparkrun_tui.recipe.suggestions import did_you_mean
@@ -48,7 +48,7 @@ class LaunchPlan:
     """Why it uses this many hosts."""
     problems: tuple[Problem, ...] = ()
     env: PlanEnv = field(default_factory=PlanEnv)
-    brought: Brought = field(default_factory=Brought)
+    attachments: Attachments = field(default_factory=Attachments)
     """The files of this machine that are copied into the containers."""
     attention_heads: int | None = None
     """The model's attention heads, which its ranks divide among them; None when unknown."""
@@ -81,7 +81,7 @@ def build_plan(
     launch_id: str,
     solo: bool = False,
     env: PlanEnv | None = None,
-    brought: Brought | None = None,
+    attachments: Attachments | None = None,
     model_path: str = "",
     model_commit: str = "",
     gguf_path: str = "",
@@ -98,7 +98,7 @@ def build_plan(
     engine = engine_for(rendered.recipe.runtime)
     before = rendered.decisions
     rendered = in_force(rendered, cluster, hosts, solo=solo)
-    env, brought = env or PlanEnv(), brought or Brought()
+    env, attachments = env or PlanEnv(), attachments or Attachments()
     hidden = concealed(rendered)
     env = replace(env, secret={**env.secret, **hidden.secrets})
     chosen, reason = _choose(engine, rendered, hosts[:1] if solo else hosts, cluster.gpus_per_host)
@@ -113,7 +113,7 @@ def build_plan(
         model_commit=model_commit,
         gguf_path=gguf_path,
         gguf_projector=gguf_projector,
-        brought=brought,
+        attachments=attachments,
         ray=ray or UNKNOWN_RAY,
     )
     serve = _serve(engine, request)
@@ -123,7 +123,7 @@ def build_plan(
         serve.problems,
         engine.check(hidden.rendered),
         env.problems,
-        brought.problems,
+        attachments.problems,
         _conditions_changed(rendered, before),
         _unknown_hosts(rendered.recipe, cluster),
     )
@@ -142,7 +142,7 @@ def build_plan(
         host_reason=reason,
         problems=problems,
         env=env,
-        brought=brought,
+        attachments=attachments,
         attention_heads=attention_heads,
         ray=request.ray,
         broken=any(problem.code not in OF_TRUST for problem in errors),

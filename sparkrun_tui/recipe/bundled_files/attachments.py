@@ -71,7 +71,7 @@ class Bundle:
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class Attachments:
     """What was found of a recipe's copies and mods; anything else is a problem, or left to the hosts.
 
     `left` are mods that are unknown on this machine: they are taken from the checkout of eugr's scripts on the hosts.
@@ -93,16 +93,16 @@ class Brought:
         return frozenset(found)
 
     @property
-    def of_registries(self) -> Brought:
+    def of_registries(self) -> Attachments:
         """Only what comes from a registry that is not the recipe's own."""
-        return Brought({entry: bundle for entry, bundle in self.bundles.items() if bundle.registry})
+        return Attachments({entry: bundle for entry, bundle in self.bundles.items() if bundle.registry})
 
     def contents(self) -> Mapping[str, bytes]:
         """The content of all files, by digest. Raises `LaunchError` when one has changed since it was found."""
         return contents(file for bundle in self.bundles.values() for file in bundle.files)
 
 
-def bring(rendered: Rendered) -> Brought:
+def find_attachments(rendered: Rendered) -> Attachments:
     """The files on this machine that the recipe copies into its containers.
 
     Files come only from the recipe's own folder or its registry's repository, mods also from other registries. Mods of
@@ -110,12 +110,12 @@ def bring(rendered: Rendered) -> Brought:
     """
     wanted = [entry for entry in hooks_of(rendered).before if entry.source]
     if not wanted:
-        return Brought()
+        return Attachments()
     recipe = rendered.recipe
     try:
         search = _Search(recipe)
     except RecipeError as error:
-        return Brought(problems=(_refused(wanted[0], error),))
+        return Attachments(problems=(_refused(wanted[0], error),))
     bundles: dict[Before, Bundle] = {}
     left: list[Before] = []
     problems: list[Problem] = []
@@ -133,7 +133,7 @@ def bring(rendered: Rendered) -> Brought:
             left.append(entry)
             if not search.is_delegated:
                 problems.append(_unseen_mod(entry))
-    return Brought(bundles, tuple(left), (*problems, *_too_much(bundles)))
+    return Attachments(bundles, tuple(left), (*problems, *_too_much(bundles)))
 
 
 def scoped_mods(rendered: Rendered) -> Mapping[str, str]:
@@ -142,7 +142,7 @@ def scoped_mods(rendered: Rendered) -> Mapping[str, str]:
     if recipe.source.kind is not SourceKind.REGISTRY:
         return {}
     found: dict[str, str] = {}
-    for entry, bundle in bring(rendered).bundles.items():
+    for entry, bundle in find_attachments(rendered).bundles.items():
         is_scoped = entry.source.startswith("@")
         if bundle.registry or is_scoped or not entry.is_mod:
             continue

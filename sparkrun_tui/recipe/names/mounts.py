@@ -139,7 +139,7 @@ def no_place_for_data(source: str, home: str = "") -> bool:
     return place in _SYSTEM_DATA
 
 
-def grave_mount(volume: str) -> bool:
+def is_risky_mount(volume: str) -> bool:
     """Whether a mount is not known to be harmless."""
     return judge_source(split_volume(volume)[0]) is not Judgement.HARMLESS
 

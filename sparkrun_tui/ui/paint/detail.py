@@ -187,7 +187,7 @@ def demand_lines(demands: Sequence[Demand], width: int) -> list[Line]:
     """What a recipe would do beyond serving, each in full, most serious first."""
     lines: list[Line] = [[], [("beyond serving, once you agree when it is launched", "title")]]
     for demand in demands:
-        sign, style = ("!", "tight") if demand.grave else ("·", "dim")
+        sign, style = ("!", "tight") if demand.is_risky else ("·", "dim")
         whole = f"{demand.title}: {demand.detail}" if demand.detail else demand.title
         rows: list[str] = []
         for text in visible_text(whole).split("\n"):

@@ -71,7 +71,7 @@ def consent_lines(question: str, wanted: Sequence[Demand]) -> list[str]:
     lines = [f"{question}.", "", "What it does:"]
     for demand in wanted:
         texts = visible_text(demand.detail).split("\n") if demand.detail else []
-        sign = "!" if demand.grave else "·"
+        sign = "!" if demand.is_risky else "·"
         if len(texts) == 1:
             lines.append(f"{sign} {demand.title}: {texts[0]}")
             continue

@@ -13,7 +13,7 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.plan.consent import consent_needed, give, question
 from sparkrun_tui.launch.plan.plan import OF_TRUST, LaunchPlan
 from sparkrun_tui.memory.result import Estimate
-from sparkrun_tui.recipe.bundled_files.attachments import bring
+from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.trust import demand_shown
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -235,7 +235,7 @@ class PlanScreen(PageScreen):
 
     async def _agreed(self) -> bool:
         """Whether the user agrees to what a third-party recipe does beyond serving, before its first launch."""
-        attached = bring(self._rendered)
+        attached = find_attachments(self._rendered)
         data_dirs = self.sparkrun.state.settings.data_dirs
         wanted = consent_needed(self._rendered, os.environ, attached, data_dirs=data_dirs)
         if not wanted:
@@ -244,7 +244,7 @@ class PlanScreen(PageScreen):
         lines = consent_lines(question(self._rendered, attached), [demand_shown(demand, redact) for demand in wanted])
         if not await self.sparkrun.ask(Confirm(_title(self._rendered), lines, "Trust it", "Cancel")):
             return False
-        give(self._rendered, brought=attached)
+        give(self._rendered, attachments=attached)
         self._plan = await self.sparkrun.backend.plan(self._rendered, self._cluster)
         return True
 

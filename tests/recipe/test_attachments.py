@@ -14,7 +14,7 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.recipe.bundled_files import sent_files
-from sparkrun_tui.recipe.bundled_files.attachments import Brought, bring
+from sparkrun_tui.recipe.bundled_files.attachments import Attachments, find_attachments
 from sparkrun_tui.recipe.format.export import exported, write_new_recipe
 from sparkrun_tui.recipe.format.loader import load_recipe, load_text
 from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
@@ -47,12 +47,12 @@ def written(folder: Path, fields: str, name: str = "r.yaml") -> Recipe:
     return load_recipe(folder / name, Source(SourceKind.PATH, str(folder / name)))
 
 
-def brought(folder: Path, fields: str, **overrides: str) -> Brought:
-    return bring(render(written(folder, fields), overrides))
+def attachments(folder: Path, fields: str, **overrides: str) -> Attachments:
+    return find_attachments(render(written(folder, fields), overrides))
 
 
 def problem(folder: Path, fields: str) -> str:
-    found = brought(folder, fields)
+    found = attachments(folder, fields)
     assert not found.bundles
     [only] = found.problems
     assert only.severity is Severity.ERROR and only.spot is not None and only.spot.line == 7
@@ -61,19 +61,19 @@ def problem(folder: Path, fields: str) -> str:
 
 def test_a_folder_and_a_file_are_found_beside_the_recipe(folder: Path) -> None:
     fields = "pre_exec:\n  - {copy: patches, dest: /opt/p}\n  - copy: 'patches/{part}/tool'\n"
-    got = brought(folder, fields)
+    got = attachments(folder, fields)
     assert got.problems == ()
     (whole, alone), (one, two) = got.bundles, got.bundles.values()
     assert (whole.target, alone.target) == ("/opt/p", "/workspace/mods/tool")
     assert [(file.name, file.program) for file in one.files] == [("a.patch", False), ("sub/tool", True)]
     assert two.alone and list(two.names) == ["tool"] and one.size == 8
     assert sorted(got.contents().values()) == [b"+a\n", b"\x7fELF\x00"]
-    again = brought(folder, fields)
+    again = attachments(folder, fields)
     assert again.digests == got.digests
     (folder / "patches" / "a.patch").write_text("+b\n")
     with pytest.raises(LaunchError, match=r"a\.patch has changed"):
         got.contents()
-    assert brought(folder, fields).digests != got.digests
+    assert attachments(folder, fields).digests != got.digests
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_what_lies_elsewhere_is_refused_with_its_line(folder: Path, fields: str,
 
 
 def test_a_mod_of_a_registry_that_is_not_there_says_how_it_is_fetched(folder: Path) -> None:
-    (found,) = brought(folder, "mods: ['@other/x']\n").problems
+    (found,) = attachments(folder, "mods: ['@other/x']\n").problems
     assert found.code == "mod-missing"
     assert "`sparkrun-tui registry update` fetches its registry" in found.remedy
     assert "name a registry" not in found.remedy
@@ -110,7 +110,7 @@ def test_links_out_are_refused(folder: Path, link: str) -> None:
 
 def test_links_that_stay_inside_are_followed_and_circles_end(folder: Path) -> None:
     os.symlink("patches/sub", folder / "other")
-    got = brought(folder, "pre_exec: [{copy: other, dest: /o}]\n")
+    got = attachments(folder, "pre_exec: [{copy: other, dest: /o}]\n")
     assert [file.name for bundle in got.bundles.values() for file in bundle.files] == ["tool"]
     (folder / "empty").mkdir()
     os.symlink(".", folder / "empty" / "a")
@@ -151,7 +151,7 @@ def test_wrong_entries_are_errors(folder: Path, fields: str, said: str) -> None:
 
 @pytest.mark.parametrize("name", ["fix", "mods/fix", "./mods/fix/"])
 def test_a_mod_is_found_beside_the_recipe(folder: Path, name: str) -> None:
-    got = brought(folder, f"mods: ['{name}']\n")
+    got = attachments(folder, f"mods: ['{name}']\n")
     [(entry, bundle)] = got.bundles.items()
     assert (entry.target, bundle.place) == ("/workspace/mods/fix", str(folder / "mods" / "fix"))
 
@@ -161,13 +161,13 @@ def test_a_missing_mod_is_a_warning_of_the_recipe_and_an_error_of_a_launch(folde
     [missing] = [item for item in validate(recipe, None, {}) if item.code == "mod-missing"]
     assert missing.severity is Severity.WARNING and "a launch stops at it" in missing.message
     assert "`sparkrun-tui registry update` fetches its registry" in missing.remedy
-    [stopping] = bring(render(recipe, {})).problems
+    [stopping] = find_attachments(render(recipe, {})).problems
     assert stopping.severity is Severity.ERROR
 
 
 def test_mods_that_nobody_here_knows_are_left_to_the_hosts(folder: Path) -> None:
     recipe = written(folder, "mods: [mods/theirs, fix]\n")
-    got = bring(render(recipe, {}))
+    got = find_attachments(render(recipe, {}))
     assert [entry.source for entry in got.left] == ["mods/theirs"] and len(got.bundles) == 1
     [unseen] = got.problems
     assert (unseen.code, unseen.severity) == ("mod-unseen", Severity.WARNING) and unseen.spot is not None
@@ -185,7 +185,7 @@ def _registry(upstream: Upstream, fields: str, name: str = "arena") -> Recipe:
 def test_a_registry_brings_files_of_its_whole_repository(upstream: Upstream) -> None:
     upstream.write("shared/x.jinja", "{{ x }}").write("mods/fix/run.sh", "echo fixed")
     recipe = _registry(upstream, "pre_exec: [{copy: ../../shared, dest: /t}]\nmods: [mods/fix, '@arena/fix']\n")
-    got = bring(render(recipe, {}))
+    got = find_attachments(render(recipe, {}))
     assert got.problems == () and [list(bundle.names) for bundle in got.bundles.values()] == [
         ["x.jinja"],
         ["run.sh"],
@@ -199,13 +199,13 @@ def test_a_registry_brings_files_of_its_whole_repository(upstream: Upstream) -> 
 def _problems(upstream: Upstream, fields: str) -> str:
     upstream.write("recipes/deep/r.yaml", HEAD + fields).commit()
     update_registries()
-    return " ".join(item.message for item in bring(render(find_recipe("@arena/r", Settings()), {})).problems)
+    return " ".join(item.message for item in find_attachments(render(find_recipe("@arena/r", Settings()), {})).problems)
 
 
 def test_a_mod_that_is_not_here_whole_is_refused(upstream: Upstream) -> None:
     upstream.write("mods/fix/run.sh", "echo").write("mods/fix/wheel", "x" * ((1 << 20) + 1))
     recipe = _registry(upstream, "mods: [fix]\n")
-    [only] = bring(render(recipe, {})).problems
+    [only] = find_attachments(render(recipe, {})).problems
     assert "lacks `mods/fix/wheel`" in only.message
 
 
@@ -214,7 +214,7 @@ def test_the_manifest_says_where_mods_are(upstream: Upstream) -> None:
     upstream.write(".sparkrun/registry.yaml", manifest).write("official-mods/fix/run.sh", "echo official")
     upstream.write("mods/fix/run.sh", "echo other").write("recipes/r.yaml", HEAD + "mods: [mods/fix]\n").commit()
     add_registry(str(upstream.folder), "arena")
-    got = bring(render(find_recipe("@official/r", Settings()), {}))
+    got = find_attachments(render(find_recipe("@official/r", Settings()), {}))
     assert list(got.contents().values()) == [b"echo official"]
 
 
@@ -225,15 +225,15 @@ def test_mods_are_taken_from_where_they_began_when_no_nearer_one_is_there(
     url = add_registry(str(home.commit().folder), "home").registry.url
     monkeypatch.setattr(checkouts, "EUGR", url)
     recipe = _registry(upstream.write("mods/near/run.sh", "echo near"), "mods: [near, mods/far]\n")
-    near, far = bring(render(recipe, {})).bundles.values()
+    near, far = find_attachments(render(recipe, {})).bundles.values()
     assert (near.registry, far.registry) == ("", "home")
-    own = brought(folder, "mods: [far]\n")
+    own = attachments(folder, "mods: [far]\n")
     assert own.problems == ()
-    [missing] = brought(folder, "mods: [farther]\n").problems
+    [missing] = attachments(folder, "mods: [farther]\n").problems
     assert missing.code == "mod-missing", "eugr's mods are here, and it is none of them"
     text = (folder / "r.yaml").read_text().replace("runtime: vllm", "runtime: eugr-vllm")
     (folder / "r.yaml").write_text(text)
-    delegated = bring(render(load_recipe(folder / "r.yaml"), {}))
+    delegated = find_attachments(render(load_recipe(folder / "r.yaml"), {}))
     assert delegated.bundles == {} and delegated.problems == (), "the scripts have it themselves"
     assert [entry.source for entry in delegated.left] == ["farther"]
 
@@ -246,7 +246,7 @@ def test_a_copy_of_a_registrys_recipe_names_its_mods_with_the_registry(upstream:
     copy = tmp_path / "copies" / "r.yaml"
     write_new_recipe(copy, text)
     own = render(load_recipe(copy), {})
-    assert [bundle.registry for bundle in bring(own).bundles.values()] == ["arena"]
+    assert [bundle.registry for bundle in find_attachments(own).bundles.values()] == ["arena"]
     assert "mods/fix" in exported(written(tmp_path, "mods: [mods/fix]\n"), {"part": "other"}), "only a registry's"
 
 
@@ -284,7 +284,7 @@ def test_no_value_of_these_fields_is_more_than_a_problem(key: str, value: object
     for found in validate(recipe, rendered, {}):
         assert found.message
     assert all(demand.title for demand in demands(rendered, {}))
-    assert bring(rendered).contents() == {}
+    assert find_attachments(rendered).contents() == {}
 
 
 def test_files_are_agreed_to_and_asked_about_again_when_they_change(upstream: Upstream) -> None:
@@ -295,16 +295,16 @@ def test_files_are_agreed_to_and_asked_about_again_when_they_change(upstream: Up
     assert "pip install evil" in told[Kind.MODS] and "run.sh (17 B)" in told[Kind.MODS]
     assert "copies ../one.yaml into every container, to /c" in told[Kind.FILES]
     assert "installs Python packages" in told[Kind.CODE]
-    files = bring(render(recipe, {})).digests
+    files = find_attachments(render(recipe, {})).digests
     assert len(files) == 2 and needs_consent(recipe, files)
     give_consent(recipe, None, files)
     assert not needs_consent(recipe, files) and not needs_consent(recipe)
     upstream.write("mods/fix/run.sh", "pip install worse\n").commit()
     update_registries()
     again = find_recipe("@arena/r", Settings())
-    other = bring(render(again, {})).digests
+    other = find_attachments(render(again, {})).digests
     assert again.digest == recipe.digest and needs_consent(again, other) and changed_since_consent(again, other)
-    [gone] = bring(render(recipe, {})).problems
+    [gone] = find_attachments(render(recipe, {})).problems
     assert "not here any more" in gone.message
 
 
