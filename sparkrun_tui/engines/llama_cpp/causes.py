@@ -74,7 +74,7 @@ CAUSES: tuple[Cause, ...] = (
         r"^error: invalid argument: (.+)",
         "Unknown flag",
         "This build of llama-server does not know `{0}`.",
-        mend=_unknown_flag,
+        repairs_for=_unknown_flag,
     ),
     cause(
         r'^error while handling argument "(-fa|--flash-attn)"',
@@ -106,7 +106,7 @@ CAUSES: tuple[Cause, ...] = (
         r"failed to allocate (?:compute|graph|output|KV|kv) (?:\w{1,10} )?buffers?|std::bad_alloc",
         "Not enough memory",
         "There was no memory left for the context.",
-        mend=_smaller,
+        repairs_for=_smaller,
     ),
     cause(
         r"error loading model: (?:llama_mmap: )?((?:read error|mmap failed|seek error|failed to mmap).{0,200})",
@@ -119,13 +119,13 @@ CAUSES: tuple[Cause, ...] = (
         r"failed to allocate (\S{1,100}) buffer of size (\d+)",
         "Not enough memory",
         _allocation_why,
-        mend=_smaller,
+        repairs_for=_smaller,
     ),
     cause(
         r"unable to allocate (\S{1,100}) buffer|failed to allocate buffer for kv cache",
         "Not enough memory",
         "A buffer for weights or context could not be allocated.",
-        mend=_smaller,
+        repairs_for=_smaller,
     ),
     cause(
         r"quantized V cache requires flash_attn",
@@ -137,7 +137,7 @@ CAUSES: tuple[Cause, ...] = (
         r"([KV]) cache type (\S{1,100}) with block size (\d+) does not divide n_embd_head_\w=(\d+)",
         "This cache type does not fit the model",
         "Blocks of {2} values do not divide the heads of {3}.",
-        mend=lambda match, context: (
+        repairs_for=lambda match, context: (
             set_value(f"cache_type_{match[1].lower()}", "f16", context, "not quantised, fits every model"),
         ),
     ),
@@ -145,7 +145,7 @@ CAUSES: tuple[Cause, ...] = (
         r"model does not support different K \((\S+)\) and V \((\S+)\) cache types",
         "K and V cache must have one type",
         "This model keeps K and V together: {0} and {1} cannot be mixed.",
-        mend=_same_cache_type,
+        repairs_for=_same_cache_type,
     ),
     cause(
         r"unknown model architecture: '([^']+)'",
@@ -239,7 +239,7 @@ CAUSES: tuple[Cause, ...] = (
         r"CUDA error: out of memory|cudaMalloc failed: out of memory",
         "Not enough memory",
         "The GPU had no memory left for weights or context.",
-        mend=_smaller,
+        repairs_for=_smaller,
     ),
     cause(
         r"the supplied chat template is not supported",
@@ -339,7 +339,7 @@ CAUSES: tuple[Cause, ...] = (
         r"failed to fit params to free device memory",
         "The model is too large for this host",
         "Even the smallest context does not fit in free memory.",
-        mend=_smaller,
+        repairs_for=_smaller,
         weight=Weight.HINT,
         even_as_note=True,
     ),

@@ -80,7 +80,7 @@ class Context:
 
 
 Explain = Callable[["re.Match[str]", Context], str]
-Mend = Callable[["re.Match[str]", Context], tuple[Repair, ...]]
+RepairsFor = Callable[["re.Match[str]", Context], tuple[Repair, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Cause:
     pattern: LinePattern
     title: str
     why: str | Explain
-    repairs: tuple[Repair, ...] | Mend = ()
+    repairs: tuple[Repair, ...] | RepairsFor = ()
     weight: Weight = Weight.CAUSE
     even_as_note: bool = False
     """Whether a line of level INFO or WARNING counts too."""
@@ -118,7 +118,7 @@ class Cause:
             return self.why(match, context)
         return self.why.format(*map(_quoted, match.groups()))
 
-    def mend(self, match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    def repairs_for(self, match: re.Match[str], context: Context) -> tuple[Repair, ...]:
         """The repairs for a match."""
         if callable(self.repairs):
             return self.repairs(match, context)
@@ -130,7 +130,7 @@ def cause(
     title: str,
     why: str | Explain,
     *repairs: Repair,
-    mend: Mend | None = None,
+    repairs_for: RepairsFor | None = None,
     weight: Weight = Weight.CAUSE,
     even_as_note: bool = False,
     outside: bool = False,
@@ -138,12 +138,12 @@ def cause(
     generic: bool = False,
     near: str = "",
 ) -> Cause:
-    """A rule from a pattern's text, with fixed `repairs` or with `mend`, which works them out from the match."""
+    """A rule from a pattern's text, with fixed `repairs` or with `repairs_for`, which works them out from the match."""
     return Cause(
         pattern=LinePattern(pattern),
         title=title,
         why=why,
-        repairs=mend or repairs,
+        repairs=repairs_for or repairs,
         weight=weight,
         even_as_note=even_as_note,
         outside=outside,

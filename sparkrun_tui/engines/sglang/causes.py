@@ -88,26 +88,26 @@ CAUSES: tuple[Cause, ...] = (
         r"Raise --mem-fraction-static above (\d+(?:\.\d+)?)",
         "No room for the KV cache",
         "The weights take all that a fraction of {0} allows; more than {1} is needed.",
-        mend=_needed_fraction,
+        repairs_for=_needed_fraction,
     ),
     cause(
         r"Not enough memory\. Please try to increase --mem-fraction-static\.(?: Current value: (?:\w+=)?([\d.]+))?",
         "No room for the KV cache",
         "After the weights not one page of KV cache fits. On a Spark a higher fraction may freeze the host.",
-        mend=_less_of_all,
+        repairs_for=_less_of_all,
     ),
     cause(
         rf"SWA pool(?: cap)? \({GAP}?\) (?:cannot hold even one request|leaves no room)",
         "Sliding-window pool too small",
         "The pool for sliding-window layers cannot hold one request.",
-        mend=_less_of_all,
+        repairs_for=_less_of_all,
     ),
     cause(
         rf"Not enough GPU memory for hybrid {GAP} state cache|"
         rf"Hybrid {GAP} state cache is too small to serve any requests",
         "No room for the model's states",
         "The states of the linear-attention layers do not fit, although tokens of KV cache might.",
-        mend=_less_of_all,
+        repairs_for=_less_of_all,
     ),
     cause(
         r"The memory capacity is unbalanced\. Some GPUs may be occupied",
@@ -119,7 +119,7 @@ CAUSES: tuple[Cause, ...] = (
         OUT_OF_MEMORY,
         "Out of GPU memory",
         _out_of_memory_why,
-        mend=_out_of_memory,
+        repairs_for=_out_of_memory,
     ),
     # sgl-project/sglang#24843, PR 25798
     cause(
@@ -224,7 +224,7 @@ CAUSES: tuple[Cause, ...] = (
         r"Capture (?:cuda|CUDA|target verify CUDA|draft \w{1,10} CUDA) graph failed: (.*)",
         "CUDA graphs could not be captured",
         "SGLang says: {0}",
-        mend=_graphs_failed,
+        repairs_for=_graphs_failed,
         weight=Weight.UNKNOWN,
         generic=True,
     ),
@@ -244,7 +244,7 @@ CAUSES: tuple[Cause, ...] = (
         r"(?:User-specified )?context_length \((?:\d+)\) is greater than the derived context_length \((\d+)\)",
         "Context longer than the model's",
         "The model is made for {0} tokens.",
-        mend=_shorter,
+        repairs_for=_shorter,
     ),
     cause(
         r"tp_size must be divisible by number of nodes",
@@ -262,20 +262,20 @@ CAUSES: tuple[Cause, ...] = (
         r"argument --kv-cache-dtype: invalid choice: 'fp8'",
         "vLLM's word for an fp8 KV cache",
         "SGLang has two fp8 formats, and the command must name one.",
-        mend=lambda _, context: (set_value("kv_cache_dtype", "fp8_e4m3", context, "what vLLM means by fp8"),),
+        repairs_for=lambda _, context: (set_value("kv_cache_dtype", "fp8_e4m3", context, "what vLLM means by fp8"),),
     ),
     cause(
         r"Rank (\d+) scheduler died during initialization \(exit code: (-9)\)",
         "A rank's process was killed",
         lambda match, _: ended_words(f"The process of rank {match[1]}", match[2]),
-        mend=after_kill,
+        repairs_for=after_kill,
         weight=Weight.HINT,
     ),
     cause(
         r"Rank (\d+) scheduler died during initialization \(exit code: (-?\d+)\)",
         "A rank's process ended without a message",
         lambda match, _: ended_words(f"The process of rank {match[1]}", match[2]),
-        mend=after_kill,
+        repairs_for=after_kill,
         weight=Weight.HINT,
     ),
     cause(

@@ -227,21 +227,21 @@ CAUSES: tuple[Cause, ...] = (
         rf"(?:{GAP}estimated maximum model length is (\d+))?",
         "KV cache too small for the context",
         "One request of {0} tokens needs {1} GiB of KV cache; {2} GiB are there.",
-        mend=_kv_too_small,
+        repairs_for=_kv_too_small,
     ),
     cause(
         r"The model's max seq len \((\d+)\) is larger than the maximum number of tokens that can be stored in KV "
         r"cache \((\d+)\)",
         "KV cache too small for the context",
         "The context of {0} tokens is longer than the KV cache, which holds {1}.",
-        mend=_kv_tokens,
+        repairs_for=_kv_tokens,
     ),
     cause(
         r"Free memory on device (?:\S+ )?\(([\d.]+)/([\d.]+) GiB\) on startup is less than "
         r"(?:desired GPU memory utilization|the engine's budget[^(]*)(?: \(([\d.]+), ([\d.]+) GiB\))?",
         "Not enough free memory at the start",
         _start_check_why,
-        mend=_start_check,
+        repairs_for=_start_check,
     ),
     cause(
         r"Available memory on node \d+ \(([\d.]+)/([\d.]+) GiB\) on kv cache allocation is less than requested "
@@ -254,7 +254,7 @@ CAUSES: tuple[Cause, ...] = (
         r"No available memory for the cache blocks|Cannot auto-fit max_model_len: not enough GPU memory",
         "No room for the KV cache",
         "Weights and activations take the whole memory budget; nothing is left for the KV cache.",
-        mend=lambda _, context: (
+        repairs_for=lambda _, context: (
             *more_utilisation(4.0, context),
             *smaller_half(context, BATCHED[:1], "smaller activations", 8192),
             by_hand("a smaller quantisation, or more hosts"),
@@ -272,13 +272,13 @@ CAUSES: tuple[Cause, ...] = (
         r"CUDA out of memory occurred when warming up sampler with (\d+) dummy requests",
         "Too many concurrent requests",
         "The sampler's warm-up with {0} requests did not fit in memory.",
-        mend=lambda _, context: smaller_half(context, SEQS[:1], _FEWER_REQUESTS, 256),
+        repairs_for=lambda _, context: smaller_half(context, SEQS[:1], _FEWER_REQUESTS, 256),
     ),
     cause(
         r"max_num_seqs \((\d+)\) exceeds available Mamba cache blocks \((\d+)\)",
         "Too many concurrent requests",
         "Each request of this model needs a block for its state: {1} blocks fit, and {0} requests were allowed.",
-        mend=_state_blocks,
+        repairs_for=_state_blocks,
     ),
     cause(
         r"Error in memory profiling\. Initial free memory ([\d.]+) GiB, current free memory ([\d.]+) GiB",
@@ -299,14 +299,14 @@ CAUSES: tuple[Cause, ...] = (
         r"No valid attention backend found(?:.{1,300}?kv_cache_dtype=([\w.]{1,40}))?",
         "No attention kernel for these settings",
         _attention_why,
-        mend=_attention,
+        repairs_for=_attention,
     ),
     # vllm-project/vllm#38979
     cause(
         r"page size of the layer is not divisible by the maximum page size|Cannot unify by adjusting block_size",
         "The layers' KV caches do not fit together",
         "This model's kinds of layers need pages of KV cache that are no multiples of each other.",
-        mend=lambda _, context: (
+        repairs_for=lambda _, context: (
             *_own_cache_type(context),
             by_hand("start without the drafter, and without a block_size of your own"),
             by_hand("a newer image"),
@@ -317,7 +317,7 @@ CAUSES: tuple[Cause, ...] = (
         r"assert new_spec\.page_size_bytes == max_page_size",
         "The layers' KV caches do not fit together",
         "The pages of KV cache of this model's kinds of layers, or of its drafter, cannot be made equal.",
-        mend=lambda _, context: (
+        repairs_for=lambda _, context: (
             *_own_cache_type(context),
             by_hand("start without the drafter, and without a block_size of your own"),
             by_hand("a newer image"),
@@ -336,13 +336,13 @@ CAUSES: tuple[Cause, ...] = (
         r"model type '?([\w-]{1,60})'? does not support float16",
         "`dtype` does not fit the model",
         "{0} does not work in float16.",
-        mend=lambda _, context: (set_value("dtype", "auto", context, "the model's own type"),),
+        repairs_for=lambda _, context: (set_value("dtype", "auto", context, "the model's own type"),),
     ),
     cause(
         r"Triton Error \[CUDA\]: out of memory",
         "Out of GPU memory",
         "The GPU had no memory left for a Triton kernel.",
-        mend=lambda _, context: less_utilisation(0.05, context, "leaves room outside the KV cache"),
+        repairs_for=lambda _, context: less_utilisation(0.05, context, "leaves room outside the KV cache"),
     ),
     # vllm/csrc/custom_all_reduce.cuh
     cause(
@@ -376,13 +376,13 @@ CAUSES: tuple[Cause, ...] = (
         r"AttributeError: module 'torch' has no attribute '(?:nvfp4|fp8)",
         "This fp8 format is not for this GPU",
         "No kernel of this image computes with this format on this GPU: for the KV cache, or for the weights.",
-        mend=_other_fp8,
+        repairs_for=_other_fp8,
     ),
     cause(
         r"fp8_e5m2 kv-cache is not supported with fp8 checkpoints",
         "This KV cache type does not go with fp8 weights",
         "The model's weights are fp8, and vLLM has no fp8_e5m2 KV cache for these.",
-        mend=lambda _, context: (set_value("kv_cache_dtype", "fp8", context, "goes with fp8 weights"),),
+        repairs_for=lambda _, context: (set_value("kv_cache_dtype", "fp8", context, "goes with fp8 weights"),),
     ),
     cause(
         r"ray\.exceptions\.OutOfMemoryError|workers? were killed due to the node running low on memory",
@@ -394,7 +394,7 @@ CAUSES: tuple[Cause, ...] = (
         OUT_OF_MEMORY,
         "Out of GPU memory",
         _out_of_memory_why,
-        mend=_out_of_memory,
+        repairs_for=_out_of_memory,
     ),
     cause(
         r"SemLock\._rebuild",
@@ -413,7 +413,7 @@ CAUSES: tuple[Cause, ...] = (
         r"(?:larger than the number of available GPUs|less than than max local gpu count) \((\d+)\)",
         "More ranks than GPUs on the host",
         "{0} ranks were asked of a host with {1} GPU(s).",
-        mend=lambda match, context: (
+        repairs_for=lambda match, context: (
             *_one_rank_per_gpu(match, context),
             by_hand("choose more hosts"),
         ),
@@ -464,13 +464,13 @@ CAUSES: tuple[Cause, ...] = (
         r"\((?:max_position_embeddings|max_model_len|[a-z_]+)=([\d.]+)",
         "Context longer than the model's",
         _model_length_why,
-        mend=_model_length,
+        repairs_for=_model_length,
     ),
     cause(
         r"Total number of attention heads \((\d+)\) must be divisible by tensor parallel size \((\d+)\)",
         "Heads cannot be split",
         "{0} attention heads cannot be split over {1} ranks.",
-        mend=_divisor,
+        repairs_for=_divisor,
     ),
     # vllm-project/llm-compressor#1803
     cause(
@@ -485,7 +485,7 @@ CAUSES: tuple[Cause, ...] = (
         r"size is not aligned with the quantized weight shape|Invalid thread config: thread_m_blocks = ",
         "The quantised weights cannot be split so",
         "The blocks of this quantisation do not divide evenly over so many ranks.",
-        mend=lambda _, context: (
+        repairs_for=lambda _, context: (
             *smaller_half(context, ("tensor_parallel",), "larger parts on each rank", 2),
             set_value("enable_expert_parallel", "true", context, "whole experts on each rank, for models with experts"),
             by_hand("pipeline_parallel instead of tensor_parallel", "whole layers on each host"),
@@ -503,7 +503,7 @@ CAUSES: tuple[Cause, ...] = (
         r"num_speculative_tokens:? ?(\d{1,4}) must be divisible by n_predict=(\d{1,4})",
         "Drafted tokens do not fit the draft layers",
         "The model drafts {1} tokens at a time, and {0} is not a multiple of it.",
-        mend=_draft_length,
+        repairs_for=_draft_length,
     ),
     cause(
         r"num_speculative_tokens must be provided with|Unsupported speculative method: '?(\w{1,60})",
@@ -527,7 +527,7 @@ CAUSES: tuple[Cause, ...] = (
             f"{shorten(match[1] or match[3], 60)} cannot run this model's experts on this GPU"
             + (f": {shorten(match[2], 200)}" if match[2] else ".")
         ),
-        mend=lambda _, context: (set_value("moe_backend", "auto", context, "vLLM's own choice"),),
+        repairs_for=lambda _, context: (set_value("moe_backend", "auto", context, "vLLM's own choice"),),
     ),
     cause(
         r"Did not receive response from front-end process within (\d{1,5}) minutes",
@@ -557,7 +557,7 @@ CAUSES: tuple[Cause, ...] = (
         r"routing_logits must be bfloat16",
         "The chosen kernel for experts does not fit",
         "flashinfer's kernel for experts does not take the router of this model.",
-        mend=lambda _, context: (
+        repairs_for=lambda _, context: (
             set_env("VLLM_USE_FLASHINFER_MOE_FP8", "0", "another kernel for experts"),
             set_value("moe_backend", "auto", context, "vLLM's own choice"),
         ),
@@ -566,7 +566,7 @@ CAUSES: tuple[Cause, ...] = (
         r"For FP8 input, output must have dtype BF16",
         "dtype does not go with an fp8 KV cache",
         "The attention kernel takes an fp8 KV cache with bfloat16 only.",
-        mend=lambda _, context: (
+        repairs_for=lambda _, context: (
             set_value("dtype", "bfloat16", context, "what an fp8 KV cache needs"),
             set_value("kv_cache_dtype", "auto", context, "the model's own type"),
         ),
@@ -590,7 +590,7 @@ CAUSES: tuple[Cause, ...] = (
         r"Could not construct fused moe op with the",
         "The chosen kernel for experts does not fit",
         "flashinfer in this image is not built for the experts of this model with these types.",
-        mend=lambda _, context: (
+        repairs_for=lambda _, context: (
             set_value("moe_backend", "triton", context, "not flashinfer's"),
             by_hand("use a newer image"),
         ),
@@ -761,20 +761,20 @@ CAUSES: tuple[Cause, ...] = (
         r"^Worker proc (\S+) died unexpectedly \(exit code: (-9)\)",
         "A worker process was killed",
         lambda match, _: ended_words(match[1], match[2]),
-        mend=after_kill,
+        repairs_for=after_kill,
     ),
     cause(
         r"^Worker proc (\S+) died unexpectedly \(exit code: (-?\d+)\)",
         "A worker process ended without a message",
         lambda match, _: ended_words(match[1], match[2]),
-        mend=after_kill,
+        repairs_for=after_kill,
     ),
     # spark-arena/recipe-registry#23
     cause(
         r"^Worker proc (\S+) died unexpectedly \(exit code: None\)",
         "A worker process is gone",
         "{0} ended without a message: it crashed, or it was killed for lack of memory.",
-        mend=after_kill,
+        repairs_for=after_kill,
     ),
     cause(
         r"RayWorkerProc rank=\[([\d, ]+)\] died unexpectedly",
@@ -787,7 +787,7 @@ CAUSES: tuple[Cause, ...] = (
         r"Failed core proc\(s\): (\{)[^}]{0,200}?: (-\d{1,3})",
         "The engine process ended without a message",
         lambda match, _: ended_words("The process that holds the model", match[2]),
-        mend=_after_end,
+        repairs_for=_after_end,
         weight=Weight.CONSEQUENCE,
     ),
     cause(

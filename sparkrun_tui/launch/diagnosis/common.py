@@ -139,7 +139,7 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         r"error: unrecognized arguments: (.+)",
         "Unknown flag",
         "The engine in this image does not know `{0}`.",
-        mend=_unknown_flag,
+        repairs_for=_unknown_flag,
     ),
     cause(
         r"error: ambiguous option: (\S{1,200}) could match (.+)",
@@ -164,13 +164,13 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         r"error: argument (\S{1,200}): invalid choice: '?([^' ]{1,200})'? \(choose from (.*)",
         "A flag's value is refused",
         "{1} is not a value for {0}.",
-        mend=_choices,
+        repairs_for=_choices,
     ),
     cause(
         r"invalid (tool call|reasoning) parser: (\S{1,100}) \(chose from \{ ?(.*)",
         "A flag's value is refused",
         "This version has no {0} parser called {1}.",
-        mend=_parsers,
+        repairs_for=_parsers,
     ),
     # vllm/entrypoints/chat_utils.py, sglang/srt/managers/template_manager.py; eugr/spark-vllm-docker#294, vllm#47600
     cause(
@@ -184,7 +184,10 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         by_hand("add the mod that brings it, or an image that has it"),
     ),
     cause(
-        r"error: argument (\S{1,200}): (.+)", "A flag's value is refused", "The engine refuses {0}: {1}", mend=_correct
+        r"error: argument (\S{1,200}): (.+)",
+        "A flag's value is refused",
+        "The engine refuses {0}: {1}",
+        repairs_for=_correct,
     ),
     cause(
         rf"^{_SHELL}({_PROGRAMS}): (?:command )?not found",
@@ -245,13 +248,13 @@ PORT_CAUSES: tuple[Cause, ...] = (
         r"^(?:\w{1,40}Error: )?[Pp]ort \d{1,6} is (?:not available|unavailable|already in use)",
         "The port is taken",
         _port_why,
-        mend=lambda match, context: next_port(match.string, context),
+        repairs_for=lambda match, context: next_port(match.string, context),
     ),
     cause(
         r"bind\(\): port must be 0-65535",
         "Not a port",
         lambda _, context: f"{context.values.get('port', 'The port')} is outside 1 to 65535.",
-        mend=_usual_port,
+        repairs_for=_usual_port,
     ),
 )
 
@@ -272,7 +275,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         r"contains custom code which must be executed",
         "The model brings its own code",
         "This model's repository has code that must be run to load it. Read it before you allow it.",
-        mend=lambda _, context: (set_value("trust_remote_code", "true", context, "runs the repository's code"),),
+        repairs_for=lambda _, context: (set_value("trust_remote_code", "true", context, "runs the repository's code"),),
     ),
     cause(
         r"The checkpoint you are trying to load has model type `([^`]{1,200})` but Transformers does not recognize",
@@ -296,7 +299,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "The cached model is a part of the repository",
         "A download of {0} that was filtered left {2} file(s) out ({3}). The list that it kept of the repository names"
         " them, and without the Hub the engine takes that for a broken download.",
-        mend=lambda match, _: (
+        repairs_for=lambda match, _: (
             by_hand(
                 f"remove trees/{match[2]}.json from the model's folder in the host's Hugging Face cache",
                 "it is only a list: the files of the model stay",
@@ -725,7 +728,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
         r"gds_device_buffer\.|cuFile(?:BufRegister|HandleRegister|DriverOpen) (?:returned|failed)",
         "The fast loader failed",
         "fastsafetensors could not register memory with the GPU's direct storage.",
-        mend=lambda _, context: (set_value("load_format", "auto", context, "the ordinary loader, slower"),),
+        repairs_for=lambda _, context: (set_value("load_format", "auto", context, "the ordinary loader, slower"),),
         even_as_note=True,
     ),
     cause(
@@ -791,7 +794,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
         r"^(?:\S{1,200}: line \d{1,6}: {1,10}\d{1,9} )?Killed(?: {2,40}.{1,300})?$",
         "A process was killed",
         "A process was killed from outside, most often because the host ran out of memory.",
-        mend=after_kill,
+        repairs_for=after_kill,
         weight=Weight.CONSEQUENCE,
     ),
     cause(

@@ -258,7 +258,7 @@ def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnose
                     title=rule.title,
                     explanation=shorten(rule.explain(match, context), _MAX_EVIDENCE),
                     evidence=shorten(line, _MAX_EVIDENCE),
-                    repairs=rule.mend(match, context),
+                    repairs=rule.repairs_for(match, context),
                 )
     return None
 
@@ -441,7 +441,7 @@ class Diagnosis:
         explanation = self._guard.run(f"why: {name}", None, rule.explain, match, context)
         if explanation is None:
             return None
-        repairs = self._guard.run(f"repairs: {name}", (), rule.mend, match, context)
+        repairs = self._guard.run(f"repairs: {name}", (), rule.repairs_for, match, context)
         offered = tuple(repair for repair in repairs if may_be_offered(repair, context))
         return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered, generic=rule.generic)
 

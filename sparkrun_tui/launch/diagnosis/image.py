@@ -96,7 +96,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         r"CUTLASS grouped gemm.{0,60}(?:failed|Error)",
         "flashinfer has no such kernel for this GPU",
         "flashinfer's kernel for experts or adapters does not run this model on this GPU.",
-        mend=lambda _, context: (
+        repairs_for=lambda _, context: (
             set_value("moe_backend", "auto", context, "the engine's own choice"),
             by_hand("another moe_backend: triton or marlin", "where it is auto already"),
             by_hand("a newer image"),
@@ -330,7 +330,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         r"No supported CUDA architectures found for major versions",
         "flashinfer has no such kernel for this GPU",
         "The chosen kernel of flashinfer is for other GPUs, or the image's CUDA toolkit is older than 12.9.",
-        mend=lambda _, context: (
+        repairs_for=lambda _, context: (
             by_hand("use an image with CUDA 13", "flashinfer compiles nothing for the Spark with an older toolkit"),
             set_value("moe_backend", "auto", context, "the engine's own choice"),
             by_hand("remove VLLM_USE_FLASHINFER_MOE_FP4 and its like from env"),

@@ -102,7 +102,7 @@ class Evaluation:
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
 
     @property
-    def gravest_first(self) -> tuple[Problem, ...]:
+    def worst_first(self) -> tuple[Problem, ...]:
         """The problems with errors before warnings before notes."""
         order = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
         return tuple(sorted(self.problems, key=lambda problem: order[problem.severity]))

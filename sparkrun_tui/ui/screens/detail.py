@@ -138,7 +138,7 @@ class Detail(Container, Actor):
         tab = self._part_tab()
         problems: Sequence[Problem] = ()
         if evaluation is not None:
-            problems = evaluation.gravest_first
+            problems = evaluation.worst_first
         elif isinstance(recipe, BrokenRecipe):
             problems = (recipe.error,)
         if tab == "source" or evaluation is None:
