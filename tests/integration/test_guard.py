@@ -56,7 +56,7 @@ def greedy(until: int) -> Rendered:
     """The engine stand-in, beside which its container takes memory after some seconds until so much is left."""
     path = Path.home() / "greedy.yaml"
     take = shell.word(TAKE % (until, MOST))
-    hook = f"setsid python3 -c {take} </dev/null >/dev/null 2>&1 &"
+    hook = f"python3 -c {take} </dev/null >/dev/null 2>&1 &"
     path.write_text(RECIPE.read_text() + f"\npre_exec:\n  - {json.dumps(hook)}\n")
     return render(load_recipe(path), {})
 
