@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import deque
 from dataclasses import dataclass, field
 
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.demo.host import Host
 from sparkrun_tui.demo.jobs import Print
 from sparkrun_tui.remote.guard import script
 
 MARK = "# sparkrun-tui: guard\n"
-_PLACE = re.compile(r" container=(\S{1,200}) floor=(\d{1,15}) ")
 _AWAKE = 90_000.0
 """How long the simulated hosts have been running when the first guard begins, in seconds."""
 
@@ -66,10 +66,14 @@ class DemoGuard:
 
 def guard_in(host: Host, text: str) -> DemoGuard | None:
     """The guard that a script would be; None for another script."""
-    found = _PLACE.search(text)
-    if not text.startswith(MARK) or found is None:
+    if not text.startswith(MARK):
         return None
-    return DemoGuard(host, clean_line(found[1]), int(found[2]), host.clock.now())
+    line = next((line for line in text.splitlines() if line.startswith("folder=")), "")
+    words = dict(word.split("=", 1) for word in shlex.split(line) if "=" in word)
+    floor = whole(words.get("floor", ""))
+    if floor is None or "container" not in words:
+        return None
+    return DemoGuard(host, words["container"], floor, host.clock.now())
 
 
 def answer(host: Host, key: str, text: str) -> str:
@@ -77,8 +81,8 @@ def answer(host: Host, key: str, text: str) -> str:
     guard = host.guards.get(key)
     if guard is None:
         return "missing\n"
-    counts = [int(count) for count in re.findall(r"tail -q -n (\d{1,6})", text)]
-    return guard.answer(*counts[:2]) if len(counts) == 2 else "missing\n"
+    past, recent = (int(count) for count in re.findall(r"tail -q -n (\d{1,6})", text))
+    return guard.answer(past, recent)
 
 
 def _newest(lines: deque[str], count: int) -> list[str]:

@@ -26,9 +26,9 @@ from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 RECIPE = Path(__file__).with_name("recipes") / "tiny-vllm.yaml"
-NEAR = 1 << 30
+NEAR = 1 << 29
 """How far below what is available now the floor lies. The hosts are one machine, which does other work, too."""
-MOST = 5 << 29
+MOST = 4 << 30
 """The most bytes that the container takes."""
 
 GUARDS = "ls -d ~/.local/state/sparkrun-tui/jobs/*/guard 2>/dev/null; pgrep -fa 'sh .*/guard/[s]cript' || true"
@@ -43,9 +43,12 @@ def available():
     with open("/proc/meminfo") as file:
         return next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
 time.sleep(8)
-while available() > %d and len(taken) << 26 < %d:
-    taken.append(b"x" * (1 << 26))
-time.sleep(600)
+while True:
+    # The machine does other work, which may give memory back meanwhile.
+    if available() > %d and len(taken) << 26 < %d:
+        taken.append(b"x" * (1 << 26))
+    else:
+        time.sleep(0.2)
 """
 
 
@@ -53,7 +56,7 @@ def greedy(until: int) -> Rendered:
     """The engine stand-in, beside which its container takes memory after some seconds until so much is left."""
     path = Path.home() / "greedy.yaml"
     take = shell.word(TAKE % (until, MOST))
-    hook = f"setsid python3 -c {take} </dev/null >/dev/null 2>&1 &"
+    hook = f"python3 -c {take} </dev/null >/dev/null 2>&1 &"
     path.write_text(RECIPE.read_text() + f"\npre_exec:\n  - {json.dumps(hook)}\n")
     return render(load_recipe(path), {})
 

@@ -27,7 +27,7 @@ OF_OUR_OWN = {
     ("ui/paint/memory_tab.py", "name"): "the kind of a part of the memory",
     ("ui/paint/memory_tab.py", "figure"): "a number",
     ("ui/paint/memory_tab.py", "band"): "a number",
-    ("ui/paint/phases.py", "''.join(bars).rjust(width)"): "bars",
+    ("ui/paint/phases.py", "bars(readings[-width:], total, width).rjust(width)"): "bars",
     ("ui/paint/phases.py", "phase.value"): "a word of this program",
     ("ui/paint/plan_lines.py", "number"): "a number",
     ("ui/paint/registry_lines.py", "count"): "a number",

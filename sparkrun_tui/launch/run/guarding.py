@@ -43,14 +43,15 @@ async def start_guard(given: Given, running: Running, report: Reporter, host: st
     if not floor:
         return
     guard = Guard(given.transport(host), given.plan.launch_id)
+    # Noted before the request: whatever becomes of it, what it leaves there is removed with the launch.
+    guarded = running.guards[host] = Guarded()
     try:
         await insist(given, report, host, Phase.START, lambda: guard.start(container, floor))
     except LinkLost:
         raise
     except HostError as error:
+        guarded.closed = True
         report.notice("warning", f"no memory guard on this host: {error.what}", host)
-        return
-    running.guards[host] = Guarded()
 
 
 def expect_guards(given: Given, running: Running, report: Reporter) -> None:

@@ -44,8 +44,8 @@ class Guard:
     async def start(self, container: str, floor: int) -> None:
         """Start it unless it was started before; `floor` is bytes. Raises `LinkLost`, `HostError`."""
         guard = script.guard(self._folder, container, floor // 1024)
-        await self._jobs.start(self._key, guard)
         await self._transport.run(script.forget(shell.path_word(ROOT)), timeout=_TIMEOUT)
+        await self._jobs.start(self._key, guard)
 
     async def read(self, *, past: int = script.PAST, recent: int = script.RECENT) -> GuardRecord | None:
         """Its record, all or the newest lines of it; None where there is none. Raises `LinkLost`, `HostError`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base.numbers import decimal, whole
@@ -177,8 +177,3 @@ def _verdict(lines: Iterable[str]) -> tuple[Sample | None, bool]:
         elif word == "end":
             ended = True
     return stopped, ended
-
-
-def newer(samples: Iterable[Sample], than: float) -> Iterator[Sample]:
-    """The samples that were taken after `than`, seconds since the host's start."""
-    return (sample for sample in samples if sample.uptime > than)
