@@ -78,7 +78,7 @@ def plan(
     request = PlanRequest(
         what,
         views or hosts(count),
-        "k3v9",
+        "k3v9wxyz",
         env=env or {},
         secret_env=secret_env or {},
         gguf_path=gguf_path,

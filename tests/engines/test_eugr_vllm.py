@@ -75,7 +75,7 @@ def test_a_command_that_pythons_format_would_spoil_is_written_out() -> None:
 def test_the_plan_says_what_is_foreign() -> None:
     serve = plan(rendered(RECIPE), 2)
     assert serve.ranks == ()
-    assert serve.delegated == "sparkrun-tui-k3v9"
+    assert serve.delegated == "sparkrun-tui-k3v9wxyz"
     assert serve.ready == ReadyCheck("spark-1", 8000, "acme/Falcon-30B")
     assert not serve.pull_image
     assert [stage.title.split()[0] for stage in serve.stages] == ["Build", "Launch"]
@@ -121,9 +121,9 @@ def test_the_script_run_with_stand_ins(tmp_path: Path, count: int) -> None:
     output = calls.read_text()
     where = "-n 10.0.0.1,10.0.0.2 --master-port 29501" if count == 2 else "--solo --tensor-parallel 1"
     (file,) = script.files
-    assert f"run-recipe.sh {file} -d --name sparkrun-tui-k3v9 {where}\n" in output
+    assert f"run-recipe.sh {file} -d --name sparkrun-tui-k3v9wxyz {where}\n" in output
     assert f"--env-file {secret_path}" in output
-    assert "--label io.sparkrun-tui.launch=k3v9" in output
+    assert "--label io.sparkrun-tui.launch=k3v9wxyz" in output
     assert ("ssh -a -x -o BatchMode=yes -o ConnectTimeout=5 -- 10.0.0.2 cat" in output) == (count == 2)
     assert not Path(secret_path).exists()
     assert output.count("s3cr3t-value") == 1, "only in the file, while the scripts run"

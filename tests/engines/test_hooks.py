@@ -43,7 +43,7 @@ def test_every_container_runs_them_first(runtime: str) -> None:
     (after,) = serve.after
     assert (after.title, after.command) == ("post_exec (sample.yaml:19)", "curl -s http://10.0.0.1:8001/v1/models")
     (local,) = serve.host_after
-    assert local.command == "notify spark-1 10.0.0.1 8001 k3v9 sparkrun-tui-k3v9-0"
+    assert local.command == "notify spark-1 10.0.0.1 8001 k3v9wxyz sparkrun-tui-k3v9wxyz-0"
     assert any("pip install fastokens==1.2" in note and "in every container" in note for note in serve.notes)
     assert any("notify spark-1" in note and "on the head host" in note for note in serve.notes)
 
@@ -118,17 +118,17 @@ def test_the_scripts_of_eugr_get_them_as_a_mod(tmp_path: Path) -> None:
     text = RECIPE.replace("runtime: vllm", "runtime: eugr-vllm\nmods: [mods/fix]")
     serve = plan(rendered(text), 2)
     files = serve.stages[-1].scripts[0].files
-    recipe = next(text for path, text in files.items() if path.endswith("k3v9.yaml"))
-    folder = "/home/ada/.cache/sparkrun-tui/eugr/k3v9-before"
+    recipe = next(text for path, text in files.items() if path.endswith("k3v9wxyz.yaml"))
+    folder = "/home/ada/.cache/sparkrun-tui/eugr/k3v9wxyz-before"
     assert yaml.safe_load(recipe)["mods"] == ["mods/fix", folder]
     run = files[f"{folder}/run.sh"].replace("pip install", "echo installs")
     done = _run(run, tmp_path)
     assert done.returncode == 0 and "installs fastokens==1.2" in done.stdout and "it's falcon" in done.stdout
     assert [hook.command for hook in serve.after] == ["curl -s http://10.0.0.1:8001/v1/models"]
-    assert serve.host_after[0].command.endswith(" sparkrun-tui-k3v9")
+    assert serve.host_after[0].command.endswith(" sparkrun-tui-k3v9wxyz")
     assert plan(rendered(VLLM.replace("runtime: vllm", "runtime: eugr-vllm")), 2).stages[-1].scripts[
         0
-    ].files.keys() == {"/home/ada/.cache/sparkrun-tui/eugr/k3v9.yaml"}
+    ].files.keys() == {"/home/ada/.cache/sparkrun-tui/eugr/k3v9wxyz.yaml"}
 
 
 def test_without_hooks_nothing_is_added() -> None:

@@ -99,8 +99,8 @@ def test_the_scripts_of_eugr_get_what_is_here_as_folders(folder: Path, tmp_path:
     text = VLLM.replace("runtime: vllm", "runtime: eugr-vllm") + FIELDS.replace("[mods/fix]", "[mods/theirs, fix]")
     serve = plan(of(folder, text), 2)
     (script,) = serve.stages[-1].scripts
-    home = "/home/ada/.cache/sparkrun-tui/eugr/k3v9"
-    recipe = next(text for path, text in script.files.items() if path.endswith("k3v9.yaml"))
+    home = "/home/ada/.cache/sparkrun-tui/eugr/k3v9wxyz"
+    recipe = next(text for path, text in script.files.items() if path.endswith("k3v9wxyz.yaml"))
     assert yaml.safe_load(recipe)["mods"] == ["mods/theirs", f"{home}-mods/2/fix", f"{home}-before"]
     assert set(script.sent) == {f"{home}-mods/2/fix"} | {f"{home}-before/before-{number}" for number in (2, 3, 4)}
     mod = tmp_path / "container"

@@ -164,7 +164,7 @@ def test_a_cache_that_a_hook_sees_to_is_not_mounted_over_it() -> None:
 def foreign(volume: str, *, privileged: bool = False, kind: SourceKind = SourceKind.REGISTRY) -> ServePlan:
     text = SOLO + f"executor_config: {{volumes: ['{volume}']}}\n"
     what = render(load_text(text, Source(kind, "r.yaml", "arena")), {})
-    request = PlanRequest(what, hosts(1), "k3v9", privileged=privileged)
+    request = PlanRequest(what, hosts(1), "k3v9wxyz", privileged=privileged)
     return engine_for("vllm").plan(request)
 
 
@@ -194,7 +194,7 @@ def test_privileged_is_for_the_cluster_to_say() -> None:
     assert not serve.ranks[0].container.privileged
     assert [p.severity for p in serve.problems if p.code == "privileged"] == [Severity.WARNING]
     assert refused(serve) == ["executor-config"]
-    request = PlanRequest(what, hosts(1), "k3v9", privileged=True)
+    request = PlanRequest(what, hosts(1), "k3v9wxyz", privileged=True)
     assert "privileged" not in [problem.code for problem in engine_for("vllm").plan(request).problems]
 
 

@@ -41,7 +41,7 @@ def test_vllm_alone() -> None:
     (rank,) = serve.ranks
     assert (rank.role, rank.host) == (Role.SOLO, "spark-1")
     box = rank.container
-    assert box.name == container_name("k3v9", 0) == "sparkrun-tui-k3v9-0"
+    assert box.name == container_name("k3v9wxyz", 0) == "sparkrun-tui-k3v9wxyz-0"
     assert box.script == ("vllm serve acme/Falcon-30B -tp 1 \\\n    --served-model-name falcon \\\n    --port 8001\n")
     assert box.env == {"HF_HOME": "/root/.cache/huggingface", "TINI_KILL_PROCESS_GROUP": "1"}
     assert box.mounts[0] == Mount("/home/ada/.cache/huggingface", "/root/.cache/huggingface")
@@ -107,7 +107,7 @@ def test_labels_find_and_describe_a_workload() -> None:
     labels = [rank.container.labels for rank in serve.ranks]
     for rank, found in enumerate(labels):
         own = {key.removeprefix(LABEL): value for key, value in found.items()}
-        assert own["launch"] == "k3v9"
+        assert own["launch"] == "k3v9wxyz"
         assert own["rank"] == str(rank)
         assert own["role"] == ("worker" if rank else "head")
         assert (own["nodes"], own["port"], own["served"], own["model"]) == ("2", "8123", "falcon", "acme/Falcon-30B")
@@ -245,7 +245,7 @@ def test_no_secret_in_any_text_of_a_plan(engine: str, value: str, name: str) -> 
         what,
         Cluster("lab", tuple(view.name for view in hosts(count))),
         hosts(count),
-        launch_id="k3v9",
+        launch_id="k3v9wxyz",
         env=PlanEnv({"PLAIN": "1"}, {name: Secret(value)}),
     )
     assert not any(value in line for line in dryrun.lines(whole))

@@ -145,4 +145,5 @@ async def test_a_name_is_no_token_of_a_proxy_command(site: Site) -> None:
     site.change(host="a%p%%r", proxy_command=f"echo %h %p %%h > {said}")
     with pytest.raises(HostError):
         await site.pool.transport("spark").connect()
+    await until(lambda: said.read_text() != "")
     assert said.read_text().split() == ["a%p%%r", str(site.server.port), "%h"]

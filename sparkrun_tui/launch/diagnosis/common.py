@@ -295,17 +295,15 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     # huggingface_hub 2.4, _snapshot_download.py
     cause(
         r"IncompleteSnapshotError: The cached snapshot for '([^']{1,200})' \(revision '[^']{1,200}', "
-        r"commit ([0-9a-f]{40})\) is incomplete: (\d{1,9}) file\(s\) are missing \(([^)]{1,300})\)",
+        r"commit [0-9a-f]{40}\) is incomplete: (\d{1,9}) file\(s\) are missing \(([^)]{1,300})\)",
         "The cached model is a part of the repository",
-        "A download of {0} that was filtered left {2} file(s) out ({3}). The list that it kept of the repository names"
+        "A download of {0} that was filtered left {1} file(s) out ({2}). The list that it kept of the repository names"
         " them, and without the Hub the engine takes that for a broken download.",
-        repairs_for=lambda match, _: (
-            by_hand(
-                f"remove trees/{match[2]}.json from the model's folder in the host's Hugging Face cache",
-                "it is only a list: the files of the model stay",
-            ),
-            by_hand(f"hf download {match[1]} on the host, without a filter"),
+        by_hand(
+            "remove the folder `trees` of the model in the host's Hugging Face cache",
+            "it holds only lists: the files of the model stay",
         ),
+        by_hand("hf download the model on the host, without a filter"),
     ),
     cause(
         r"LocalEntryNotFoundError: Cannot find an appropriate cached snapshot|"

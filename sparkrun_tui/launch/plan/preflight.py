@@ -300,7 +300,7 @@ def _docker_kind(facts: HostFacts, host: str) -> Iterator[Finding]:
         what="Docker is rootless: it can lock memory, as RDMA and llama.cpp's --mlock need, only where the user may",
         measured=f"rootless Docker {facts.docker_version}",
         needed="the system's Docker",
-        remedy=f"On {host}: docker context use default, or allow {facts.user} memlock in /etc/security/limits.conf",
+        remedy=f"On {host}: docker context use default, or raise memlock in /etc/security/limits.conf",
     )
 
 
