@@ -125,12 +125,12 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.SEARCH, "clear", "clear", "Clear the search; when it is empty, go to the list.", "escape", 11, palette=False),
     # The override form.
     _A(_S.FORM, "edit", "edit", "Type a value for this field.", "enter", 1),
-    _A(_S.FORM, "more", "step up", "Step this value up, or take the next choice.", "right,l,plus", 3),
-    _A(_S.FORM, "less", "step down", "Step this value down, or take the previous choice.", "left,h,minus", 2),
+    _A(_S.FORM, "more", "step up", "Step this value up, or take the next choice.", "right,plus", 3),
+    _A(_S.FORM, "less", "step down", "Step this value down, or take the previous choice.", "left,minus", 2),
     _A(_S.FORM, "undo", "undo", "Undo the last change.", "u", 4),
     _A(_S.FORM, "redo", "redo", "Redo the last change that was undone.", "ctrl+r"),
     _A(_S.FORM, "reset", "reset", "Remove the override of this field.", "r", 5),
-    _A(_S.FORM, "reset_all", "reset all", "Remove all overrides of this recipe.", "R"),
+    _A(_S.FORM, "reset_all", "reset all", "Remove all overrides of this recipe.", "U"),
     _A(_S.FORM, "add", "add a key", "Add a key that the recipe does not have.", "a", 6),
     _A(_S.EDITOR, "accept", "accept", "Keep this value.", "enter", 10, palette=False),
     _A(
@@ -234,7 +234,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(
         _S.CHANGES, "copy", "copy command line", "Copy the command that launches the recipe with these values.", "y", 11
     ),
-    _A(_S.CHANGES, "reset_all", "reset all", "Remove all overrides of this recipe.", "R", 12),
+    _A(_S.CHANGES, "reset_all", "reset all", "Remove all overrides of this recipe.", "U", 12),
     _A(_S.CHANGES, "back", "back", "Go back.", "escape,q,d", 20),
     # The cluster picker.
     _A(_S.PICKER, "choose", "choose", "Use this cluster.", "enter", 10),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from sparkrun_tui.ui.actions import ACTIONS, Scope, keys_page, unknown_keys
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.screens.browse import BrowseScreen
@@ -53,6 +55,15 @@ def test_a_key_means_one_thing_in_a_scope() -> None:
             continue  # each question takes the answers it has
         keys = Counter(key for action in ACTIONS if action.scope is scope for key in action.keys.split(","))
         assert [key for key, count in keys.items() if count > 1] == [], scope
+
+
+@pytest.mark.parametrize("pane", [Scope.FORM, Scope.LIST, Scope.LOG, Scope.REPAIR, Scope.SEARCH])
+def test_a_pane_gives_no_letter_of_its_screen_another_meaning(pane: Scope) -> None:
+    """Who presses `l` to launch must not change a value because the form has the focus."""
+    screens = {Scope.APP, Scope.LAUNCH if pane in (Scope.LOG, Scope.REPAIR) else Scope.BROWSE}
+    around = {key for action in ACTIONS if action.scope in screens for key in action.keys.split(",")}
+    own = {key for action in ACTIONS if action.scope is pane for key in action.keys.split(",")}
+    assert sorted(key for key in own & around if len(key) == 1 and key.isalpha()) == []
 
 
 def test_every_action_has_its_method_wherever_it_applies() -> None:

@@ -81,7 +81,7 @@ async def test_stepping_a_field_renders_the_command_again(open_app: Pilots) -> N
         assert lines_with(pilot, "--max-model-len 32768")
         await press(pilot, "ctrl+r")
         assert lines_with(pilot, "--max-model-len 36864")
-        await press(pilot, "R")
+        await press(pilot, "U")
         assert lines_with(pilot, "--max-model-len 32768")
 
 

@@ -93,7 +93,7 @@ async def test_all_overrides_are_dropped_on_one_key_and_undone_in_the_form(open_
     async with open_app() as pilot:
         app = cast(SparkrunApp, pilot.app)
         override(app, max_model_len="4096")
-        await press(pilot, "d", "R")
+        await press(pilot, "d", "U")
         assert app.state.edits_of(app.state.selected).overrides == {}
         assert lines_with(pilot, "nothing is overridden")
         await press(pilot, "escape", "o", "u")

@@ -105,7 +105,7 @@ async def take_less_memory(pilot: Pilot[int]) -> None:
 
 
 async def open_plan(pilot: Pilot[int]) -> None:
-    await pilot.press("R", "escape", "p")
+    await pilot.press("U", "escape", "p")
     await settled(pilot)
 
 
