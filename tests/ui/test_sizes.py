@@ -54,6 +54,22 @@ async def test_panes_come_back_when_there_is_room_for_them(open_app: Pilots) -> 
         assert isinstance(app.focused, LogView) and app.focused.title in EIGHT
 
 
+async def test_the_phases_of_a_launch_that_is_at_rest_follow_the_width(open_app: Pilots) -> None:
+    async with open_app(size=(120, 40)) as pilot:
+        app = pilot.app
+        assert isinstance(app, SparkrunApp)
+        app.open_launch(FakeLaunch("two", EIGHT[:2]))
+        await settle(pilot)
+        assert "compile" in lines_with(pilot, "graphs")[0]
+        await pilot.resize_terminal(80, 24)
+        await settle(pilot)
+        (header,) = lines_with(pilot, "graphs")
+        assert all(word in header for word in ("image", "model", "comp.", "ready"))
+        await pilot.resize_terminal(120, 40)
+        await settle(pilot)
+        assert "compile" in lines_with(pilot, "graphs")[0]
+
+
 async def test_the_cause_of_a_failure_leaves_room_for_logs_at_80x24(open_app: Pilots, backend: FakeBackend) -> None:
     async with open_app(size=(80, 24)) as pilot:
         app = pilot.app

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from textual import events
 from textual.geometry import Size
 
 from sparkrun_tui.launch.record.guard_words import nearest
@@ -25,6 +24,8 @@ class PhaseTable(LinePane):
         super().__init__()
         self._state = LaunchState()
         self._lines: Sequence[Line] | None = None
+        self._lines_width = 0
+        """The cells that the lines were laid out for."""
         self.activity = True
         self._last: LastTime | None = None
 
@@ -35,10 +36,6 @@ class PhaseTable(LinePane):
         layout = self.line_count != before
         self._lines = None
         self.refresh(layout=layout)
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Other columns may fit."""
-        self._lines = None
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """A header, one or two lines per host, and one line each for the last time, the guard and the last warning."""
@@ -53,6 +50,7 @@ class PhaseTable(LinePane):
 
     def line(self, number: int) -> Line:
         """One line of the table."""
-        if self._lines is None:
+        if self._lines is None or self._lines_width != self.text_width:
+            self._lines_width = self.text_width
             self._lines = table(self._state, time.time(), self.text_width, self.activity, self._last)
         return self._lines[number]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
@@ -36,6 +35,8 @@ class RepairList(ListPane):
         self.diagnosis: Diagnosed | None = None
         self.values: dict[str, str] = {}
         self._head_lines: Sequence[Line] | None = None
+        self._head_width = 0
+        """The cells that the header lines were laid out for."""
 
     def show(self, diagnosis: Diagnosed, values: dict[str, str]) -> None:
         """Show a diagnosis; `values` are the current values of the keys that repairs change."""
@@ -54,10 +55,6 @@ class RepairList(ListPane):
         """The repair under the cursor."""
         return self.repairs[self.cursor] if self.cursor < len(self.repairs) else None
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Other line breaks."""
-        self._head_lines = None
-
     def _heads(self, width: int) -> Sequence[Line]:
         if self.diagnosis is None:
             return ()
@@ -71,8 +68,9 @@ class RepairList(ListPane):
     @property
     def head(self) -> int:
         """The lines above the repairs."""
-        if self._head_lines is None:
-            self._head_lines = self._heads(self.text_width)
+        if self._head_lines is None or self._head_width != self.text_width:
+            self._head_width = self.text_width
+            self._head_lines = self._heads(self._head_width)
         return len(self._head_lines)
 
     @property
