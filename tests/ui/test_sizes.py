@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged, StepChanged, StepState
+from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.model.ports import PassphraseAsked, PastLaunch
 from sparkrun_tui.ui.paint.fleet_lines import name_width
-from sparkrun_tui.ui.paint.phases import table
+from sparkrun_tui.ui.paint.phases import LastTime, table
 from sparkrun_tui.ui.screens.help import help_lines, keys_now
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.widgets.log.view import LogView
@@ -89,6 +90,13 @@ def test_phases_and_the_amount_left_are_told_in_80_columns() -> None:
     launch.send(StepChanged(host="spark-1", phase=Phase.CHECK, state=StepState.OK, time=1001.0))
     rows = [text_of(row) for row in table(launch.state, 1002.0, 77, activity=True)]
     assert "…" not in rows[0] and all(word in rows[0] for word in ("image", "model", "comp.", "graphs", "ready"))
+
+
+def test_earlier_times_are_whole_in_80_columns() -> None:
+    phases = {Phase.LOAD: 4.2, Phase.COMPILE: 61.9, Phase.GRAPHS: 0.3, Phase.READY: 754.0}
+    rows = [text_of(line) for line in table(LaunchState(), 0.0, 78, activity=False, last=LastTime(phases, 821.0))]
+    assert "…" not in rows[-1]
+    assert all(word in rows[-1] for word in ("4 s", "1:01", "0 s", "13 m", "13:41 in total"))
 
 
 async def test_history_tells_whole_names_in_80_columns(open_app: Pilots, backend: FakeBackend) -> None:

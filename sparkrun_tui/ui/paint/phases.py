@@ -80,9 +80,16 @@ def _took(cell: Cell, now: float, width: int) -> str:
     """How long a cell took, or takes so far; empty when it has not started."""
     if cell.started is None:
         return ""
-    seconds = max((cell.ended or now) - cell.started, 0)
-    text = format_duration(seconds)
-    return text if len(text) <= width else f"{seconds:.0f} s"
+    return _short_time(max((cell.ended or now) - cell.started, 0), width)
+
+
+def _short_time(seconds: float, width: int) -> str:
+    """A duration; in whole seconds, or in minutes, where there is no room for more."""
+    minutes = f"{seconds / 60:.0f} m"
+    for text in (format_duration(seconds), f"{seconds:.0f} s"):
+        if len(text) <= width:
+            return text
+    return minutes
 
 
 def _progress_text(cell: Cell, width: int) -> str:
@@ -116,7 +123,7 @@ def table(state: LaunchState, now: float, width: int, activity: bool, last: Last
         if activity:
             lines.append(clip([("  ", ""), *_activity(row, now, width - 2)], width))
     if last is not None:
-        times = [format_duration(last.phases[phase]) if phase in last.phases else "" for phase in phases]
+        times = [_short_time(last.phases[phase], column - 3) if phase in last.phases else "" for phase in phases]
         text = fit("last time", name) + "".join(fit("  " + took, column - 1) + " " for took in times)
         lines.append(clip([(f"{text}{format_duration(last.total)} in total", "dim")], width))
     guarded = guard_line(state, width)
