@@ -51,13 +51,18 @@ class Faults:
     # --- ssh -----------------------------------------------------------------------------------------------------
 
     def kill_sessions(self) -> int:
-        """Kill every ssh session's server process, as a crash would; returns how many there were."""
+        """Kill every ssh session's server processes, as a crash would; returns how many sessions there were.
+
+        From OpenSSH 9.8 on they are called `sshd-session`, and a session of root has two of them.
+        """
         script = """
         sshd=$(cat /run/sshd.pid); n=0
         for stat in /proc/[0-9]*/stat; do
             read -r pid rest <"$stat" || continue
+            case $rest in "(sshd) "* | "(sshd-session) "*) ;; *) continue ;; esac
             set -- ${rest##*) }
-            [ "$2" = "$sshd" ] && kill -9 "$pid" && n=$((n + 1))
+            [ "$pid" = "$sshd" ] || kill -9 "$pid"
+            [ "$2" != "$sshd" ] || n=$((n + 1))
         done 2>/dev/null
         echo $n
         """
