@@ -115,3 +115,20 @@ def test_a_sketch_is_close_to_the_recipe() -> None:
     odd = sketch('name: "a # b" # c\nmodel: x/y # z\ndescription: |\n  text\nsolo_only: true\nmods: [a]\n', source)
     assert odd is not None
     assert (odd.name, odd.model, odd.description, odd.nodes, odd.runtime) == ("a # b", "x/y", "", 1, "eugr-vllm")
+
+
+def test_few_new_files_are_parsed_and_many_are_sketched_until_the_list_is_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    settings = Settings(recipe_dirs=(folder,))
+    finish(list_recipes(settings, search_words))
+    for number in range(3):
+        (folder / f"few-{number}.yaml").write_text(f"model: org/m{number}\nruntime: vllm\ncontainer: a/b:1\n")
+    assert not list_recipes(settings, search_words).pending
+    for number in range(100):
+        (folder / f"many-{number}.yaml").write_text(f"model: org/n{number}\nruntime: vllm\ncontainer: a/b:1\n")
+    sketched = list_recipes(settings, search_words)
+    assert len(sketched.pending) == 100
+    whole = finish(sketched)
+    assert whole.by_path.keys() == sketched.by_path.keys()
+    assert not list_recipes(settings, search_words).pending

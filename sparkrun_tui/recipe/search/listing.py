@@ -34,6 +34,9 @@ _TUPLES = tuple(_FIELDS.index(name) for name in ("tools", "has", "kinds"))
 _FORMAT = hashlib.sha256(" ".join(("5", __version__, *_FIELDS)).encode()).hexdigest()[:16]
 """Changes with the fields of an entry and with the version, which may know other engines and flags."""
 _SKETCH_SIZE = 64 << 10
+_USUAL_BUDGET = 0.15
+_FEW = 24
+"""New and changed files that are parsed before the list is shown: those of a person who edits recipes."""
 
 Stamp = tuple[int, int]
 """Modification time in nanoseconds, and size in bytes."""
@@ -57,9 +60,11 @@ class Listing:
         return tuple(self.by_path.values())
 
 
-def list_recipes(settings: Settings, words: KnownWords, budget: float = 0.15) -> Listing:
+def list_recipes(settings: Settings, words: KnownWords, budget: float | None = None) -> Listing:
     """The entries of all recipes. New and changed files are parsed for `budget` seconds, the rest is sketched.
 
+    Without a budget a few files are parsed; many are all sketched, since what parses them takes longer to load than a
+    sketch of them all.
     `words` are what entries need from engines (`engines.search_words`). Call `finish` on the result, in a thread, to
     parse the rest and write the cache.
     """
@@ -79,22 +84,24 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
+def _list(settings: Settings, words: KnownWords, budget: float | None) -> Listing:
     cached = _read_cache()
+    files = [(folder, file.path, _stamp(file.path)) for folder, file in all_files(settings)]
+    if budget is None:
+        fresh = sum(not _is_known(cached.get(path), stamp) for _, path, stamp in files)
+        budget = _USUAL_BUDGET if fresh <= _FEW else 0.0
     deadline = time.monotonic() + budget
     by_path: dict[str, Entry] = {}
     stamps: dict[str, Stamp] = {}
     pending: list[str] = []
     patience: Patience | None = None
-    for folder, file in all_files(settings):
-        path = file.path
-        stamp = _stamp(path)
+    for folder, path, stamp in files:
         if stamp is None:
             continue
         stamps[path] = stamp
         source = folder.source(path)
         row = cached.get(path)
-        if row is not None and row[0] == stamp[0] and row[1] == stamp[1]:
+        if row is not None and _is_known(row, stamp):
             entry = None
             if row[2] is not None:
                 entry = _from_row(row[2], source)
@@ -117,6 +124,11 @@ def _list(settings: Settings, words: KnownWords, budget: float) -> Listing:
     if not pending and _has_changed(cached, stamps):
         _write_cache(listing)
     return listing
+
+
+def _is_known(row: list[Any] | None, stamp: Stamp | None) -> bool:
+    """Whether the index has a file as it is now."""
+    return row is not None and stamp is not None and row[0] == stamp[0] and row[1] == stamp[1]
 
 
 def _has_changed(cached: Mapping[str, list[Any]], stamps: Mapping[str, Stamp]) -> bool:
