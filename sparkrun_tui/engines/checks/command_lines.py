@@ -79,10 +79,16 @@ def _lines_left_alone(command: str) -> Iterator[tuple[int, str]]:
     for line in lines:
         starts.append(at)
         at += len(line) + 1
-    flags = [match.end() for match in _FLAG_LINE.finditer(command)]
+    by_line = dict(zip(starts, range(len(lines)), strict=True))
+    flags = []
+    for match in _FLAG_LINE.finditer(command):
+        number = by_line[command.rfind("\n", 0, match.end()) + 1]
+        if number and not _plainly_goes_on(lines[number - 1]):
+            flags.append(match.end())
+    if not flags:
+        return
     ends = {start + len(line.rstrip()) - 1 for start, line in zip(starts, lines, strict=True) if line.strip()}
     around = quotes_at(command, sorted({*flags, *ends}))
-    by_line = dict(zip(starts, range(len(lines)), strict=True))
     in_array = _array_lines(lines)
     for flag in flags:
         number = by_line[command.rfind("\n", 0, flag) + 1]
@@ -91,6 +97,12 @@ def _lines_left_alone(command: str) -> Iterator[tuple[int, str]]:
         reason = _why_ended(lines, starts, number, around)
         if reason:
             yield flag, reason
+
+
+def _plainly_goes_on(line: str) -> bool:
+    """Whether a line goes on with the next one, as nearly all do: where it holds a `#`, that needs a closer look."""
+    text = line.rstrip()
+    return text.endswith("\\") and not text.endswith("\\\\") and "#" not in text
 
 
 def _why_ended(lines: list[str], starts: list[int], number: int, around: dict[int, str]) -> str:
