@@ -112,7 +112,9 @@ def _value_error(match: re.Match[str], _: Context) -> str:
 
 
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
-_DRAFTS = r"/spec_decode/|/srt/speculative/|/models/\w{0,40}(?:eagle|_mtp|nextn)\w{0,20}\.py|Loading drafter model"
+DRAFT_FILES = r"/spec_decode/|/srt/speculative/|/models/\w{0,40}(?:eagle|_mtp|nextn)\w{0,20}\.py"
+"""Paths of the files that only a drafter uses."""
+_DRAFTS = rf"{DRAFT_FILES}|Loading drafter model"
 _READS_WEIGHTS = r"load_weights|weight_loader|loaded_weight|params_dict"
 _STARTS = "|".join(re.escape(family.start[0]) for family in FAMILIES.values())
 _PROGRAMS = f"{_MODULES}|{_STARTS}|python"

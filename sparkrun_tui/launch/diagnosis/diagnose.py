@@ -295,7 +295,7 @@ class Diagnosis:
         """Read the next lines of a host. Hosts are read in rank order."""
         of_host = self._hosts.setdefault(host, _Host(PhaseReader(self._log, self._report)))
         for entry in lines:
-            raw, time = (entry, 0.0) if isinstance(entry, str) else (entry.text, entry.time)
+            raw, moment = (entry, 0.0) if isinstance(entry, str) else (entry.text, entry.time)
             if not raw or raw.isspace():
                 of_host.before.append("")
                 continue
@@ -307,7 +307,7 @@ class Diagnosis:
             hit = self._judge(line, part, traceback, of_host)
             # Words of the exception above are none of their own, unless a rule knows them.
             if hit is not None and (hit.ruled or not is_more):
-                self._take(hit, host, line, log_line(raw).strip(), time, traceback.link())
+                self._take(hit, host, line, log_line(raw).strip(), moment, traceback.link())
             if part is Part.WORDS and traceback.raised(line.text) is not None:
                 traceback.ended()
             of_host.before.append(line.text)
@@ -357,12 +357,12 @@ class Diagnosis:
                 standing.append(replace(item, weight=min(item.weight, Weight.HINT)))
         return standing
 
-    def _take(self, hit: _Hit, host: str, line: Line, evidence: str, time: float, link: Link) -> None:
+    def _take(self, hit: _Hit, host: str, line: Line, evidence: str, moment: float, link: Link) -> None:
         """Keep what a line says. An exception raised while another one was handled takes its place."""
         process = host, line.who
         found = _Found(
             weight=hit.weight,
-            time=time,
+            time=moment,
             depth=_depth_of(line.who),
             host=host,
             evidence=evidence,

@@ -15,6 +15,7 @@ from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, flag_in, set_value
 from sparkrun_tui.engines.registry import family_of
+from sparkrun_tui.launch.diagnosis.common import DRAFT_FILES
 from sparkrun_tui.launch.diagnosis.tracebacks import Raised
 
 _QUOTED = 300
@@ -54,14 +55,15 @@ def _place(files: str, title: str, why: str, *repairs: Repair, by_checks: bool =
     return Place(LinePattern(files), title, why, repairs, by_checks)
 
 
+_DRAFTING = _place(
+    DRAFT_FILES,
+    "Drafting does not work with this version",
+    "The code for speculative decoding failed",
+    by_hand("leave out the drafter: speculative_config, speculative_algorithm"),
+    _NEWER,
+)
+"""By any file of a traceback: whatever fails below a file that only a drafter uses fails for it."""
 PLACES = (
-    _place(
-        r"/spec_decode/|/srt/speculative/",
-        "Drafting does not work with this version",
-        "The code for speculative decoding failed",
-        by_hand("leave out the drafter: speculative_config, speculative_algorithm"),
-        _NEWER,
-    ),
     _place(
         r"/torch/_(?:inductor|dynamo|functorch)/|/vllm/compilation/|/srt/compilation/",
         "The model could not be compiled",
@@ -208,8 +210,6 @@ _WEIGHTS = _place(
     by_hand("fetch the model again", "where its files may be incomplete"),
 )
 """By the functions in a traceback: every model has one that loads its weights."""
-_DRAFTERS = LinePattern(r"/spec_decode/|/srt/speculative/|/models/\w{0,40}(?:eagle|_mtp|nextn)\w{0,20}\.py")
-"""Files that only a drafter uses: whatever fails below them fails for it."""
 _LIBRARY = LinePattern(r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)")
 """Files that are called from everywhere: the frame above says more."""
 
@@ -223,7 +223,7 @@ _REFUSALS = LinePattern(
     r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
 )
 """Words by which an engine refuses what it was asked for."""
-_UNDONE = f"{NotImplemented}Error"
+_UNDONE = "NotImplementedError"
 _RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
 _RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE))
 """Exceptions of checks that are about a setting where they name one; others speak of their own state, too."""
@@ -281,8 +281,8 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
 
 def _place_of(raised: Raised) -> Place | None:
     """The place of the last frame that is not of a library that everything calls; the drafter's before all others."""
-    if any(_DRAFTERS.search(file) is not None for file in raised.files):
-        return PLACES[0]
+    if any(_DRAFTING.files.search(file) is not None for file in raised.files):
+        return _DRAFTING
     if any(_WEIGHTS.files.search(name) is not None for name in raised.functions[-_MOST_FRAMES:]):
         return _WEIGHTS
     is_checked = raised.name in _RAISED_BY_CHECKS
