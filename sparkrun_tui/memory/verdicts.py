@@ -49,6 +49,15 @@ def no_room(host: HostMemory, budget: int, fixed: int) -> Verdict:
     return Verdict(Level.BAD, "no room for a KV cache", detail)
 
 
+def out_of_memory(host: HostMemory, wanted: int) -> Verdict:
+    """The verdict that weights, overheads and a cache of a stated size are more than the host has free; bytes."""
+    free = format_gib(host.total - others(host).bytes)
+    detail = (
+        f"{host.name}: weights, overheads and the stated KV cache take about {format_gib(wanted)}, only {free} are free"
+    )
+    return Verdict(Level.BAD, "out of memory at the start", detail)
+
+
 def too_long(asked: int, own: int) -> Verdict:
     """The verdict that the engine refuses a length beyond the model's unless overridden (lengths in tokens)."""
     detail = (

@@ -147,6 +147,29 @@ def test_a_stated_pool_needs_no_profile() -> None:
     assert found.pool_tokens == 8 * GIB // 2359296 * 16
 
 
+def test_a_stated_pool_is_what_the_host_gives_whatever_the_utilisation() -> None:
+    found = judge(sized(16), utilisation=0.9, kv_cache_memory_bytes=8 * GIB, max_model_len=40960)
+    picture = found.hosts[0]
+    assert picture.budget is None
+    assert picture.free == SPARK.total - sum(part.bytes for part in picture.parts)
+    assert found.headroom.level is Level.GOOD
+    assert any("only decides" in note for note in found.notes)
+
+
+def test_a_stated_pool_of_unknown_weights_leaves_the_headroom_unknown() -> None:
+    unknown = replace(sized(16), weights=None, config={})
+    found = judge(unknown, utilisation=0.9, kv_cache_memory_bytes=8 * GIB, max_model_len=40960)
+    assert found.hosts[0].free is None
+    assert found.headroom.level is Level.UNKNOWN
+
+
+def test_a_stated_pool_beyond_the_host_ends_the_start() -> None:
+    found = judge(sized(60), utilisation=0.5, kv_cache_memory_bytes=60 * GIB, max_model_len=40960)
+    assert found.starts.level is Level.BAD
+    assert "only" in found.starts.detail
+    assert found.headroom.level is Level.BAD
+
+
 def test_an_earlier_start_replaces_the_bands() -> None:
     measured = Measured(
         "measured on spark-1, 2 days ago", 0.8, SPARK.total, weights=17 * GIB, available_kv=70 * GIB, graphs=GIB // 4

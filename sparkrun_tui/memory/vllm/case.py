@@ -62,6 +62,15 @@ class VllmCase:
         return self.pool.pool
 
     @property
+    def fixed_cache(self) -> bool:
+        """Whether the command states the bytes of the cache, so that the utilisation does not limit the engine.
+
+        Source: vllm/v1/worker/gpu_worker.py (determine_available_memory returns `kv_cache_memory_bytes` as it is);
+        the check of free memory at the start (request_memory) still uses the utilisation.
+        """
+        return self.settings.kv_cache_memory_bytes is not None
+
+    @property
     def context_level(self) -> Level:
         """How a request of full length stands: good when even the pessimistic pool takes it."""
         if self.refused:

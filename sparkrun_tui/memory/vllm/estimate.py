@@ -69,15 +69,20 @@ def _picture(case: VllmCase) -> HostPicture:
     parts = [tenants]
     if case.weights is not None:
         parts.append(part("weights", case.weights.band))
-        if pool.pool is not None:
-            low, high = max(pool.pool_low or 0, 0), max(pool.pool_high or 0, 0)
-            parts.append(Part("kv", max(pool.pool, 0), low, high, "what the budget leaves"))
+    if pool.pool is not None:
+        low, high = max(pool.pool_low or 0, 0), max(pool.pool_high or 0, 0)
+        source = "--kv-cache-memory-bytes" if case.fixed_cache else "what the budget leaves"
+        parts.append(Part("kv", max(pool.pool, 0), low, high, source))
     parts += [part("activation", pool.activation), part("graphs", pool.graphs)]
     parts.append(part("overhead", pool.context, pool.outside))
     red, green = floors(host)
+    sum_of_parts = sum(item.bytes for item in parts)
+    if case.fixed_cache:
+        free = None if case.weights is None else host.total - sum_of_parts
+        return HostPicture(host, tuple(parts), None, free, red, green)
     taken = tenants.bytes + pool.budget + pool.outside.likely
     if pool.pool is not None:
-        taken = max(taken, sum(item.bytes for item in parts))
+        taken = max(taken, sum_of_parts)
     return HostPicture(host, tuple(parts), pool.budget, host.total - taken, red, green)
 
 
@@ -98,10 +103,19 @@ def _starts(cases: Sequence[VllmCase], needed: int) -> Verdict:
             gate = verdicts.no_room(case.host, case.pool.budget, case.pool.fixed or 0)
         elif case.weights is None:
             gate = verdicts.unknown("start unknown", f"{case.host.name}: the size of the weights is not known")
+        elif case.fixed_cache and _device_bytes(case) > case.host.total - others(case.host).bytes:
+            gate = verdicts.out_of_memory(case.host, _device_bytes(case))
         elif gate.level is Level.GOOD and _beyond(case):
             gate = verdicts.too_long(case.settings.max_model_len or 0, case.facts.max_length or 0)
         found.append(gate)
     return worst_verdict(found)
+
+
+def _device_bytes(case: VllmCase) -> int:
+    """Bytes that weights, overheads and the cache take on the device, 0 when the weights are unknown."""
+    if case.pool.fixed is None or case.room is None:
+        return 0
+    return case.pool.fixed + case.room
 
 
 def _beyond(case: VllmCase) -> bool:
@@ -158,6 +172,11 @@ def _notes(case: VllmCase) -> tuple[str, ...]:
     counted = facts.declared is not None and not facts.declared.kv_per_token
     if facts.layers is not None and counted and not facts.config:
         notes.append("only the recipe's metadata is known: every layer is counted as full attention")
+    if case.fixed_cache:
+        notes.append(
+            "--kv-cache-memory-bytes sets the size of the KV cache: gpu_memory_utilization only decides "
+            "whether vLLM starts, and does not limit what it takes"
+        )
     if not case.rules.known:
         notes.append(f"the image does not state its version; {case.rules.name}")
     if settings.cpu_offload_gib:
