@@ -11,7 +11,7 @@ from sparkrun_tui.recipe.format.loader import load_text
 from tests.engines.samples import host, plan, scripts, with_command
 
 HEAD = "model: acme/Falcon-30B\nruntime: vllm\ncontainer: acme/vllm:1\ncommand: vllm serve {model}\n"
-CODES = ("rank-flags", "network-device", "model-cache")
+CODES = ("rank-flags", "network-device", "one-address", "model-cache")
 
 
 def found(text: str) -> list[str]:
@@ -63,6 +63,20 @@ def test_names_of_network_devices_are_pointed_out_where_several_hosts_may_run_it
     env = "env: {NCCL_IB_HCA: rocep1s0f1, GLOO_SOCKET_IFNAME: eth0, NCCL_DEBUG: INFO}\n"
     assert found(HEAD + env) == ["network-device", "network-device"]
     assert found(HEAD + env + "max_nodes: 1\n") == []
+
+
+@pytest.mark.parametrize(
+    ("env", "codes"),
+    [
+        ("{VLLM_HOST_IP: 192.168.100.10}", ["one-address"]),
+        ("{HOST_IP: 192.168.100.10, SGLANG_HOST_IP: 192.168.100.10}", ["one-address", "one-address"]),
+        ("{VLLM_HOST_IP: '{launch.node_host}'}", []),
+        ("{VLLM_HOST_IP: $MY_ADDRESS}", []),
+    ],
+)
+def test_one_address_for_all_hosts_is_pointed_out(env: str, codes: list[str]) -> None:
+    assert found(f"{HEAD}env: {env}\n") == codes
+    assert found(f"{HEAD}env: {env}\nmax_nodes: 1\n") == []
 
 
 @pytest.mark.parametrize(

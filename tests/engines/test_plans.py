@@ -133,7 +133,15 @@ def test_sglang_over_two_hosts() -> None:
     for rank in serve.ranks:
         assert rank.container.env["NCCL_CUMEM_ENABLE"] == "0"
         assert rank.container.env["SGLANG_ENABLE_TP_MEMORY_INBALANCE_CHECK"] == "0"
+    addresses = [rank.container.env["SGLANG_HOST_IP"] for rank in serve.ranks]
+    assert addresses == ["10.0.0.1", "10.0.0.2"], "ranks must not find the address of the default route"
     assert serve.problems == ()
+
+
+def test_sglang_on_one_host_finds_its_own_address() -> None:
+    command = "python3 -m sglang.launch_server --model-path {model} --max-running-requests 16"
+    (rank,) = plan(with_command(command, "sglang"), 1).ranks
+    assert "SGLANG_HOST_IP" not in rank.container.env
 
 
 def test_sglang_refuses_vllms_word_for_fp8() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from sparkrun_tui.engines.checks.fields import problem
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
-from sparkrun_tui.engines.layout.nccl import DEVICE_VARIABLES
+from sparkrun_tui.engines.layout.nccl import ADDRESS_VARIABLES, DEVICE_VARIABLES
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.recipe.format.hooks import container_options
 from sparkrun_tui.recipe.format.spots import command_spot
@@ -54,11 +54,15 @@ def _rank_flags(rendered: Rendered) -> Iterator[Problem]:
 
 
 def _network_devices(rendered: Rendered) -> Iterator[Problem]:
-    """Variables that name network devices, in a recipe that several hosts may run."""
+    """Variables that name network devices or one host's address, in a recipe that several hosts may run."""
     recipe = rendered.recipe
     if recipe.max_nodes == 1:
         return
-    for name in recipe.env:
+    for name, value in recipe.env.items():
+        if name in ADDRESS_VARIABLES and value.text and "$" not in value.text and "{" not in value.text:
+            message = f"`{name}` gives all hosts the same address: on several hosts the others are looked for there"
+            remedy = "leave it out: each host gets its own address"
+            yield problem(recipe, Severity.WARNING, "one-address", message, f"env.{name}", remedy=remedy)
         if name in DEVICE_VARIABLES:
             message = f"`{name}` names network devices: a host where they are called otherwise does not find the others"
             remedy = "leave it out: the devices of each host are looked up"

@@ -15,6 +15,8 @@ _SOCKET_NAMES = (
 )
 DEVICE_VARIABLES = frozenset({*_SOCKET_NAMES, "NCCL_IB_HCA", "UCX_NET_DEVICES"})
 """The variables of `nccl_env` whose values are names of network devices."""
+ADDRESS_VARIABLES = ("VLLM_HOST_IP", "SGLANG_HOST_IP", "HOST_IP")
+"""Variables by which a rank gives the others its address. Source: vllm/envs.py, sglang/srt/utils/network.py."""
 
 
 def nccl_env(host: HostView, nodes: int) -> Mapping[str, str]:

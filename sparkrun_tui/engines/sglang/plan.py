@@ -96,13 +96,18 @@ class Sglang(Engine):
         )
 
     def _container(self, request: PlanRequest, rank: int, script: str) -> ContainerSpec:
+        env = dict(ENV)
+        if len(request.hosts) > 1 and "HOST_IP" not in request.env:
+            # Beside NCCL, ranks talk over ZeroMQ. Without this variable, each gives the others the address of its
+            # default route (sglang/srt/utils/network.py), on a Spark often that of the Wi-Fi, and the start hangs.
+            env["SGLANG_HOST_IP"] = request.hosts[rank].address
         return container(
             request,
             rank,
             engine="sglang",
             image=self.image(request.rendered.recipe),
             script=script,
-            env=ENV,
+            env=env,
             caches=self.family.caches,
         )
 
