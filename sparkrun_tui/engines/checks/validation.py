@@ -38,6 +38,7 @@ from sparkrun_tui.recipe.format.loader import unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.detect import split_gguf
+from sparkrun_tui.recipe.names.local_model import cached_snapshot, is_path
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.env_fields import field_problems
 from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted
@@ -148,11 +149,33 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
     elif "runtime" not in recipe.spots and recipe.version != "1":
         message = f"`runtime` is not given; it is taken as `{recipe.runtime}`"
         yield problem(recipe, Severity.NOTE, "missing-runtime", message, "")
+    yield from _check_model_path(recipe)
     if recipe.command is not None:
         yield from check_command(recipe, recipe.command)
     elif recipe.runtime in ENGINES:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
+
+
+def _check_snapshot(recipe: Recipe, commit: str) -> Iterator[Problem]:
+    """A command that names a commit of its model by a folder of the cache, where another may be fetched."""
+    if recipe.model_revision == commit:
+        return
+    fetched = f"`{recipe.model_revision}`" if recipe.model_revision else "the newest commit"
+    message = f"the command serves commit {commit[:12]} from the cache, while {fetched} is fetched"
+    remedy = f"write `model_revision: {commit}`, and `{{model}}` in the command"
+    yield Problem(Severity.WARNING, "snapshot", message, recipe.command_spot, remedy)
+
+
+def _check_model_path(recipe: Recipe) -> Iterator[Problem]:
+    """A model that is named by a folder of the Hugging Face cache, which no launch fetches or sends."""
+    snapshot = cached_snapshot(recipe.model)
+    if snapshot is None or not is_path(recipe.model):
+        return
+    repository, commit = snapshot
+    message = "`model` is a folder of the cache: it is neither fetched nor sent, and must be on every host"
+    remedy = f"write `model: {repository}` and `model_revision: {commit}`"
+    yield problem(recipe, Severity.NOTE, "cached-model", message, "model", remedy=remedy)
 
 
 def _check_words(rendered: Rendered) -> Iterator[Problem]:
@@ -162,7 +185,10 @@ def _check_words(rendered: Rendered) -> Iterator[Problem]:
         return
     repository = split_gguf(recipe.model)[0].lower()
     final = rendered.command or command
-    if "model" not in rendered.used and repository not in final.lower():
+    snapshot = cached_snapshot(final)
+    if snapshot is not None and not is_path(recipe.model) and snapshot[0].lower() == repository:
+        yield from _check_snapshot(recipe, snapshot[1])
+    elif "model" not in rendered.used and repository not in final.lower():
         message = "the command does not name the model: it may serve another model than the one fetched and sized"
         remedy = "write `{model}` in place of the model's name"
         yield Problem(Severity.NOTE, "model-unused", message, recipe.command_spot, remedy)

@@ -26,6 +26,7 @@ CONTAINER_HOME = "/root"
 """What `~` is in the containers."""
 
 _LOCAL_PATH = re.compile(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
+_SNAPSHOT = re.compile(r"models--([\w.-]{1,96})--([\w.-]{1,96})/snapshots/([0-9a-f]{40})(?![0-9a-f])")
 _PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.gguf)", re.IGNORECASE)
 _MOST_PARTS = 999
 
@@ -133,6 +134,17 @@ def _repository_of(path: str) -> str:
     if not mark or not before.rpartition("/")[2].startswith("models--"):
         return ""
     return before
+
+
+def cached_snapshot(text: str) -> tuple[str, str] | None:
+    """The repository and the commit of the first snapshot in a Hugging Face cache that a text names; None without one.
+
+    The folder of `owner/name` is `models--owner--name` (huggingface_hub/file_download.py, repo_folder_name).
+    """
+    found = _SNAPSHOT.search(text)
+    if found is None:
+        return None
+    return f"{found[1]}/{found[2]}", found[3]
 
 
 def parts_of(path: str) -> list[str]:
