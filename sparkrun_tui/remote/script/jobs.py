@@ -164,7 +164,6 @@ class Jobs:
         """The job's output from byte `offset` on, until it ends; lost links are waited out, no byte is lost."""
         pause = _PAUSE
         while True:
-            before = offset
             try:
                 status = await self.status(key)
                 script = shell.script(_FOLLOW, job=self._folder(key), find=_found(), start=offset + 1)
@@ -176,8 +175,6 @@ class Jobs:
                             yield data
                 if status.state is not JobState.RUNNING:
                     return
-                if offset > before:
-                    continue
             except NeedsUser:
                 raise
             except CommandFailed:
