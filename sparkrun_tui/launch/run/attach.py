@@ -241,13 +241,11 @@ def _serve(
     head: ContainerInfo,
 ) -> ServePlan:
     ranks: list[RankPlan] = []
-    delegated = ""
-    if _label(head, "rank"):
+    # Containers that foreign scripts made carry no rank.
+    by_scripts = not _label(head, "rank")
+    if not by_scripts:
         for number, host in enumerate(hosts):
             ranks.append(_rank(launch_id, number, host, len(hosts), by_rank, head.image))
-    else:
-        # Foreign scripts made the containers, which carry no rank.
-        delegated = head.name
     served = _label(head, "served") or rendered.recipe.model
     ready = ReadyCheck(
         host=hosts[0],
@@ -265,7 +263,7 @@ def _serve(
         ranks=tuple(ranks),
         stages=(),
         ready=ready,
-        delegated=delegated,
+        by_scripts=by_scripts,
     )
 
 

@@ -65,6 +65,8 @@ class HostLink(Generic[C]):
         """The newest connection that ended without being the one in use, perhaps before it could become that."""
         self._task: asyncio.Task[C] | None = None
         self._failures = 0
+        self._breaks = 0
+        """Connections in a row that did not hold for long: a host may end each one as soon as it is made."""
         self._up_at = 0.0
         self._was_up = False
 
@@ -98,6 +100,8 @@ class HostLink(Generic[C]):
         self.generation += 1
         if time.monotonic() - self._up_at >= self._backoff.steady:
             self._failures = 0
+            self._breaks = 0
+        self._breaks += 1
         self._set(LinkState.RECONNECTING, str(error) if error else "the host ended the connection")
         self._ensure_task()
 
@@ -123,7 +127,10 @@ class HostLink(Generic[C]):
     async def _bring_up(self) -> C:
         if not self._was_up:
             self._failures = 0
+            self._breaks = 0
             self._set(LinkState.CONNECTING)
+        if self._breaks > 1:
+            await self._sleep(self._backoff.pause(self._breaks - 1, self._roll()))
         while True:
             try:
                 connection = await self._open()
