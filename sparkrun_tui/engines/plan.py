@@ -42,13 +42,15 @@ class Role(StrEnum):
 class Rdma:
     """The RDMA devices of a host, their network interfaces and addresses, and the RoCE v2 IPv4 GID index of all.
 
-    The index is None where it is not known or differs between the devices.
+    The index is None where it is not known or differs between the devices. `networks` are the IPv4 networks of the
+    addresses, in their order (`192.168.100.0/24`), empty texts where they are not known.
     """
 
     devices: tuple[str, ...]
     interfaces: tuple[str, ...]
     addresses: tuple[str, ...]
     gid_index: int | None
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,7 +273,13 @@ def host_json(name: str, facts: HostFacts | HostError, findings: Sequence[Findin
         "interface": facts.default_interface,
         "address": facts.default_address,
         "rdma": [
-            {"device": port.device, "interface": port.interface, "address": port.address, "gid_index": port.gid_index}
+            {
+                "device": port.device,
+                "interface": port.interface,
+                "address": port.address,
+                "network": port.network,
+                "gid_index": port.gid_index,
+            }
             for port in facts.rdma
         ],
         "tools": sorted(facts.tools),

@@ -53,9 +53,22 @@ _MAX_UNKNOWN = 100
 _VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
 _ASSIGNED = re.compile(r"(?:^|[\s;(])(?:for +|read +(?:-\w+ +)*)?([A-Za-z_]\w{0,99})(?:=| in\b|\s*$|;)", re.MULTILINE)
 _USUAL_VARIABLES = frozenset(
-    ["PATH", "HOME", "PWD", "HOSTNAME", "USER", "SHELL", "TMPDIR", "RANDOM", "LD_LIBRARY_PATH", "PYTHONPATH", "HF_HOME"]
+    [
+        "PATH",
+        "HOME",
+        "PWD",
+        "HOSTNAME",
+        "USER",
+        "SHELL",
+        "TMPDIR",
+        "RANDOM",
+        "LD_LIBRARY_PATH",
+        "PYTHONPATH",
+        "HF_HOME",
+        "NODE_IP",
+    ]
 )
-"""Variables that a shell or the images of the engines have."""
+"""Variables that a shell or the images of the engines have, or that a launch on several hosts sets."""
 _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("environment", "enviroment", "env_vars", "envs"), "env"),
     **dict.fromkeys(("image", "docker_image", "container_image"), "container"),

@@ -269,7 +269,7 @@ def container(
     plain, secret = split_env(request.env, request.secret_env)
     merged = {**BASE_ENV, **env}
     if collective:
-        merged.update(nccl_env(host, len(request.hosts)))
+        merged.update(nccl_env(host, request.hosts))
     merged.update(plain)
     filled = launch_fields_on(request, rank)
     visible = {name: with_launch(value, filled) for name, value in merged.items() if name not in secret}

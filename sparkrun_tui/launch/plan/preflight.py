@@ -37,6 +37,7 @@ IGNORABLE = {
     "memory": "the memory is too small",
     "arch": "the hosts have different processors",
     "hosts-differ": "the hosts have different drivers or GPUs",
+    "rdma": "the hosts have no RDMA network in common",
     "skew": "the clocks of the hosts differ",
     "host-mount": "a recipe from elsewhere mounts folders of the hosts",
     "mod-missing": "a mod of the recipe is nowhere to be had",
@@ -115,7 +116,11 @@ def judge(
     for host in plan.host_names:
         if host in facts:
             found += _host(plan, facts[host], around.get(host, Surroundings()), host, memory_needed)
-    found += _together([facts[host] for host in plan.host_names if host in facts])
+    known = [facts[host] for host in plan.host_names if host in facts]
+    found += _together(known)
+    uses_nccl = any("NCCL_DEBUG" in rank.container.env for rank in plan.serve.ranks)
+    if uses_nccl:
+        found += _links(known)
     found += _models_differ(plan, around)
     return _worst_first(found)
 
@@ -129,6 +134,7 @@ def judge_hosts(facts: Mapping[str, HostFacts]) -> tuple[Finding, ...]:
         found += _disk(known, Surroundings(), host)
         found += _tools(known, host)
     found += _together(list(facts.values()))
+    found += _links(list(facts.values()))
     return _worst_first(found)
 
 
@@ -518,6 +524,33 @@ def _owner(containers: Sequence[ContainerInfo], port: int) -> ContainerInfo | No
 def _label(plan: LaunchPlan, key: str) -> str:
     ranks = plan.serve.ranks
     return ranks[0].container.labels.get(f"{LABEL}{key}", "") if ranks else ""
+
+
+def _links(known: Sequence[HostFacts]) -> Iterator[Finding]:
+    """Hosts that share no RDMA network with some of the others; nothing of hosts whose networks are not known.
+
+    RoCE is not routed, so that NCCL connects two hosts over RDMA only in a network of both.
+    """
+    networks = {facts.name: {port.network for port in facts.rdma if port.network} for facts in known}
+    if not all(networks.values()):
+        return
+    for name, own in networks.items():
+        apart = [other for other, theirs in networks.items() if other != name and not own & theirs]
+        if not apart:
+            continue
+        is_alone = len(apart) == len(networks) - 1
+        remedy = "Give ports that are cabled to each other addresses in one network (`ip -br addr` shows them)"
+        if not is_alone:
+            remedy = "Use a switch, or an image whose NCCL is made for rings of more than three hosts"
+        yield Finding(
+            host=name,
+            code="rdma",
+            verdict=Verdict.WARN,
+            what=f"no RDMA network in common with {' and '.join(apart[:3])}: NCCL cannot connect them by RDMA",
+            measured=", ".join(sorted(own)[:4]),
+            needed="a network of both",
+            remedy=f"{remedy}; without RDMA: -o env.NCCL_NET=Socket",
+        )
 
 
 def _together(known: Sequence[HostFacts]) -> Iterator[Finding]:

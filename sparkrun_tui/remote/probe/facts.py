@@ -41,12 +41,16 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class RdmaPort:
-    """One RDMA device that is up: its network interface, IPv4 address and RoCE v2 GID index."""
+    """One RDMA device that is up: its network interface, IPv4 address, RoCE v2 GID index and IPv4 network.
+
+    `network` is written as `192.168.100.0/24`; it is empty where the host does not say.
+    """
 
     device: str
     interface: str
     address: str
     gid_index: int | None
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)

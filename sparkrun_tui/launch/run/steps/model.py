@@ -215,7 +215,7 @@ async def _relayed(given: Given, report: Reporter, view: HostView, model: Stored
         source.hf_cache,
         given.transport(view.name),
         view.hf_cache,
-        fast_address(view),
+        fast_address(view, source),
     )
     try:
         async with closing(moving) as items:
