@@ -466,7 +466,8 @@ class _Service:
                 instead = f'"${{{self._secret(entry)}}}"'
             else:
                 continue
-            for word in places[entry.word, value]:
+            # A flag may be repeated with the same value: its words are found by the first of them.
+            for word in places.pop((entry.word, value), ()):
                 changes[word] = instead
         lines: list[str] = []
         self._address(lines, "", "")

@@ -29,6 +29,8 @@ _LOCAL_PATH = re.compile(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
 _SNAPSHOT = re.compile(r"models--([\w.-]{1,96})--([\w.-]{1,96})/snapshots/([0-9a-f]{40})(?![0-9a-f])")
 _PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.gguf)", re.IGNORECASE)
 _MOST_PARTS = 999
+MAX_PATH = 4096
+"""The most characters of a path; Linux takes none that are longer (PATH_MAX)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ class LocalModel:
 
 def is_path(model: str) -> bool:
     """Whether a model is named by a path, in a form that can be passed to a shell and to Docker."""
-    return _LOCAL_PATH.fullmatch(model) is not None and ".." not in model.split("/")
+    if len(model) > MAX_PATH or _LOCAL_PATH.fullmatch(model) is None:
+        return False
+    return ".." not in model.split("/")
 
 
 def inside_path(model: str) -> str:
