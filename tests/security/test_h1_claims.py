@@ -41,7 +41,9 @@ async def test_a_stop_leaves_containers_alone_whose_name_a_launch_claims(
     state = await launch.stop()
     assert state.status is LaunchStatus.STOPPED
     assert cluster.remaining == [name, name]
-    assert all(host.containers[identity].info.running for host, identity in ((cluster[1], "db-1"), (cluster[2], "db-2")))
+    assert all(
+        host.containers[identity].info.running for host, identity in ((cluster[1], "db-1"), (cluster[2], "db-2"))
+    )
 
 
 @virtual_time
