@@ -13,6 +13,7 @@ from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
+from sparkrun_tui.remote.docker.listening import Listener, Place, taken_text
 from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo
 from sparkrun_tui.remote.http.client import HttpCall, addresses_of_server
 from sparkrun_tui.remote.ports.services import HostServices
@@ -154,11 +155,19 @@ class _Judge:
 
     async def _asked(self, workload: Workload, port: int) -> Workload:
         head = workload.head_host
+        taken = ""
         for address in addresses_of_server(self._addresses.get(head, "")):
             call = HttpCall(port, workload.health_path, address=address, timeout=HEALTH_TIMEOUT, key=None)
+            place = Place(head, workload.ranks[0].container_id, port, address)
             try:
-                reply = await self._services.http.ask(self._services.connector(head), call)
+                transport = self._services.connector(head)
+                reply = await self._services.http.ask(transport, call)
+                listener = await self._services.listeners.at(place, self._services.docker(transport))
             except HostError:
+                continue
+            if listener is Listener.OTHER:
+                taken = taken_text(address, port)
+            if not listener.may_be_asked:
                 continue
             found = replace(workload, address=address)
             if reply.ok or reply.status in NO_ENTRY:
@@ -169,4 +178,7 @@ class _Judge:
             if reply.status == 503 and not loads:
                 return replace(found, health=Health.DEGRADED, detail=f"{workload.health_path} answers 503")
             return replace(found, detail=f"{workload.health_path} answers {reply.status}")
+        if taken:
+            # It is no server of this workload: it gets neither its key nor a prompt.
+            return replace(workload, health=Health.DEGRADED, detail=taken, port=None)
         return replace(workload, detail="it does not answer yet")

@@ -215,7 +215,11 @@ async def ask_served(
     text: str,
     key: Secret | None = None,
     find_key: FindKey | None = None,
+    address: str = "",
 ) -> AsyncIterator[str]:
-    """The answer of the server at `endpoint`, asked from its head host with its API key. Raises `HostError`."""
-    async for piece in Question(services, host, endpoint, text, key=key, find_key=find_key):
+    """The answer of the server at `endpoint`, asked from its head host with its API key. Raises `HostError`.
+
+    `address` is where it answers, as seen from that host; empty where that is not known.
+    """
+    async for piece in Question(services, host, endpoint, text, key=key, find_key=find_key, address=address):
         yield piece

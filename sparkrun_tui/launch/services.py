@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.engines.llama_cpp.gguf_files import choose
+from sparkrun_tui.remote.docker.listening import Listeners
 from sparkrun_tui.remote.docker.processes import ServerKeys
 from sparkrun_tui.remote.http.client import TransportHttp
 from sparkrun_tui.remote.ports.docker import Docker, Images, Logs
@@ -40,6 +41,8 @@ class Services:
     close: Callable[[], Awaitable[None]] = _nothing
     keys: ServerKeys = field(default_factory=ServerKeys)
     """The API keys of the servers that were asked, as far as they are known."""
+    listeners: Listeners = field(default_factory=Listeners)
+    """Who listens at the ports of these servers."""
 
 
 def real_services(ask: Ask | None = None) -> Services:

@@ -220,9 +220,12 @@ class LocalBackend:
             raise SparkrunError("there is no endpoint to send a prompt to")
         head = min(state.hosts.values(), key=lambda row: row.rank)
         key = find_key = None
+        address = ""
         if isinstance(launch, Launch):
             key, find_key = launch.key, launch.find_key
-        async for piece in ask_served(self._services(cluster), head.name, state.endpoint, prompt, key, find_key):
+            address = await launch.own_address()
+        services = self._services(cluster)
+        async for piece in ask_served(services, head.name, state.endpoint, prompt, key, find_key, address):
             yield piece
 
 
