@@ -50,11 +50,12 @@ def _place(files: str, title: str, why: str, *repairs: Repair, by_checks: bool =
     return Place(LinePattern(files), title, why, repairs, by_checks)
 
 
+_NO_DRAFTER = by_hand("leave out the drafter: speculative_config, speculative_algorithm", "its code had called this")
 _DRAFTING = _place(
     DRAFT_FILES,
     "Drafting does not work with this version",
     "The code for speculative decoding failed",
-    by_hand("leave out the drafter: speculative_config, speculative_algorithm"),
+    _NO_DRAFTER,
     _NEWER,
 )
 """By any file of a traceback: whatever fails below a file that only a drafter uses fails for it."""
@@ -72,6 +73,14 @@ PLACES = (
         "A kernel of flashinfer failed",
         "flashinfer refused what the engine asked of it",
         by_hand("another attention_backend; for a model with experts another moe_backend", "without flashinfer"),
+        _NEWER,
+    ),
+    _place(
+        r"/(?:cutlass|cute|b12x|quack|tilelang|flash_attn|vllm_flash_attn|flash_mla|deep_ep|pplx_kernels|humming)/",
+        "A kernel failed",
+        "A library of kernels refused what the engine asked of it",
+        by_hand("another attention_backend; for a model with experts another moe_backend"),
+        by_hand("another quantisation of the model"),
         _NEWER,
     ),
     _place(
@@ -167,6 +176,7 @@ PLACES = (
         "This quantisation cannot be used here",
         "The code for the model's quantisation failed",
         by_hand("another quantisation of the model"),
+        by_hand("for a model with experts another moe_backend (vLLM) or moe_runner_backend (SGLang)"),
         _NEWER,
     ),
     _place(
@@ -252,6 +262,15 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
         return Saying("The engine does not support this", f"It says: {words}", (without, _NEWER))
     return None
+
+
+def beside_the_drafter(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
+    """The repairs of a rule, and to leave the drafter out where its code had called what failed."""
+    if not any(_DRAFTING.files.search(file) is not None for file in files):
+        return repairs
+    if any("draft" in f"{repair.title} {repair.key}" for repair in repairs):
+        return repairs
+    return (*repairs, _NO_DRAFTER)
 
 
 def _place_of(raised: Raised) -> Place | None:
