@@ -546,3 +546,61 @@ def test_what_an_engine_repeats_of_its_worker_is_read_as_the_worker_wrote_it() -
     unknown = diagnosed("RuntimeError: Worker failed with error 'no stripes', please check the stack trace above")
     assert unknown.title == "Cause not known: RuntimeError"
     assert unknown.explanation == "The engine failed with RuntimeError: no stripes"
+
+
+def test_a_kernel_that_a_drafter_called_may_be_avoided_without_the_drafter() -> None:
+    says = "torch.AcceleratorError: CUDA error: device-side assert triggered"
+    without = "leave out the drafter: speculative_config, speculative_algorithm"
+    drafting = diagnosed(*traceback(f"{SITE}/vllm/v1/spec_decode/eagle.py in propose", says=says))
+    assert drafting.title == "A kernel crashed on the GPU"
+    assert drafting.repairs[-1].title == without
+    other = diagnosed(*traceback(f"{SITE}/vllm/v1/worker/gpu_worker.py in run", says=says))
+    assert without not in [repair.title for repair in other.repairs]
+
+
+def test_a_refused_setting_is_named_by_its_words() -> None:
+    refused = "  Value error, {} [type=value_error, input_value=1]"
+    found = diagnosed(refused.format("Model Runner V2 does not yet support: speculative decoding with stripes"))
+    assert found.title == "A setting is refused"
+    titles = [repair.title for repair in found.repairs]
+    assert titles[0] == "change speculative_config"
+    assert overrides(found) == {"env.VLLM_USE_V2_MODEL_RUNNER": "0"}
+    assert titles[-1] == "correct it in the recipe or the overrides"
+    found = diagnosed(refused.format("max_num_seqs is odd"))
+    assert found.repairs[0].title == "change or leave out max_num_seqs"
+    found = diagnosed(refused.format("the zebra is lame"))
+    assert found.repairs[0].title == "correct it in the recipe or the overrides"
+
+
+def test_a_refusal_names_variables_and_values_as_settings() -> None:
+    found = diagnosed("ValueError: VLLM_ZEBRA_MODE cannot be used with stripes")
+    assert [repair.title for repair in found.repairs] == ["change or leave out VLLM_ZEBRA_MODE in env"]
+    found = diagnosed("AssertionError: extra_buffer is only supported on plains", engine="sglang")
+    assert [repair.title for repair in found.repairs] == ["change --mamba-radix-cache-strategy"]
+    given = {"zebra_backend": "striped_kernel"}
+    found = diagnosed("AssertionError: striped_kernel is only supported on plains", values=given)
+    assert [repair.title for repair in found.repairs] == ["change zebra_backend"]
+
+
+def test_the_line_that_tells_more_is_shown_with_an_exception_of_several_lines() -> None:
+    found = diagnosed(
+        '(EngineCore pid=7) ERROR [core.py:1] RuntimeError: extern "C"',
+        "(EngineCore pid=7) ERROR [core.py:1] __global__ void zebra() {",
+        "(EngineCore pid=7) ERROR [core.py:1] }",
+        "(EngineCore pid=7) ERROR [core.py:1] zebracc: error: stripes are not supported",
+        "(EngineCore pid=7) ERROR [core.py:1] another error",
+    )
+    assert found.title == "Cause not known: RuntimeError"
+    assert found.explanation.endswith('RuntimeError: extern "C" zebracc: error: stripes are not supported')
+
+
+def test_what_llama_cpp_says_before_the_lines_that_only_pass_it_on() -> None:
+    found = diagnosed(
+        "0.00.100.264 I srv    load_model: loading model '/models/zebra.gguf'",
+        "0.00.174.596 E gguf_init_from_reader: the stripes are required",
+        "0.00.180.001 E llama_model_load_from_file_impl: failed to load model",
+        "0.00.181.002 E srv  llama_server: exiting due to model loading error",
+        engine="llama-cpp",
+    )
+    assert found.title == "The model could not be loaded"
+    assert found.explanation == "llama.cpp says: the stripes are required"

@@ -21,6 +21,7 @@ from sparkrun_tui.engines.logs.causes import (
 
 _NEW_FILE = by_hand("fetch the file again", "remove it from the cache first")
 _CACHE_TYPES = frozenset(("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"))
+_DRAFTS = re.compile(r"(?i)\b(?:draft|mtp|speculative)")
 _REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
 
 
@@ -55,6 +56,16 @@ def _same_cache_type(match: re.Match[str], context: Context) -> tuple[Repair, ..
     if kind not in _CACHE_TYPES:
         return (by_hand("write the same type for cache_type_k and cache_type_v"),)
     return (set_value("cache_type_v", kind, context, "the same as K"),)
+
+
+def _assertion(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for a check that failed, by the part of llama.cpp that it is in."""
+    repairs = [by_hand("a newer image of llama.cpp")]
+    if "fattn" in match.string:
+        repairs.append(by_hand("write `--flash-attn off`", "the check is in flash attention"))
+    if any(_DRAFTS.search(line) is not None for line in context.before):
+        repairs.append(by_hand("leave out the draft model (-md, --spec-type)", "it was being set up"))
+    return tuple(repairs)
 
 
 def _projector_why(match: re.Match[str], _: Context) -> str:
@@ -207,10 +218,10 @@ CAUSES: tuple[Cause, ...] = (
         "The file ends too early: it was not downloaded or copied whole.",
         _NEW_FILE,
     ),
-    # ggml-org/llama.cpp#8467, SciSharp/LLamaSharp#765
+    # ggml-org/llama.cpp#8467, #25833, SciSharp/LLamaSharp#765
     cause(
-        r"tensor '([^']{1,300})' has wrong shape|wrong number of tensors; expected (\d{1,9}), got (\d{1,9})|"
-        r"has invalid ggml type|invalid ggml type",
+        r"tensor '([^']{1,300})' has (?:wrong shape|offset \d{1,20}, expected)|"
+        r"wrong number of tensors; expected (\d{1,9}), got (\d{1,9})|has invalid ggml type|invalid ggml type",
         "The model file does not fit this llama.cpp",
         "The file holds other tensors than this build expects: the file or the build is too old, or of a fork.",
         by_hand("a newer image of llama.cpp"),
@@ -355,8 +366,39 @@ CAUSES: tuple[Cause, ...] = (
         r"GGML_ASSERT(?:\((.{1,200})\) failed|: \S{1,300}:\d{1,6}: (.{1,200}))",
         "llama.cpp stopped itself",
         lambda match, _: f"A check inside llama.cpp failed: {shorten(match[1] or match[2], 200)}",
+        repairs_for=_assertion,
+        weight=Weight.UNKNOWN,
+    ),
+    # ggml-org/llama.cpp#24443, #25668
+    cause(
+        r"failed to (?:create context with model|load model)|exiting due to \w{1,20} loading error",
+        "The file is only a drafter",
+        "This model drafts for another one and cannot be loaded by itself.",
+        by_hand("name the model's own file in `model`, and this one as the draft model (-md)"),
+        by_hand("leave it out, and --spec-type with it"),
+        near=r"requires ctx_other to be set",
+        weight=Weight.HINT,
+    ),
+    # ikawrakow/ik_llama.cpp#2173
+    cause(
+        r"failed to (?:create draft context|load draft model)",
+        "The draft model could not be loaded",
+        "llama-server loaded the model itself, and failed with the one that drafts for it.",
+        by_hand("leave out the draft model (-md, --spec-type)"),
         by_hand("a newer image of llama.cpp"),
         weight=Weight.UNKNOWN,
+    ),
+    # What a function of llama.cpp says of its failure, before the lines that only pass it on.
+    cause(
+        r"^(?:srv {1,10}|slot {1,10}|cmn {1,10})?(?:gguf|llama|clip|mtmd|common|ggml)_\w{1,60}(?:\(\))?: "
+        r"(?:error: )?(?!.{0,200}(?:failed to load model|normal during|to fit params|using cached|error loading model))"
+        r"((?:.{0,120} )?(?:[Ff]ailed|cannot|could not|unable|invalid|unsupported|not supported|mismatch|required)\b"
+        r".{0,200})",
+        "The model could not be loaded",
+        "llama.cpp says: {0}",
+        by_hand("a newer image of llama.cpp, or another GGUF of the model"),
+        weight=Weight.HINT,
+        generic=True,
     ),
     cause(
         r"failed to load model(?: '(.*)')?|exiting due to \w{1,20} loading error",

@@ -301,6 +301,14 @@ CAUSES: tuple[Cause, ...] = (
         _attention_why,
         repairs_for=_attention,
     ),
+    # vllm-project/vllm#50708
+    cause(
+        r"max_num_scheduled_tokens is set to (-?\d{1,9}), which does not allow",
+        "No tokens are left for a step",
+        "A step has room for max_num_batched_tokens; the drafted tokens of all requests take more than that ({0}).",
+        by_hand("raise max_num_batched_tokens", "above num_speculative_tokens times max_num_seqs"),
+        by_hand("or lower max_num_seqs or num_speculative_tokens"),
+    ),
     # vllm-project/vllm#38979
     cause(
         r"page size of the layer is not divisible by the maximum page size|Cannot unify by adjusting block_size",

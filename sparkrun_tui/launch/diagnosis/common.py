@@ -23,6 +23,7 @@ from sparkrun_tui.engines.logs.causes import (
     set_value,
 )
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
+from sparkrun_tui.launch.diagnosis.named import named_settings
 from sparkrun_tui.recipe.suggestions import nearest
 
 _TOKEN = (
@@ -35,6 +36,22 @@ _TOKEN = (
 _JOINING = frozenset({"--nnodes", "--node-rank", "--master-addr", "--master-port", "--headless"})
 """Flags of vLLM that are added to a command for each of several hosts (engines/vllm/plan.py)."""
 _OTHER_WEIGHTS = (by_hand("use a newer image"), by_hand("use another quantisation of the model"))
+_EXPERTS = re.compile(r"\bexperts\b|\bw13_|\bw2_")
+
+
+def _other_weights(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Other weights, and for those of experts another kernel, which expects other parts of them."""
+    if _EXPERTS.search(match.string) is None:
+        return _OTHER_WEIGHTS
+    backend = by_hand(
+        "another moe_backend (vLLM) or moe_runner_backend (SGLang)", "each expects other parts of experts"
+    )
+    for key in ("moe_backend", "moe_runner_backend"):
+        if context.values.get(key, "auto") != "auto":
+            backend = set_value(key, "auto", context, "the engine's own choice")
+    return (*_OTHER_WEIGHTS, backend)
+
+
 _QUOTED = re.compile(r"'([^']+)'")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
 
@@ -109,6 +126,15 @@ def _usual_port(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 def _value_error(match: re.Match[str], _: Context) -> str:
     return f"The engine refuses a setting: {shorten(match[1], 300)}"
+
+
+def _settings_of(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """The settings that a refusal names, else what may help with any."""
+    named = named_settings(match[1] or "", context, with_features=True)
+    correct = by_hand("correct it in the recipe or the overrides")
+    if named:
+        return (*named, correct)
+    return (correct, by_hand("use a newer image or other weights", "where it is about the model"))
 
 
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
@@ -396,7 +422,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})(?<!\.attn)'",
         "The weights do not fit the engine's model",
         "This version does not know the weight {0}: it cannot load this model in this quantisation.",
-        *_OTHER_WEIGHTS,
+        repairs_for=_other_weights,
     ),
     # vllm-project/vllm#42813
     cause(
@@ -457,6 +483,16 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "The weights do not fit the engine's model",
         "The files hold `{0}`, which this version's {1} does not have.",
         *_OTHER_WEIGHTS,
+    ),
+    # vllm-project/vllm-ascend#15201
+    cause(
+        r"Following weights were not initialized from checkpoint: "
+        r".{0,40}'(?:model\.)?(mtp|nextn|draft|eagle)\w{0,20}\.",
+        "The model has no layers to draft with",
+        "The settings ask for the model's own draft layers ({0}), and its files do not hold them: a fine-tune or a"
+        " quantisation often leaves them out.",
+        by_hand("leave out the drafter: speculative_config, speculative_algorithm"),
+        by_hand("use a repository of the model that holds them"),
     ),
     cause(
         r"Following weights were not initialized from checkpoint|Attempted to load weight \(torch\.Size",
@@ -569,6 +605,22 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "`model` is neither a folder with a config.json nor the name of a repository.",
         by_hand("correct `model`: a Hub name, or a path that the container sees"),
     ),
+    # vllm-project/vllm-omni#2170
+    cause(
+        r"No model architectures are specified",
+        "The model's configuration is of another kind",
+        "The config.json names no architecture, by which this engine would know the model.",
+        by_hand("check `model`: it must be a whole model in the form of transformers, not a part or an adapter"),
+        by_hand("use an engine that is made for it", "models for speech and images often need another one"),
+    ),
+    # vllm-project/vllm PR 17132
+    cause(
+        r"Failed to load mistral 'params\.json' config",
+        "The model is not in Mistral's format",
+        "config_format mistral needs a params.json, and this repository has none: it is in the form of transformers.",
+        by_hand("remove tokenizer_mode, config_format and load_format mistral"),
+        by_hand("use Mistral's own repository of the model", "quantised ones are in the form of transformers"),
+    ),
     cause(
         r"Unrecognized model in (\S{1,300})\. Should have a `model_type` key",
         "The model's configuration is of another kind",
@@ -652,7 +704,55 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     ),
 )
 
+_XID = {
+    "48": "memory that fails",
+    "62": "its own processor stopped",
+    "79": "it is gone from the bus",
+    "94": "memory that fails",
+    "95": "memory that fails",
+    "119": "its own processor does not answer",
+    "120": "its own processor stopped",
+}
+
+
+def _xid_why(match: re.Match[str], _: Context) -> str:
+    meaning = _XID.get(match[1], "")
+    if not meaning:
+        return f"The driver reports error {match[1]} (Xid) of the GPU, most often caused by a kernel of the engine."
+    return f"The driver reports error {match[1]} (Xid) of the GPU: {meaning}."
+
+
 STACK_CAUSES: tuple[Cause, ...] = (
+    # NVIDIA/nvidia-docker#1648
+    cause(
+        r"NVRM: Xid \(PCI:[0-9a-fA-F:.]{4,20}\): (48|62|79|94|95|119|120),",
+        "The GPU has a fault",
+        _xid_why,
+        by_hand("restart the host", "switch it off and on where a restart does not help"),
+        by_hand("update the driver and the firmware; where it comes back, the GPU is faulty"),
+        even_as_note=True,
+    ),
+    cause(
+        r"NVRM: Xid \(PCI:[0-9a-fA-F:.]{4,20}\): (\d{1,4}),",
+        "The GPU reports an error",
+        _xid_why,
+        by_hand("read the engine's log of the same moment", "what it did then is the cause"),
+        by_hand("restart the host, where it comes with every engine"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    # eugr/spark-vllm-docker#144, #228, #261, #344
+    cause(
+        r"^Hunk #\d{1,4} FAILED at|^\d{1,4} out of \d{1,4} hunks? FAILED|^error: patch failed: (\S{1,200}):\d|"
+        r"Patch script failed on|[Pp]atch could not be applied to",
+        "A mod does not fit the image",
+        lambda match, _: (
+            "A mod changes files of the engine, and in this image they are not as it expects"
+            + (f" ({shorten(match[1], 200)})." if match[1] else ".")
+        ),
+        by_hand("leave the mod out", "the engine may have the change by now"),
+        by_hand("fetch the newest version of the mod, or use the image that it was made for"),
+    ),
     cause(
         r"Out of memory: Killed process \d{1,9} \(([^)]{1,60})\)|Memory cgroup out of memory: Killed process|"
         r"oom-kill:constraint|oom_reaper: reaped process",
@@ -819,8 +919,7 @@ SETTING_CAUSES: tuple[Cause, ...] = (
         r"^  (?:Value|Assertion) error, (?!Model architectures )(.*?)(?: \[type=.*)?$",
         "A setting is refused",
         _value_error,
-        by_hand("correct it in the recipe or the overrides"),
-        by_hand("use a newer image or other weights", "where it is about the model"),
+        repairs_for=_settings_of,
     ),
     cause(
         r"^  (Input should be .*?)(?: \[type=.*)?$|^  ([A-Z][^\[]{3,200}) \[type=\w{1,60}, ",

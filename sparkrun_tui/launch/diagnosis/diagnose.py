@@ -40,7 +40,7 @@ from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
 from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
 from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
 from sparkrun_tui.launch.diagnosis.tracebacks import Link, Part, Raised, Tracebacks, says_nothing
-from sparkrun_tui.launch.diagnosis.unruled import of_exception
+from sparkrun_tui.launch.diagnosis.unruled import beside_the_drafter, of_exception
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
@@ -97,6 +97,13 @@ UNKNOWN = "Cause not known"
 _NEAR = 30
 _MOST_MORE = 4
 """Most lines that are taken as the words of an exception whose own line ends with a colon."""
+_MOST_BELOW = 12
+"""Most lines below an unknown exception among which one that tells more is looked for."""
+_TELLING = LinePattern(
+    r"\b(?:[Ee]rror|ERROR|[Ff]atal|[Ff]ailed|[Cc]annot|[Uu]nsupported|undefined (?:symbol|reference)|"
+    r"not (?:found|supported|installed|available))\b"
+)
+"""Words of a line that says what went wrong, within the words of an exception that has several lines."""
 _MOST_RANKED = 5
 
 _STARVED = cause(
@@ -216,6 +223,8 @@ class _Open:
 
     at: int
     left: int = _MOST_MORE
+    telling: bool = False
+    """Whether only the first line that tells what went wrong is taken: the exception's own line has words already."""
 
 
 def causes_of(engine: str) -> tuple[Cause, ...]:
@@ -386,6 +395,8 @@ class Diagnosis:
             self._last[process] = at
         if hit.explanation.endswith(":"):
             self._open[process] = _Open(at)
+        elif not hit.known:
+            self._open[process] = _Open(at, _MOST_BELOW, telling=True)
 
     def _go_on(self, host: str, line: Line) -> bool:
         """Add a line to the words of the exception above it, where these ended with a colon; whether it was one."""
@@ -398,12 +409,17 @@ class Diagnosis:
             del self._open[process]
             return False
         going_on.left -= 1
+        if going_on.telling and _TELLING.search(text) is None:
+            return False
         found = self._found[going_on.at]
         self._found[going_on.at] = replace(
             found,
             explanation=shorten(f"{found.explanation} {text}", _MAX_EVIDENCE),
             evidence=shorten(f"{found.evidence} {text}", _MAX_EVIDENCE),
         )
+        if going_on.telling:
+            del self._open[process]
+            return False
         return True
 
     def _judge(self, line: Line, part: Part, traceback: Tracebacks, of_host: _Host) -> _Hit | None:
@@ -426,8 +442,11 @@ class Diagnosis:
                 return None
             context = replace(self._context, before=tuple(of_host.before), phase=_running(of_host.reader))
             hit = self._apply(rule, match, context)
-            if hit is not None:
+            if hit is None:
+                continue
+            if raised is None and part is not Part.CODE:
                 return hit
+            return replace(hit, repairs=beside_the_drafter(hit.repairs, traceback.files()))
         if raised is None or goes_on or _ECHO.search(text):
             return None
         return _unruled(raised, self._context)

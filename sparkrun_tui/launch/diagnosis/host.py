@@ -286,10 +286,20 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("put the registry's certificate into /etc/docker/certs.d/REGISTRY/ca.crt on that host"),
         outside=True,
     ),
+    # PaddlePaddle/PaddleSpeech#477
+    cause(
+        r"error unmarshalling content: |invalid character '<' looking for beginning of value",
+        "Something else answers in the registry's place",
+        "Docker got a web page instead of a registry's answer: from a proxy, a login page of the network, or a registry"
+        " with a fault.",
+        by_hand("check that host's proxy and network: curl -I https://REGISTRY/v2/"),
+        by_hand("launch again later, or send the image from the workstation"),
+        outside=True,
+    ),
     # moby/moby#51335
     cause(
         r"net/http: (?:TLS handshake timeout|request canceled)|dial tcp: lookup \S{1,200}|proxyconnect tcp|"
-        r"dial tcp \S{1,200}: (?:i/o timeout|connect: )",
+        r"dial tcp \S{1,200}: (?:i/o timeout|connect: |getsockopt: )",
         "The registry cannot be reached",
         "The host cannot reach the registry: no network, no name server, or a proxy that Docker does not know.",
         by_hand("check that host's network and name server: curl -I https://REGISTRY/v2/"),
@@ -333,7 +343,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"could not select device driver|"
-        r"unknown (?:or invalid )?runtime(?: name)?: nvidia|failed to discover GPU vendor from CDI|"
+        r"[Uu]nknown (?:or invalid )?runtime(?: name| specified)?:? nvidia|failed to discover GPU vendor from CDI|"
         r"unresolvable CDI devices? nvidia",
         "Docker has no GPU on this host",
         "Docker on this host is not set up for the GPU.",

@@ -90,6 +90,15 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("remove ~/.cache/vllm/torch_compile_cache on that host"),
         set_env("VLLM_DISABLE_COMPILE_CACHE", "1", "compiled anew at each start"),
     ),
+    # vllm-project/vllm#18851, #21858; ls1intum/edutelligence#579
+    cause(
+        r"leading to a corrupted compilation artifact|failed to get the hash of the compiled graph|"
+        r"Expected tensors only, but got: <class",
+        "Compiled code in the cache does not work",
+        "torch.compile took code from its cache that an earlier start left there, broken or of another version.",
+        by_hand("remove ~/.cache/vllm/torch_compile_cache on that host"),
+        set_env("VLLM_DISABLE_COMPILE_CACHE", "1", "compiled anew at each start"),
+    ),
     # vllm-project/vllm PR 39825; sgl-project/sglang#1788
     cause(
         r"RuntimeError: Invalid activation type|group_gemm(?:\.\w{1,20})? failed: Error|"
@@ -130,6 +139,26 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "No GPU in the container",
         "The host's driver is not in this container.",
         by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+    ),
+    # docker/compose#12203
+    cause(
+        r"(?:ImportError: |OSError: )(/\S{0,200}/)?(lib[\w.+-]{1,80}\.so[\w.]{0,20}): "
+        r"(?:file too short|invalid ELF header|wrong ELF class)",
+        "A library of the image is damaged",
+        lambda match, _: (
+            f"{match[2]} is empty or of another processor"
+            + (": the driver's own libraries are not mounted." if "/nvidia" in (match[1] or "") else ".")
+        ),
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("pull the image again, or use one for this host's processor"),
+    ),
+    # hiyouga/LlamaFactory#10580
+    cause(
+        r"nvrtc: error: failed to open (lib[\w.+-]{1,80}?)\.?$",
+        "A library is missing in the image",
+        "{0} is not in this image, and a kernel has to be compiled with it.",
+        by_hand("use an image that is built for the Spark (CUDA 13)"),
+        by_hand("leave out mods that install packages", "one of them may have replaced torch or CUDA"),
     ),
     # vllm-project/vllm#31018, #36099, #52300
     cause(
@@ -209,6 +238,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use another image"),
         by_hand("leave out mods that install packages"),
     ),
+    # sgl-project/sglang#6160
+    cause(
+        r"([\w-]{1,60}) with minimum required version (\S{1,40}) is not installed",
+        "Packages of the image do not match",
+        "The engine needs {0} {1} or newer, which is not in this image.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+    ),
     cause(
         r"AttributeError: (?:partially initialized )?module '([\w.]{1,100})' has no attribute '(\w{1,80})'",
         "Packages of the image do not match",
@@ -269,6 +306,24 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "The image is not built for this GPU",
         "The kernels of this image are for other GPUs than this one.",
         by_hand("use an image that is built for the Spark"),
+    ),
+    # local-inference-lab/b12x#5
+    cause(
+        r"more shared memory than available|Allocated: (\d{4,9}) bytes\. Max: (\d{4,9}) bytes",
+        "A kernel needs more shared memory than the GPU has",
+        lambda match, _: (
+            "A kernel is too large for this GPU" + (f": {match[1]} of {match[2]} bytes." if match[1] else ".")
+        ),
+        by_hand("another moe_backend, or auto, for a model with experts; else another attention_backend"),
+        by_hand("a newer image", "kernels are tuned for each GPU"),
+    ),
+    # vllm-project/vllm#42393, #50705
+    cause(
+        r"FlashInfer requires GPUs with sm75 or higher|SM 1[0-9]\.x requires CUDA >= ([\d.]{1,8})",
+        "The image's CUDA is too old for this GPU",
+        "flashinfer asks the image's CUDA toolkit for this GPU, and the toolkit does not know it.",
+        by_hand("use an image with CUDA 13"),
+        set_env("VLLM_USE_FLASHINFER_SAMPLER", "0", "with attention_backend TRITON_ATTN nothing of flashinfer is used"),
     ),
     # vllm-project/vllm#36802, #12498
     cause(

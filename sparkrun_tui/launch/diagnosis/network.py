@@ -174,9 +174,19 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         "The hosts' containers have different versions of Ray or Python.",
         by_hand("use the same image on all hosts", "compare their digests: docker image ls --digests"),
     ),
-    # ray-project/ray#50474, #62883
+    # ray-project/ray#19834
     cause(
-        r"The current node timed out during startup|Ray processes died unexpectedly",
+        r"Failed to start the grpc server\. The specified port is (\d{1,6})",
+        "A port of Ray is taken",
+        "A part of Ray wants port {0}, and another program has it: most often an earlier Ray that still runs.",
+        by_hand("stop an earlier start that still runs on that host: docker ps, ss -ltnp"),
+        by_hand("give that part another port, or leave Ray's ports to it"),
+    ),
+    # ray-project/ray#35077, #50474, #62883
+    cause(
+        r"The current node timed out during startup|Ray processes died unexpectedly|"
+        r"while waiting for node to startup\. Did not find socket name|"
+        r"some of the Ray processes failed to startup",
         "Ray did not start",
         "Ray's own processes did not come up in this container: too little shared memory, memory or processes.",
         by_hand("read /tmp/ray/session_latest/logs/raylet.err in that container"),
@@ -270,6 +280,16 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         "The kernel gives the network card no memory, because of a memlock limit or memory that it reserves for KHO.",
         by_hand("set kho=off on the kernel command line, or use an older kernel"),
         by_hand("check that the container has memlock unlimited"),
+        even_as_note=True,
+    ),
+    # NVIDIA/nccl#1842
+    cause(
+        r"Call to ibv_reg_mr\w* failed with error (?!Cannot allocate memory)([A-Z][a-z ]{2,60})",
+        "RDMA memory cannot be registered",
+        "The network card refuses memory: {0}. Most often it was to read the GPU's memory, which this driver does not"
+        " allow.",
+        set_env("NCCL_NET_GDR_LEVEL", "LOC", "through the host's memory"),
+        by_hand("update the host's driver, then restart the host"),
         even_as_note=True,
     ),
     cause(
