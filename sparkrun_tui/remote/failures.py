@@ -19,6 +19,10 @@ class NeedsUser(HostError):
     """The person must do something first (a key, a passphrase, a host key); automatic retries cannot succeed."""
 
 
+class NoDocker(HostError):
+    """The host has no Docker, so that no container can run there."""
+
+
 class SocketRefused(HostError):
     """The host is reachable, but the requested socket or port does not open."""
 

@@ -52,7 +52,12 @@ def test_hosts_as_they_should_be_have_no_findings() -> None:
         ({"docker_access": "denied"}, "docker", Verdict.FAIL, "usermod -aG docker me"),
         ({"docker_access": "not running"}, "docker", Verdict.FAIL, "systemctl start docker"),
         ({"gpu_runtime": False}, "gpu-runtime", Verdict.FAIL, "nvidia-ctk"),
-        ({"disks": (Disk("/home/me/.cache/huggingface", GIB, 9 * GIB),)}, "disk", Verdict.FAIL, "du -sh"),
+        (
+            {"disks": (Disk("/home/me/.cache/huggingface", GIB, 9 * GIB),)},
+            "disk",
+            Verdict.FAIL,
+            "sparkrun-tui models prune -H",
+        ),
         ({"disks": (Disk("/home/me/.cache/huggingface", 99 * GIB, 99 * GIB, 900),)}, "disk", Verdict.FAIL, "df -i"),
         ({"gpus": ()}, "gpu", Verdict.WARN, "nvidia-smi"),
         ({"gpus": (), "driver_stale": True}, "driver", Verdict.FAIL, "Restart"),

@@ -364,6 +364,9 @@ def labelled(plan: ServePlan, request: PlanRequest) -> ServePlan:
     common = launch_labels(request, plan.engine, plan.ready)
     common["plan"] = plan_digest(plan.ranks)
     common["settings"] = settings_label(request.rendered)
+    repos = tuple(dict.fromkeys(need.repo for need in plan.models))
+    if len(repos) > 1:
+        common["models"] = ",".join(repos)
     safe = {f"{LABEL}{key}": redact(value) for key, value in common.items()}
     return replace(plan, ranks=tuple(_with_labels(rank, safe) for rank in plan.ranks))
 

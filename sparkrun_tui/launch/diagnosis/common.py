@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from sparkrun_tui.base.make_room import room_for_images, room_for_models
 from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.dumps import load_flags
@@ -400,7 +401,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         r"[Nn]ot enough (?:free )?disk space",
         "The disk is full",
         "There is no space left for the model's files.",
-        by_hand("remove models you do not use from the cache"),
+        by_hand(room_for_models("HOST")),
     ),
     cause(
         r"RepositoryNotFoundError|RevisionNotFoundError|404 Client Error",
@@ -909,7 +910,8 @@ STACK_CAUSES: tuple[Cause, ...] = (
         r"[Nn]o space left on device|Disk quota exceeded",
         "The disk is full",
         "There is no space left on the host (cache, image store or /tmp).",
-        by_hand("docker image prune; and remove models you do not use from the cache"),
+        by_hand(room_for_images("HOST")),
+        by_hand(room_for_models("HOST")),
         even_as_note=True,
     ),
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base.make_room import room_for_images, room_for_models
 from sparkrun_tui.base.numbers import major_minor
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_gib
@@ -412,10 +413,9 @@ def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]
 
 
 def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
-    see = shell.script("du -sh -- {cache}/hub/*", cache=shell.path_word(facts.hf_cache))
-    needs = [("the model cache", facts.hf_cache, LEAST_ROOM, f"On {host}: see `{see}`")]
+    needs = [("the model cache", facts.hf_cache, LEAST_ROOM, room_for_models(host))]
     if not around.has_image:
-        needs.append(("Docker's images", facts.image_root, IMAGE_ROOM, f"On {host}: docker image prune"))
+        needs.append(("Docker's images", facts.image_root, IMAGE_ROOM, room_for_images(host)))
     for what, path, room, remedy in needs:
         disk = facts.disk_for(path)
         if disk is None:

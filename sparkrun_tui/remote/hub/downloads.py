@@ -18,6 +18,7 @@ from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.make_room import room_for_models
 from sparkrun_tui.base.memory_limit import half_of_memory
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
@@ -321,7 +322,7 @@ def explain(message: Decoded, repo: str, revision: str) -> HubError:
             f"the Hub wants a file of {repo} to be written outside the model's folder in the cache",
             "Is HF_ENDPOINT a mirror of the Hub? Do not use it.",
         ),
-        "disk": ("the disk is full", "Make room in the model cache: hf cache ls, hf cache prune"),
+        "disk": ("the disk is full", room_for_models()),
         "limited": (f"the Hub limits how often we may ask: {said}", f"Wait a little. {token}"),
     }
     if kind == "offline" and os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):

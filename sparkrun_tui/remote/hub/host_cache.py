@@ -49,9 +49,14 @@ _MOST_TREE = 4 << 20
 
 async def listing(transport: Transport, hf_cache: str, repo: str, revision: str) -> CacheListing | None:
     """What the host holds of a revision (empty: `main`); None when it has none. Raises `LinkLost`, `HostError`."""
+    return await listing_in(transport, f"{hf_cache.rstrip('/')}/hub", repo, revision)
+
+
+async def listing_in(transport: Transport, hub: str, repo: str, revision: str) -> CacheListing | None:
+    """The same for the folder `hub`, which holds the folders of models."""
     script = shell.script(
         _LIST,
-        folder=shell.path_word(f"{hf_cache.rstrip('/')}/hub/{folder_name(repo)}"),
+        folder=shell.path_word(f"{hub}/{folder_name(repo)}"),
         commit=identifiers.commit(revision) or "",
         ref=revision or "main",
         index=f"*{INDEX}",

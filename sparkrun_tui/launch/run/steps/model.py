@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
+from sparkrun_tui.base.make_room import room_for_models
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
@@ -247,10 +248,9 @@ async def _room(given: Given, running: Running, view: HostView, model: StoredMod
         there = (identifiers.size(counted.stdout) or 0) * 1024
     needed = model.size - there + SPARE
     if disk.free < needed:
-        hub = f"{view.hf_cache}/hub"
         free = format_gib(disk.free)
         raise LaunchError(
             f"not enough disk for {model.repo}: {free} free in {view.hf_cache}, {format_gib(needed)} needed",
             host=view.name,
-            remedy=f"Make room on {view.name}: {shell.script('du -sh -- {hub}/*', hub=shell.path_word(hub))}",
+            remedy=room_for_models(view.name),
         )
