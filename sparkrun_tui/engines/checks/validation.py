@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice
 from math import inf
 
-from sparkrun_tui.base.errors import RecipeError, Spot
+from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.engines.checks.cache import check_cache
 from sparkrun_tui.engines.checks.command_lines import check_command
@@ -25,6 +25,7 @@ from sparkrun_tui.engines.checks.fields import (
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.checks.per_host import check_per_host
 from sparkrun_tui.engines.checks.unused import unused_defaults
+from sparkrun_tui.engines.checks.values import check_values
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.engines.layout.options import mount_problems
@@ -43,11 +44,9 @@ from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.env_fields import field_problems
 from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted
 from sparkrun_tui.recipe.values.overrides import render
-from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered, value_text
+from sparkrun_tui.recipe.values.rendered import ChainValue, Rendered
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
-_STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipeline_parallel"})
-"""Keys with which no engine starts when their value is bad."""
 _MAX_UNKNOWN = 100
 """Most unknown keys that are compared with the format's: no person writes a file with more of them."""
 _VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
@@ -121,7 +120,7 @@ def validate(
     found += check_container(recipe)
     found += check_metadata(recipe)
     found += check_topology(result, attention_heads, gpus_per_host)
-    found += _check_values(result)
+    found += check_values(result)
     found += unused_defaults(result)
     found += _check_env(recipe, environ, result.chain)
     found += field_problems(recipe, result.chain)
@@ -238,50 +237,6 @@ def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
         found.pop(name, None)
     around = quotes_at(command, found.values())
     return {name: offset for name, offset in found.items() if around[offset] in ("", '"')}
-
-
-def _chain_spot(link: ChainValue) -> Spot | None:
-    return link.value.spot
-
-
-def _check_values(rendered: Rendered) -> Iterator[Problem]:
-    for key, link in rendered.chain.items():
-        if link.origin is Origin.MODEL or link.value.data is None:
-            continue
-        field = field_for(key, link.value)
-        text = value_text(link.value)
-        if not field.known or not text:
-            continue
-        wrong = field.check(text)
-        if not wrong:
-            continue
-        severity, remedy = Severity.WARNING, ""
-        if key in _STRICT:
-            severity = Severity.ERROR
-        if key == "gpu_memory_utilization":
-            severity, wrong, remedy = _utilisation(rendered, text, wrong)
-            if not wrong:
-                continue
-        message = f"`{key}` {wrong}, not {text[:60]}"
-        yield Problem(severity, f"value-{key.replace('_', '-')}", message, _chain_spot(link), remedy)
-
-
-def _utilisation(rendered: Rendered, text: str, wrong: str) -> tuple[Severity, str, str]:
-    """Severity, message and remedy for a share of memory that is out of range; the message is empty where it is right.
-
-    `wrong` is the message of the general check.
-    """
-    value = rendered.get("gpu_memory_utilization")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return Severity.ERROR, wrong, ""
-    if value <= 1:
-        return Severity.ERROR, wrong, ""
-    if "--gpu-memory-utilization-gb" in rendered.argv:
-        return Severity.NOTE, "", ""
-    if value > 1024:
-        return Severity.ERROR, wrong, ""
-    remedy = f"{text} may be meant as GiB: write a share of the memory, such as {min(value, 121) / 121:.2f}"
-    return Severity.ERROR, wrong, remedy
 
 
 def _check_env(recipe: Recipe, environ: Mapping[str, str], chain: Mapping[str, ChainValue]) -> Iterator[Problem]:

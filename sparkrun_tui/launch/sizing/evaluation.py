@@ -10,6 +10,7 @@ from sparkrun_tui.base.defects import REPORT, defect
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.checks.validation import ordered, validate
+from sparkrun_tui.engines.checks.values import refused_values
 from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.launch.sizing.conditions import of_memory, settled
 from sparkrun_tui.launch.sizing.sizing import (
@@ -181,7 +182,7 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
     elif not checks:
         message = f"`{recipe.runtime}` is not an engine that this program launches"
         problems.append(Problem(Severity.ERROR, "unknown-runtime", message, beginning(recipe)))
-    estimate = judged_size(rendered, target.chosen(hosts), store, facts)
+    estimate = _estimate(rendered, target.chosen(hosts), store, facts)
     problems = [problem for problem in problems if not _is_applied(problem, recipe)]
     if checks:
         redact = redactor(rendered=rendered)
@@ -195,6 +196,15 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
         host_reason=reason,
         problems=ordered(problems),
     )
+
+
+def _estimate(
+    rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None, facts: ModelFacts | None
+) -> Estimate:
+    """The memory estimate; of values that the engine would refuse, nothing is known."""
+    for problem in refused_values(rendered):
+        return unknown_size(rendered, hosts, problem.message)
+    return judged_size(rendered, hosts, store, facts)
 
 
 def recipe_problems(
