@@ -84,13 +84,37 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """Tokens a second: the likely figure and its band."""
+
+    likely: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast one request is served alone, with a short context and without drafts.
+
+    `decode` is the rate of new tokens. `prefill` is that of a prompt of some thousand tokens, None for GPUs for which
+    nothing was published here. `drafts` says that a drafter is configured, which raises the decode rate by what its
+    proposals are worth. `read` is what one token reads of the weights on a rank, in bytes.
+    """
+
+    decode: Rate
+    prefill: Rate | None
+    drafts: bool
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What an engine will allocate for a recipe on some hosts, and what follows from it.
 
     Every optional figure is None when it is unknown, never zero instead.
     `kv_bytes_per_request` is the cache of one request of full length on the rank that needs most,
     `pool_tokens` what the whole pool holds, `weights_bytes` the whole model, `concurrency` how
-    many requests of full length run at once.
+    many requests of full length run at once. `speed` is that of one request alone.
     """
 
     hosts: tuple[HostPicture, ...]
@@ -109,6 +133,7 @@ class Estimate:
     kv_bytes_per_request: int | None = None
     pool_tokens: int | None = None
     weights_bytes: int | None = None
+    speed: Speed | None = None
 
     @property
     def level(self) -> Level:

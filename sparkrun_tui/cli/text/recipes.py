@@ -12,6 +12,7 @@ from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.launch.sizing.evaluation import Evaluation
 from sparkrun_tui.launch.sizing.sizing import declared_block
 from sparkrun_tui.memory.result import Estimate, Level
+from sparkrun_tui.memory.speed.words import sentence
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.search.entry import hosts_text, reference
 from sparkrun_tui.recipe.values.environment import reads_text
@@ -174,6 +175,8 @@ def estimate_lines(estimate: Estimate) -> Iterator[str]:
     for verdict in (estimate.starts, estimate.context, estimate.headroom):
         reason = f": {verdict.detail}" if verdict.level is Level.UNKNOWN and verdict.detail else ""
         yield f"  {MARKS[verdict.level]} {verdict.text}{reason}"
+    if estimate.speed is not None:
+        yield f"  {sentence(estimate.speed)}"
     for proposal in estimate.proposals:
         yield f"  try -o {proposal.key}={proposal.new}  ({proposal.old} now): {proposal.why}"
     for note in estimate.notes:
