@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.choose import choose
 from sparkrun_tui.fleet.survey import survey
@@ -63,3 +64,10 @@ async def test_containers_that_its_scripts_made_are_removed_on_every_host(cluste
     await launch.wait_ready()
     await launch.stop()
     assert cluster.remaining == []
+
+
+@pytest.mark.parametrize("hosts", ["spark-1,spark-1", "spark-1,spark-2,spark-2", ",".join(["spark-2"] * 64)])
+@virtual_time
+async def test_a_host_that_is_named_for_many_ranks_is_not_asked_for_each(cluster: FakeCluster, hosts: str) -> None:
+    with pytest.raises(LaunchError, match="for two ranks"):
+        await attached(cluster, "evil", hosts=hosts, nodes="64")

@@ -14,6 +14,9 @@ from sparkrun_tui.remote.docker.listening import Listener, Place, taken_text
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.http.client import HttpCall, HttpReply, addresses_of_server
 
+_MOST = 1 << 20
+"""Bytes that are read of an answer. More would take long to read, and a server is asked once a second."""
+
 
 async def ask(
     given: Given,
@@ -61,7 +64,7 @@ async def _asked(
     for address in addresses_of_server(serving_address(given)):
         if not await _may_be_asked(given, running, report, address):
             continue
-        call = HttpCall(ready.port, path, method, body, headers, address, timeout, key=key)
+        call = HttpCall(ready.port, path, method, body, headers, address, timeout, _MOST, key=key)
         try:
             return await given.services.http.ask(given.transport(ready.host), call)
         except LinkLost:

@@ -188,19 +188,25 @@ def _hosts(
 ) -> tuple[str, ...]:
     """The hosts by rank: the host on which a rank's container was found, else the one that the labels name.
 
-    A label may name any host, so only hosts of the cluster are accepted. Raises `LaunchError` for another.
+    A label may name any host, so only hosts of the cluster are accepted, and each once: a host that is named for many
+    ranks would be asked for each of them. Raises `LaunchError` for others.
     """
-    hosts = []
+    hosts: list[str] = []
     for rank, name in enumerate(labelled):
+        host = name
         if rank in by_rank:
-            hosts.append(by_rank[rank][0])
-        elif name in cluster.hosts:
-            hosts.append(name)
-        else:
+            host = by_rank[rank][0]
+        elif name not in cluster.hosts:
             raise LaunchError(
                 f"rank {rank} was launched on {clean_line(name)}, which is not among the hosts of {cluster.name}",
                 remedy=f"If it is a host of yours, name all hosts of the launch: -H {','.join([*cluster.hosts, '…'])}",
             )
+        if host in hosts:
+            raise LaunchError(
+                f"the labels of its container name {clean_line(host)} for two ranks, and a launch has one a host",
+                remedy="See whether that container is yours: docker ps -a",
+            )
+        hosts.append(host)
     return tuple(hosts)
 
 
