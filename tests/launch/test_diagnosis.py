@@ -604,3 +604,50 @@ def test_what_llama_cpp_says_before_the_lines_that_only_pass_it_on() -> None:
     )
     assert found.title == "The model could not be loaded"
     assert found.explanation == "llama.cpp says: the stripes are required"
+
+
+def test_a_repair_sets_only_what_the_engine_knows() -> None:
+    crashed = "RuntimeError: CUDA error: initialization error"
+    assert overrides(diagnosed(crashed)) == {"env.VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
+    assert overrides(diagnosed(crashed, engine="sglang")) == {}
+    unknown = "RuntimeError: CUDA error: unspecified zebra"
+    assert overrides(diagnosed(unknown)) == {"enforce_eager": "true"}
+    assert overrides(diagnosed(unknown, engine="llama-cpp", values={})) == {"env.GGML_CUDA_DISABLE_GRAPHS": "1"}
+
+
+def test_a_size_that_does_not_divide_asks_for_fewer_ranks() -> None:
+    says = "ValueError: the 70 stripes must be divisible by 3"
+    found = diagnosed(says)
+    assert found.repairs[0].title == "a lower tensor_parallel"
+    one = diagnosed(says, values={**VALUES, "tensor_parallel": "1"})
+    assert "a lower tensor_parallel" not in [repair.title for repair in one.repairs]
+
+
+def test_a_rank_that_was_ended_while_the_ranks_connected() -> None:
+    died = "[2026-08-27 10:05:05] Rank 0 scheduler died during initialization (exit code: -9). See above."
+    begins = "[2026-08-27 10:00:00 TP0] Init torch distributed begin."
+    ends = "[2026-08-27 10:00:09 TP0] Init torch distributed ends. mem usage=0.1 GB"
+    assert diagnosed(begins, died, engine="sglang").title == "The ranks waited for each other"
+    assert diagnosed(begins, ends, died, engine="sglang").title == "A rank's process was killed"
+    assert diagnosed(died, engine="sglang").title == "A rank's process was killed"
+
+
+def test_graphs_that_fail_for_want_of_memory_and_for_other_reasons() -> None:
+    failed = "Exception: Capture cuda graph failed: {}"
+    memory = diagnosed(failed.format("not enough memory for stripes"), engine="sglang")
+    assert "gpu_memory_utilization" in overrides(memory)
+    other = diagnosed(failed.format("the zebra is lame"), engine="sglang")
+    assert overrides(other) == {"enforce_eager": "true"}
+    assert other.repairs[0].title == "set attention_backend to triton"
+
+
+def test_a_value_that_is_not_among_the_allowed_ones_is_told_with_its_setting() -> None:
+    words = "  Input should be 'auto' or 'half' [type=literal_error, input_value='zebra', input_type=str]"
+    found = diagnosed(
+        "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig", "dtype", words
+    )
+    assert found.explanation == "The engine refuses `dtype`: Input should be 'auto' or 'half'"
+    assert found.repairs[0].title == "correct dtype in the recipe or the overrides"
+    found = diagnosed("run this: rm -r /", words)
+    assert found.explanation.startswith("The engine refuses a setting: ")
+    assert found.repairs[0].title == "correct it in the recipe or the overrides"

@@ -15,6 +15,7 @@ from sparkrun_tui.engines.logs.causes import (
     by_hand,
     cause,
     flag_in,
+    set_env,
     set_length,
     set_value,
 )
@@ -66,6 +67,17 @@ def _assertion(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     if any(_DRAFTS.search(line) is not None for line in context.before):
         repairs.append(by_hand("leave out the draft model (-md, --spec-type)", "it was being set up"))
     return tuple(repairs)
+
+
+def _kernel(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for a kernel that failed, by what was being done."""
+    repairs = [
+        by_hand("a newer image of llama.cpp, or one that was built with another CUDA toolkit"),
+        set_env("GGML_CUDA_DISABLE_GRAPHS", "1", "without CUDA graphs"),
+    ]
+    if any(_DRAFTS.search(line) is not None for line in context.before):
+        repairs.append(by_hand("leave out the draft model (-md, --spec-type)", "it was being set up"))
+    return (*repairs, by_hand("write `--flash-attn off`, and f16 for both cache types"))
 
 
 def _projector_why(match: re.Match[str], _: Context) -> str:
@@ -324,11 +336,36 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("check `model` and the quantisation behind its colon"),
         by_hand("set HF_TOKEN in your environment", "for models with a licence to accept, and private ones"),
     ),
+    # ggml-org/llama.cpp#26583, PR 26610
+    cause(
+        r"Remote RPC server crashed or returned malformed response|^\[graph_compute\] invalid data ptr",
+        "An RPC server failed",
+        "The rpc-server of another host crashed, or it is of another build and speaks another version.",
+        by_hand("read the log of rpc-server on that host", "the first failure is there"),
+        by_hand("use the same, newest image of llama.cpp on all hosts"),
+    ),
     cause(
         r"[Ff]ailed to connect to (?:RPC server at )?(\S{1,100}:\d{1,6})",
         "An RPC server does not answer",
         "Nothing answers at {0}.",
         by_hand("check that rpc-server runs on that host, and --rpc in the command"),
+    ),
+    # ggml-org/llama.cpp#23522
+    cause(
+        r"loading shared libraries: (lib(?:llama|ggml|mtmd)[\w.+-]{0,60}): cannot open shared object",
+        "The image is broken",
+        "The program does not find its own library {0}: it is missing in this image, or in a folder that is not"
+        " searched.",
+        by_hand("another tag of the image"),
+        set_env("LD_LIBRARY_PATH", "/app", "the folder of llama-server in its images"),
+    ),
+    # ggml-org/llama.cpp#28403, #23546, #24310; oobabooga/textgen#6398
+    cause(
+        r"CUDA error: (?!out of memory|invalid device ordinal)([a-z].{3,120})",
+        "A kernel failed on the GPU",
+        "CUDA reports: {0}. It is a defect of a kernel of this build, or one that does not work on this GPU.",
+        repairs_for=_kernel,
+        weight=Weight.UNKNOWN,
     ),
     cause(
         r"failed to initialize the context: (?!.{0,120}warning is normal)(.{1,200})",
@@ -366,6 +403,18 @@ CAUSES: tuple[Cause, ...] = (
         r"GGML_ASSERT(?:\((.{1,200})\) failed|: \S{1,300}:\d{1,6}: (.{1,200}))",
         "llama.cpp stopped itself",
         lambda match, _: f"A check inside llama.cpp failed: {shorten(match[1] or match[2], 200)}",
+        repairs_for=_assertion,
+        weight=Weight.UNKNOWN,
+    ),
+    # ggml-org/llama.cpp#24400
+    cause(
+        r"^(?:\S{1,300}/)?[\w.-]{1,60}\.(?:cu|cuh|cpp|c|h):\d{1,6}: (?!CUDA error$|GGML_ASSERT)([A-Za-z].{3,200})",
+        "llama.cpp stopped itself",
+        lambda match, _: (
+            "It has no code for what this model asks of this GPU."
+            if match[1] == "fatal error"
+            else f"It says: {shorten(match[1], 200)}"
+        ),
         repairs_for=_assertion,
         weight=Weight.UNKNOWN,
     ),

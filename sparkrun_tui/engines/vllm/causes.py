@@ -489,7 +489,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     # vllm-project/vllm#9913, #17569, #5675, #11671; eugr/spark-vllm-docker PR 157
     cause(
-        r"is not divisible by (?:min_thread_[kn] = \d|weight quantization block_[nk] = \d)|"
+        r"is not divisible by (?:(?:min_thread|tile)_[kn](?:_size)? = \d|weight quantization block_[nk] = \d)|"
         r"size is not aligned with the quantized weight shape|Invalid thread config: thread_m_blocks = ",
         "The quantised weights cannot be split so",
         "The blocks of this quantisation do not divide evenly over so many ranks.",

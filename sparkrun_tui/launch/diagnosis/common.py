@@ -138,6 +138,20 @@ def _settings_of(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (correct, by_hand("use a newer image or other weights", "where it is about the model"))
 
 
+def _field_above(context: Context) -> str:
+    """The setting that a message is about: pydantic writes its name in the line above."""
+    above = context.before[-1] if context.before else ""
+    return f"`{above}`" if _FIELD.fullmatch(above) else "a setting"
+
+
+def _key_above(context: Context) -> str:
+    """The key of that setting, where the engine has one of that name; it is not repeated as advice otherwise."""
+    family = family_of(context.engine)
+    above = context.before[-1] if context.before else ""
+    return above if family is not None and above in family.flags.by_key else "it"
+
+
+_FIELD = re.compile(r"[A-Za-z_][\w.]{0,80}")
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
 DRAFT_FILES = r"/spec_decode/|/srt/speculative/|/models/\w{0,40}(?:eagle|_mtp|nextn)\w{0,20}\.py"
 """Paths of the files that only a drafter uses."""
@@ -211,6 +225,18 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         ),
         by_hand("leave --chat-template out", "the model's own template is used then"),
         by_hand("add the mod that brings it, or an image that has it"),
+    ),
+    # spark-arena/sparkrun#195
+    cause(
+        r"error: argument (\S{1,200}): (?:Value )?[\"']?\{\{",
+        "The JSON has doubled braces",
+        "{0} got `{{{{` where JSON begins with `{{`: a recipe writes them doubled where something takes one away.",
+        repairs_for=lambda match, context: (
+            by_hand(
+                f"write single braces in {_key_of(match[1], context) or 'the value'}", "{ and } instead of {{ and }}"
+            ),
+            by_hand("use the newest version of the recipe"),
+        ),
     ),
     cause(
         r"error: argument (\S{1,200}): (.+)",
@@ -683,6 +709,15 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "{0} parts of the model cannot be split over {1} ranks.",
         by_hand("a lower tensor_parallel, or one that is a power of two"),
     ),
+    # vllm-project/vllm#28997, PR 28873
+    cause(
+        r"local_world_size \((\d{1,5})\) must be less than or equal to the number of visible devices \((\d{1,5})\)",
+        "More ranks than GPUs on this host",
+        "{0} ranks were to run on this host, which has {1} GPU(s).",
+        by_hand("launch on more hosts, one rank for each GPU"),
+        by_hand("use a newer image", "some versions cannot spread ranks over hosts by Ray"),
+        by_hand("a lower tensor_parallel"),
+    ),
     cause(
         r"SafetensorError: (Error while deserializ.*|.{0,80}[Hh]eader.*|.{0,80}(?:[Ii]ncomplete|[Ii]nvalid JSON).*)",
         "A file of the model is damaged",
@@ -708,6 +743,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
 _XID = {
     "48": "memory that fails",
     "62": "its own processor stopped",
+    "74": "a link between GPUs (NVLink) failed",
     "79": "it is gone from the bus",
     "94": "memory that fails",
     "95": "memory that fails",
@@ -716,17 +752,21 @@ _XID = {
 }
 
 
+_XID_OF_KERNELS = frozenset(("13", "31", "43", "45", "69"))
+
+
 def _xid_why(match: re.Match[str], _: Context) -> str:
     meaning = _XID.get(match[1], "")
     if not meaning:
-        return f"The driver reports error {match[1]} (Xid) of the GPU, most often caused by a kernel of the engine."
+        by_kernel = ", most often caused by a kernel of the engine" if match[1] in _XID_OF_KERNELS else ""
+        return f"The driver reports error {match[1]} (Xid) of the GPU{by_kernel}."
     return f"The driver reports error {match[1]} (Xid) of the GPU: {meaning}."
 
 
 STACK_CAUSES: tuple[Cause, ...] = (
     # NVIDIA/nvidia-docker#1648
     cause(
-        r"NVRM: Xid \(PCI:[0-9a-fA-F:.]{4,20}\): (48|62|79|94|95|119|120),",
+        r"NVRM: Xid \(PCI:[0-9a-fA-F:.]{4,20}\): (48|62|74|79|94|95|119|120),",
         "The GPU has a fault",
         _xid_why,
         by_hand("restart the host", "switch it off and on where a restart does not help"),
@@ -926,7 +966,7 @@ SETTING_CAUSES: tuple[Cause, ...] = (
     cause(
         r"^  (Input should be .*?)(?: \[type=.*)?$|^  ([A-Z][^\[]{3,200}) \[type=\w{1,60}, ",
         "A setting is refused",
-        lambda match, _: f"The engine refuses a setting: {shorten(match[1] or match[2], 300)}",
-        by_hand("correct it in the recipe or the overrides"),
+        lambda match, context: f"The engine refuses {_field_above(context)}: {shorten(match[1] or match[2], 300)}",
+        repairs_for=lambda _, context: (by_hand(f"correct {_key_above(context)} in the recipe or the overrides"),),
     ),
 )

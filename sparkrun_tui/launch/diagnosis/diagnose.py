@@ -38,6 +38,7 @@ from sparkrun_tui.launch.diagnosis.common import (
 )
 from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
 from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
+from sparkrun_tui.launch.diagnosis.named import is_of_engine
 from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
 from sparkrun_tui.launch.diagnosis.tracebacks import Link, Part, Raised, Tracebacks, says_nothing
 from sparkrun_tui.launch.diagnosis.unruled import beside_the_drafter, of_exception
@@ -461,7 +462,9 @@ class Diagnosis:
         if explanation is None:
             return None
         repairs = self._guard.run(f"repairs: {name}", (), rule.repairs_for, match, context)
-        offered = tuple(repair for repair in repairs if may_be_offered(repair, context))
+        offered = tuple(
+            repair for repair in repairs if may_be_offered(repair, context) and is_of_engine(repair, context)
+        )
         return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered, generic=rule.generic)
 
 
@@ -490,7 +493,8 @@ def _unruled(raised: Raised, context: Context) -> _Hit:
     """The finding for an exception that no rule describes."""
     saying = of_exception(raised, context)
     if saying is not None:
-        return _Hit(Weight.UNKNOWN, saying.title, saying.explanation, saying.repairs, ruled=False)
+        repairs = tuple(repair for repair in saying.repairs if is_of_engine(repair, context))
+        return _Hit(Weight.UNKNOWN, saying.title, saying.explanation, repairs, ruled=False)
     explanation = f"The engine failed with {raised.name}:"
     if raised.words:
         explanation = f"{explanation} {shorten(raised.words, 300)}"

@@ -170,6 +170,37 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("send the image from the workstation"),
         outside=True,
     ),
+    # docker/for-linux#1129, #1199, AbdBarho/stable-diffusion-webui-docker#682
+    cause(
+        r"unable to apply apparmor profile|apparmor failed to apply profile",
+        "AppArmor refuses the container",
+        "Docker cannot give the container its AppArmor profile: the host's profiles are not loaded or of another"
+        " version, or Docker itself runs in a container.",
+        by_hand("sudo apt install --reinstall apparmor, then restart Docker", "aa-status lists what is loaded"),
+        by_hand("remove a Docker that was installed as a snap, and install docker-ce"),
+        by_hand("security-opt apparmor=unconfined", "where Docker runs in a container (LXC)"),
+        outside=True,
+    ),
+    # dusty-nv/jetson-containers#171
+    cause(
+        r"error adding seccomp filter rule for syscall (\w{1,40})",
+        "Docker's parts do not fit together",
+        "runc and libseccomp of this host are of different times: the rule for {0} is refused.",
+        by_hand("update docker-ce, containerd.io and libseccomp2 on that host together"),
+        by_hand("hold back the package that was updated last", "apt list --installed shows the versions"),
+        outside=True,
+    ),
+    # nebius/soperator#583
+    cause(
+        r"failed to (?:register|extract) layer: .{0,400}(?:permission denied|operation not permitted)",
+        "Docker may not unpack the image",
+        "Docker's folder on this host may not be written to: another owner, a network drive, AppArmor, or Docker runs"
+        " without root rights.",
+        by_hand("check where Docker keeps images (docker info: Docker Root Dir) and who owns it"),
+        by_hand("journalctl -k | grep -i apparmor", "shows whether AppArmor refused it"),
+        by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
+        outside=True,
+    ),
     cause(
         r"(?:failed to (?:register|extract) layer|failed to copy|layer verification failed|failed size validation|"
         r"unexpected EOF|invalid tar header|layers from manifest don't match)",

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
+
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import (
     Cause,
     Context,
+    Repair,
     Weight,
     by_hand,
     cause,
     set_env,
     set_value,
 )
+
+_ATTENTION = re.compile(r"flash|fmha|mla|attention")
+
+
+def _of_kernel_file(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
+    """Repairs for a kernel that failed, by the name of its file."""
+    newer = by_hand("a newer image")
+    if _ATTENTION.search(match[1]) is not None:
+        return (by_hand("set attention_backend to TRITON_ATTN (vLLM) or triton (SGLang)"), newer)
+    return (by_hand("another attention_backend; for a model with experts another moe_backend"), newer)
+
 
 IMAGE_CAUSES: tuple[Cause, ...] = (
     # flashinfer-ai/flashinfer#2834, #2976; vllm-project/vllm#28440
@@ -292,6 +306,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         weight=Weight.UNKNOWN,
         generic=True,
     ),
+    # vllm-project/vllm#41477
+    cause(
+        r"Feature '([^']{1,80})' not supported on \.target '(sm_\w{2,8})'",
+        "A Triton kernel is not for this GPU",
+        "A kernel uses `{0}`, which {1} does not have.",
+        by_hand("for a model with experts another moe_backend, such as marlin; else another attention_backend"),
+        by_hand("use a newer image, one that is built for the Spark"),
+    ),
     # vllm-project/vllm#15619
     cause(
         r"ptxas fatal +: Ptx assembly aborted due to errors",
@@ -394,10 +416,11 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     # eugr/spark-vllm-docker#209, MiaAI-Lab/DeepSeek-v4-Flash-DSpark-2x-DGX-Spark#119
     cause(
         r"Error: .{0,200}(?:requires DeepGEMM to be installed|"
-        r"DeepGEMM (?:backend )?is not (?:available|installed|supported))",
+        r"DeepGEMM (?:backend )?is not (?:available|installed|supported)|DeepGEMM only supports)",
         "DeepGEMM is not for this GPU",
         "This model needs kernels of DeepGEMM, which has none for the Spark's GPU in this image.",
         by_hand("an image that is made for this model on a Spark"),
+        by_hand("another moe_backend, or a quantisation that does not need it", "without DeepGEMM"),
     ),
     cause(
         r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|"
@@ -432,6 +455,31 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("check CUDA_VISIBLE_DEVICES in env, and the number of ranks on each host"),
         by_hand('VLLM_ALLREDUCE_USE_SYMM_MEM: "0" in env', "where the line comes from symmetric memory"),
         weight=Weight.UNKNOWN,
+    ),
+    # abetlen/llama-cpp-python#645
+    cause(
+        r"OS call failed or operation not supported on this OS",
+        "The container may not use the driver",
+        "The system refuses what the GPU driver asks for: a device or a call is closed to this container.",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("a cluster with `privileged`", "opens the devices and calls that are closed"),
+        by_hand("sudo modprobe nvidia-uvm; nvidia-smi", "the driver's parts must be loaded on the host"),
+    ),
+    # sgl-project/sglang#10711
+    cause(
+        r"CUDA error \((?:\S{0,300}/)?([\w.-]{1,80}\.(?:cu|cuh|h|hpp|cpp)):\d{1,6}\): (?!out of memory)(.{3,120})",
+        "A kernel failed on the GPU",
+        "CUDA reports: {1} (in {0}). The kernel does not work on this GPU, or it has a defect.",
+        repairs_for=_of_kernel_file,
+        weight=Weight.UNKNOWN,
+    ),
+    # sgl-project/sglang#24714
+    cause(
+        r"[Uu]nsupported head_?dim(?:ension|_qk|_vo)?:? ?(\d{1,5})",
+        "The attention kernel does not fit the model",
+        "The attention kernel that was chosen has nothing for heads of {0} values.",
+        by_hand("set attention_backend to TRITON_ATTN (vLLM) or triton (SGLang)"),
+        by_hand("a newer image"),
     ),
     # deepep and flashinfer name the file of the kernel.
     cause(
@@ -580,11 +628,15 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"CUDA unknown error|CUDA driver version is insufficient|forward compatibility was attempted|"
-        r"Error 80[34]: ",
+        r"Error 80[34]: |unsupported display driver / cuda driver combination",
         "Driver and image do not match",
         "CUDA in this image does not work with the host's driver, or the container lost its device nodes.",
         by_hand("compare the image's CUDA with the driver's: nvidia-smi"),
         by_hand("restart Docker, or the host", "stale device nodes"),
+        by_hand(
+            "leave /usr/local/cuda/compat out of LD_LIBRARY_PATH in env, or use another image",
+            "the image's own driver libraries do not go with every driver",
+        ),
     ),
     cause(
         r"no kernel image is available for execution|device kernel image is invalid|"

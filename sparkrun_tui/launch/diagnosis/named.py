@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, flag_in, set_env
-from sparkrun_tui.engines.registry import family_of
+from sparkrun_tui.engines.registry import FAMILIES, family_of
 
 _MOST_NAMED = 3
 """Most settings that repairs name: a message that names more lists them all."""
@@ -78,6 +78,18 @@ def named_settings(words: str, context: Context, *, with_features: bool) -> tupl
     if _RUNNER in text:
         repairs.append(_OLD_RUNNER)
     return tuple(repairs)
+
+
+def is_of_engine(repair: Repair, context: Context) -> bool:
+    """Whether the engine of a log knows what a repair sets; True for what is done by hand, and for other settings."""
+    family = family_of(context.engine)
+    if not repair.key or family is None or repair.key in context.values:
+        return True
+    key, _, name = repair.key.partition(".")
+    if key == "env":
+        others = [module for other in FAMILIES.values() if other is not family for module in other.modules]
+        return not any(name.startswith(f"{module.upper()}_") for module in others)
+    return key in family.flags.by_key
 
 
 def _holders_of(value: str, family: Family, context: Context) -> list[str]:

@@ -228,6 +228,7 @@ _REFUSALS = LinePattern(
     r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
 )
 """Words by which an engine refuses what it was asked for."""
+_DIVIDES = LinePattern(r"divisible by|multiple of|not divisible")
 _UNDONE = "NotImplementedError"
 _RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
 _RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE))
@@ -251,7 +252,8 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
         return Saying("A setting does not fit", f"The engine refuses it: {words}", named)
     place = _place_of(raised)
     if place is not None:
-        return Saying(place.title, f"{place.why} ({raised.name}): {words}", place.repairs)
+        why = f"{place.why} ({raised.name}): {words}"
+        return Saying(place.title, why, (*_fewer_ranks(raised.words, context), *place.repairs))
     is_missing = raised.name == _UNDONE and raised.words != ""
     is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
     if is_slip and _is_of_engine(raised.files):
@@ -260,8 +262,16 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
         return Saying("This version of the engine cannot do this", why, (_NEWER, changed))
     if refused or is_missing:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
-        return Saying("The engine does not support this", f"It says: {words}", (without, _NEWER))
+        repairs = (*_fewer_ranks(raised.words, context), without, _NEWER)
+        return Saying("The engine does not support this", f"It says: {words}", repairs)
     return None
+
+
+def _fewer_ranks(words: str, context: Context) -> tuple[Repair, ...]:
+    """What helps where a size of the model does not divide: fewer ranks, unless there is only one."""
+    if _DIVIDES.search(words) is None or context.whole("tensor_parallel") == 1:
+        return ()
+    return (by_hand("a lower tensor_parallel", "the model's parts must divide over the ranks"),)
 
 
 def beside_the_drafter(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
