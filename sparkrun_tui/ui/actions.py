@@ -23,6 +23,7 @@ class Scope(StrEnum):
     REPAIR = "repairs"
     LOG = "log"
     FLEET = "fleet"
+    STORES = "models and images"
     HISTORY = "history"
     REGISTRIES = "registries"
     CHANGES = "summary of overrides"
@@ -66,6 +67,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.APP, "how_to_leave", "how to quit", "Show how to quit; on a launch, cancel it.", "ctrl+c", palette=False),
     _A(_S.APP, "cluster", "cluster", "Choose the cluster; all verdicts are for it.", "c", 30),
     _A(_S.APP, "fleet", "fleet", "Show what is running on the cluster.", "f", 50),
+    _A(_S.APP, "stores", "models", "Show the models and images on the hosts and on this machine.", "M"),
     _A(_S.APP, "history", "history", "Show earlier launches and how they ended.", "h", 51),
     _A(_S.APP, "registries", "registries", "Add, update and remove registries: git repositories of recipes.", "R"),
     _A(_S.APP, "next_pane", "next pane", "Move to the next pane.", "tab", palette=False),
@@ -202,7 +204,39 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.FLEET, "copy", "copy URL", "Copy the endpoint's URL.", "y", 13),
     _A(_S.FLEET, "stop", "stop", "Stop this workload on all its hosts, after a confirmation.", "x", 14),
     _A(_S.FLEET, "refresh", "refresh", "Query all hosts now.", "r", 15),
+    _A(_S.FLEET, "stores", "models", "Show the models and images on the hosts and on this machine.", "m", 16),
     _A(_S.FLEET, "back", "back", "Go back.", "escape", 20),
+    # Models and images.
+    _A(
+        _S.STORES,
+        "switch",
+        "models/images",
+        "Show the images, or the models again.",
+        "right_square_bracket,left_square_bracket,i",
+        10,
+    ),
+    _A(_S.STORES, "verify", "verify", "Check whether this is whole, by headers, lists and digests.", "v", 11),
+    _A(_S.STORES, "verify_all", "verify all", "Check everything in the list.", "V"),
+    _A(_S.STORES, "remove", "remove", "Remove this from all hosts, after a confirmation.", "x", 12),
+    _A(
+        _S.STORES,
+        "prune",
+        "leftovers",
+        "Remove unfinished downloads, or images that lost their name, after a confirmation.",
+        "p",
+        13,
+    ),
+    _A(
+        _S.STORES,
+        "unused",
+        "unused",
+        "Remove what no recipe names and no container uses, after a confirmation.",
+        "u",
+        14,
+    ),
+    _A(_S.STORES, "copy", "copy", "Copy the name.", "y"),
+    _A(_S.STORES, "refresh", "refresh", "Ask all hosts again.", "r", 15),
+    _A(_S.STORES, "back", "back", "Go back.", "escape", 20),
     # History.
     _A(_S.HISTORY, "open", "open", "Show this launch's phases and logs.", "enter", 10),
     _A(_S.HISTORY, "copy", "copy", "Copy this launch's settings as a command line.", "y", 11),

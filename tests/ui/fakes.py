@@ -19,8 +19,12 @@ from sparkrun_tui.launch.record.export import Exported, export_logs
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
 from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.launch.stores.model import StoresView
+from sparkrun_tui.launch.stores.prune import Item, Pruned, PruneReport
+from sparkrun_tui.launch.stores.verify import Checked
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.recipe.model import Problem
+from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.model.ports import Ask, HostSeen, LaunchPort, PastLaunch
 
@@ -76,6 +80,9 @@ class FakeBackend:
         self.view = FleetView("lab", 1000.0, (), ())
         self.metrics: dict[str, Metrics] = {}
         self.past: list[PastLaunch] = []
+        self.stored = StoresView("lab", 1000.0, ())
+        self.checked: list[Checked] = []
+        self.goes = True
         self.found: tuple[Problem, ...] = ()
         self.stopped = StopReport(())
         self.answer = ("Hello", " from", " the", " model.")
@@ -146,6 +153,27 @@ class FakeBackend:
         launch = FakeLaunch(workload.launch_id, [rank.host for rank in workload.ranks])
         self.launches.append(launch)
         return launch
+
+    async def stores(self, cluster: Cluster | None, entries: Sequence[Entry]) -> StoresView:
+        self.calls.append(f"stores of {cluster.name if cluster else 'here'}, {len(entries)} recipes")
+        return self.stored
+
+    async def verify_stores(
+        self,
+        view: StoresView,
+        cluster: Cluster | None,
+        names: Sequence[str],
+        *,
+        images: bool,
+        done: Callable[[Checked], None],
+    ) -> None:
+        self.calls.append(f"verify {'images' if images else 'models'} {', '.join(names) or 'all'}")
+        for checked in self.checked:
+            done(checked)
+
+    async def prune_stores(self, items: Sequence[Item], cluster: Cluster | None) -> PruneReport:
+        self.calls.append(f"prune {'; '.join(item.text for item in items)}")
+        return PruneReport(tuple(Pruned(item, self.goes, "" if self.goes else "it is used") for item in items))
 
     def history(self) -> Sequence[PastLaunch]:
         return self.past

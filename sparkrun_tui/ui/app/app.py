@@ -355,7 +355,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     def why_not(self, name: str) -> str:
         """The screen that is shown cannot be opened again."""
         page = self._page()
-        if name in ("fleet", "history", "registries") and page is not None and name == page.WHERE:
+        if name in ("fleet", "history", "registries", "stores") and page is not None and name == page.WHERE:
             return "You are already there."
         return ""
 
@@ -394,6 +394,12 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         from sparkrun_tui.ui.screens.fleet import FleetScreen
 
         self.push_screen(FleetScreen())
+
+    def do_stores(self) -> None:
+        """Show models and images."""
+        from sparkrun_tui.ui.screens.stores import StoresScreen
+
+        self.push_screen(StoresScreen())
 
     def do_registries(self) -> None:
         """Show the registries."""

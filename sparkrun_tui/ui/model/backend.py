@@ -31,7 +31,13 @@ from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services, choose_gguf, real_services
 from sparkrun_tui.launch.sizing.evaluation import memory_needed
 from sparkrun_tui.launch.sizing.sizing import FactsStore, digest_folder, host_memory
+from sparkrun_tui.launch.stores.look import look
+from sparkrun_tui.launch.stores.model import StoresView
+from sparkrun_tui.launch.stores.named import named_by
+from sparkrun_tui.launch.stores.prune import Item, PruneReport, prune
+from sparkrun_tui.launch.stores.verify import Checked, verify_images, verify_models
 from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -196,6 +202,39 @@ class LocalBackend:
         launch = await self._launcher_of(cluster).attach(workload, cluster)
         self._clusters[launch.launch_id] = cluster
         return launch
+
+    async def stores(self, cluster: Cluster | None, entries: Sequence[Entry]) -> StoresView:
+        """What hosts and this machine store."""
+        named = await asyncio.to_thread(named_by, entries)
+        return await look(cluster, self._stores_services(cluster), named)
+
+    async def verify_stores(
+        self,
+        view: StoresView,
+        cluster: Cluster | None,
+        names: Sequence[str],
+        *,
+        images: bool,
+        done: Callable[[Checked], None],
+    ) -> None:
+        """Check models or images."""
+        services = self._stores_services(cluster)
+        if images:
+            await verify_images(view, cluster, services, names, done=done)
+        else:
+            await verify_models(view, cluster, services, names, token=hub_token(os.environ), done=done)
+
+    async def prune_stores(self, items: Sequence[Item], cluster: Cluster | None) -> PruneReport:
+        """Remove models and images."""
+        return await prune(items, cluster, self._stores_services(cluster))
+
+    def _stores_services(self, cluster: Cluster | None) -> Services:
+        """The services of a cluster; without one, those that reach this machine."""
+        if cluster is not None:
+            return self._services(cluster)
+        if self._launcher is None:
+            raise SparkrunError("the app is still starting", remedy="Try again in a moment.")
+        return self._launcher.services
 
     def history(self) -> Sequence[PastLaunch]:
         """Earlier launches from their journals."""

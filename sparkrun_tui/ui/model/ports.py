@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.record.logs import LogBuffer
     from sparkrun_tui.launch.record.state import LaunchState
     from sparkrun_tui.launch.sizing.sizing import FactsStore
+    from sparkrun_tui.launch.stores.model import StoresView
+    from sparkrun_tui.launch.stores.prune import Item, PruneReport
+    from sparkrun_tui.launch.stores.verify import Checked
     from sparkrun_tui.memory.result import HostMemory
+    from sparkrun_tui.recipe.search.entry import Entry
     from sparkrun_tui.recipe.values.rendered import Rendered
 
 
@@ -165,6 +169,23 @@ class Backend(Protocol):
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
         """Attach to a workload that was launched before."""
+
+    async def stores(self, cluster: Cluster | None, entries: Sequence[Entry]) -> StoresView:
+        """The models and images on a cluster's hosts and on this machine; `entries` are the recipes of the list."""
+
+    async def verify_stores(
+        self,
+        view: StoresView,
+        cluster: Cluster | None,
+        names: Sequence[str],
+        *,
+        images: bool,
+        done: Callable[[Checked], None],
+    ) -> None:
+        """Check the models or images of a view, all without `names`; `done` is called with each result."""
+
+    async def prune_stores(self, items: Sequence[Item], cluster: Cluster | None) -> PruneReport:
+        """Remove models and images. Only what was seen to be gone is reported as gone."""
 
     def history(self) -> Sequence[PastLaunch]:
         """Earlier launches, newest first. Reads files: call it in a thread."""

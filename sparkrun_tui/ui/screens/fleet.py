@@ -146,7 +146,7 @@ class FleetScreen(PageScreen):
 
     def why_not(self, name: str) -> str:
         """Most actions need a workload launched by this program under the cursor."""
-        if name in ("back", "refresh"):
+        if name in ("back", "refresh", "stores"):
             return ""
         workload = self.list.workload
         if workload is None:
@@ -156,6 +156,10 @@ class FleetScreen(PageScreen):
         if name in ("copy", "test") and workload.port is None:
             return "Its port is not known."
         return ""
+
+    def do_stores(self) -> None:
+        """Show models and images."""
+        self.sparkrun.action_do("stores")
 
     async def do_open(self) -> None:
         """Attach to the workload."""
