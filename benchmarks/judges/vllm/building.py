@@ -10,6 +10,10 @@ from typing import Any
 from benchmarks.judges.vllm import ranks, stubs
 
 
+NOWHERE: list[Any] = []
+"""Storages that vLLM itself makes on `meta`: the towers that it leaves out."""
+
+
 def build(config: Any, stage: int = 0, *, processed: bool = False) -> tuple[Any, Any]:
     """The model of one pipeline stage and its drafter (None without one), for a `VllmConfig`.
 
@@ -20,7 +24,6 @@ def build(config: Any, stage: int = 0, *, processed: bool = False) -> tuple[Any,
     vllm_config: Any = import_module("vllm.config")
     ranks.place(config.parallel_config, stage)
     config.parallel_config.rank = stage * config.parallel_config.tensor_parallel_size
-    config.load_config.device = "meta"
     with on_meta(), vllm_config.set_current_vllm_config(config):
         loader: Any = import_module("vllm.model_executor.model_loader")
         model = loader.get_model(vllm_config=config)
@@ -33,8 +36,12 @@ def _load_nothing(processed: bool) -> None:
     """Weights are not filled, and only processed where that is asked for."""
     dummy: Any = import_module("vllm.model_executor.model_loader.dummy_loader")
     base: Any = import_module("vllm.model_executor.model_loader.base_loader")
-    dummy.DummyModelLoader.load_weights = lambda *_, **__: None
-    if not processed:
+    if processed:
+        # What is quantised while it loads is processed by the loader, layer by layer.
+        dummy.initialize_single_dummy_weight = lambda *_, **__: None
+        dummy.initialize_dummy_weights = lambda *_, **__: None
+    else:
+        dummy.DummyModelLoader.load_weights = lambda *_, **__: None
         base.process_weights_after_loading = lambda *_, **__: None
         base._has_online_quant = lambda *_: False
 
@@ -72,6 +79,8 @@ def on_meta() -> Iterator[None]:
                 return True
             if func is tensor.tolist and args[0].is_meta:
                 return _zeros(tuple(args[0].shape))
+            if func is tensor.cpu and args[0].is_meta:
+                return torch.zeros(args[0].shape, dtype=args[0].dtype)
             if _is_gpu(named.get("device"), torch) or isinstance(named.get("device"), int):
                 named["device"] = torch.device("meta")
             moved = tuple(_moved(value, torch) for value in args)
@@ -81,10 +90,37 @@ def on_meta() -> Iterator[None]:
                 named["pin_memory"] = False
             if func is tensor.pin_memory:
                 return moved[0]
-            return func(*moved, **named)
+            found = func(*moved, **named)
+            if contexts and contexts[-1] == "meta" and isinstance(found, tensor) and not _any_tensor(args, tensor):
+                NOWHERE.append(found.untyped_storage())
+            return found
 
+    contexts = _device_contexts()
+    torch.unique = tensor.unique = lambda values, *_, **__: values.new_empty(1)
     with Redirect():
         yield
+
+
+def _device_contexts() -> list[str]:
+    """The devices of the blocks `with torch.device(...)` that are open, kept up to date from now on."""
+    context: Any = import_module("torch.utils._device").DeviceContext
+    enter, leave, opened = context.__enter__, context.__exit__, []
+
+    def entered(self: Any) -> Any:
+        opened.append(str(self.device))
+        return enter(self)
+
+    def left(self: Any, *about: Any) -> Any:
+        opened.pop()
+        return leave(self, *about)
+
+    context.__enter__, context.__exit__ = entered, left
+    return opened
+
+
+def _any_tensor(values: Any, tensor: type) -> bool:
+    """Whether a result was computed from a tensor, so that it may share its storage."""
+    return any(isinstance(value, tensor) for value in values)
 
 
 def _moved(value: Any, torch: Any) -> Any:

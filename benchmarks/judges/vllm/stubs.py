@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
@@ -38,6 +39,26 @@ PACKAGES = frozenset(
 """Kernels that the official image for CUDA 13 has beside vLLM; grammars and pictures, which no plan depends on."""
 
 VERSIONS = {"triton": "3.7.1", "flashinfer": "0.7.2", "tilelang": "0.1.12", "cutlass": "4.8.0"}
+
+
+
+
+def packed_scales(
+    sf: Any = None, mn: int = 0, k: int = 0, recipe: Any = (), num_groups: int | None = None, *_: Any, **__: Any
+) -> Any:
+    """DeepGEMM's layout of the scales of fp8 blocks on a GB10: an int32 for each row and 512 columns, rows up to 4.
+
+    Its `csrc/apis/layout.hpp` has it so for major architecture 12; it is not run here.
+    """
+    groups = () if num_groups is None else (num_groups,)
+    columns = -(-k // (4 * recipe[-1]))
+    return sf.new_empty((*groups, -(-mn // 4) * 4, columns), dtype=import_module("torch").int32)
+
+
+FUNCTIONS: dict[str, Any] = {
+    "vllm.third_party.deep_gemm.transform_sf_into_required_layout": packed_scales,
+}
+"""Functions whose result is kept as a weight."""
 
 
 class Anything:
@@ -101,7 +122,8 @@ class _Module(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Anything(f"{self.__name__}.{name}")
+        whole = f"{self.__name__}.{name}"
+        return FUNCTIONS.get(whole) or Anything(whole)
 
 
 class _Finder(MetaPathFinder, Loader):
