@@ -8,7 +8,7 @@ from dataclasses import replace
 from sparkrun_tui.memory.engines import estimate_unknown, model_of
 from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.measured import Measured
-from sparkrun_tui.memory.result import Estimate, HostMemory
+from sparkrun_tui.memory.result import Estimate, HostMemory, without_contradictions
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.speed.roofline import speed_of
 from sparkrun_tui.models.config.families import SPECIAL
@@ -39,7 +39,7 @@ def estimate(
     if facts.layers is not None and facts.model_type in SPECIAL - model.special:
         facts = replace(facts, layers=None, mtp=(), notes=(*facts.notes, _SPECIAL.format(facts.model_type)))
     try:
-        found = model.estimate(facts, settings, hosts, measured or {})
+        found = without_contradictions(model.estimate(facts, settings, hosts, measured or {}))
         used = [picture.host for picture in found.hosts]
         return replace(found, speed=speed_of(facts, settings, used))
     except ArithmeticError as error:

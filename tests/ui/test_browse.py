@@ -125,9 +125,9 @@ async def test_a_key_can_be_added(open_app: Pilots) -> None:
     async with open_app() as pilot:
         app = pilot.app
         assert isinstance(app, SparkrunApp)
-        await press(pilot, "o", "a", *"max_num_seqs", "equals_sign", *"16", "enter")
-        assert app.state.edits_of(app.state.selected).kept == {"max_num_seqs": "16"}
-        assert lines_with(pilot, "max_num_seqs")
+        await press(pilot, "o", "a", *"max_num_seqs", "equals_sign", *"16", "enter", "y")
+        assert app.state.edits_of(app.state.selected).kept == {"extra_flags": "--max-num-seqs 16"}
+        assert lines_with(pilot, "extra_flags")
 
 
 async def test_a_choice_goes_round_its_known_values(open_app: Pilots) -> None:

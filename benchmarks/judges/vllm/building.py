@@ -9,7 +9,6 @@ from typing import Any
 
 from benchmarks.judges.vllm import ranks, stubs
 
-
 NOWHERE: list[Any] = []
 """Storages that vLLM itself makes on `meta`: the towers that it leaves out."""
 

@@ -41,8 +41,6 @@ PACKAGES = frozenset(
 VERSIONS = {"triton": "3.7.1", "flashinfer": "0.7.2", "tilelang": "0.1.12", "cutlass": "4.8.0"}
 
 
-
-
 def packed_scales(
     sf: Any = None, mn: int = 0, k: int = 0, recipe: Any = (), num_groups: int | None = None, *_: Any, **__: Any
 ) -> Any:

@@ -131,6 +131,7 @@ def vram_command(
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.cli.text.recipes import estimate_json, memory_lines
     from sparkrun_tui.launch.sizing.evaluation import evaluate
+    from sparkrun_tui.launch.sizing.suggestions import suggestions
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
@@ -139,10 +140,11 @@ def vram_command(
     overrides = typed.of(recipe)
     target = judged_for(settings, Target(hosts, cluster_name, demo))
     evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
+    offered = suggestions(evaluation, target)
     if as_json:
-        output.as_json(estimate_json(evaluation.estimate))
+        output.as_json(estimate_json(evaluation.estimate, offered))
     else:
-        for text in memory_lines(evaluation):
+        for text in memory_lines(evaluation, offered):
             output.line(text)
     return Exit.OK
 

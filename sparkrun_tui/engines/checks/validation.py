@@ -24,7 +24,7 @@ from sparkrun_tui.engines.checks.fields import (
 )
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.checks.per_host import check_per_host
-from sparkrun_tui.engines.checks.unused import unused_defaults
+from sparkrun_tui.engines.checks.unused import unused_defaults, unused_overrides
 from sparkrun_tui.engines.checks.values import check_values
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
@@ -122,6 +122,7 @@ def validate(
     found += check_topology(result, attention_heads, gpus_per_host)
     found += check_values(result)
     found += unused_defaults(result)
+    found += unused_overrides(result)
     found += _check_env(recipe, environ, result.chain)
     found += field_problems(recipe, result.chain)
     found += _check_later(recipe)

@@ -23,7 +23,8 @@ def check_values(rendered: Rendered) -> Iterator[Problem]:
     An error is a value that the engine's own parser refuses, and a value out of limits that a person has typed; an
     author's value out of limits is a warning, except with keys that every engine judges alike.
     """
-    yield from refused_values(rendered)
+    for _, problem in refused_values(rendered):
+        yield problem
     for key, link in _values(rendered):
         field = _field(rendered, key, link)
         text = value_text(link.value)
@@ -43,12 +44,12 @@ def check_values(rendered: Rendered) -> Iterator[Problem]:
         yield _problem(key, link, wrong, severity, remedy)
 
 
-def refused_values(rendered: Rendered) -> Iterator[Problem]:
-    """An error for each value that the engine's parser cannot read: the engine would end at once."""
+def refused_values(rendered: Rendered) -> Iterator[tuple[str, Problem]]:
+    """The keys whose values the engine's parser cannot read, each with its error: the engine would end at once."""
     for key, link in _values(rendered):
         wrong = _refusal(rendered, key, link)
         if wrong:
-            yield _problem(key, link, wrong, Severity.ERROR)
+            yield key, _problem(key, link, wrong, Severity.ERROR)
 
 
 def _values(rendered: Rendered) -> Iterator[tuple[str, ChainValue]]:

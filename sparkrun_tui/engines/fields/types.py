@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.engines.values import PLAIN, Numbers
 from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.values.overrides import parse_value
@@ -96,7 +96,7 @@ class Field:
             found = self.numbers.read(word)
         except ValueError:
             return f"must be {self.numbers.written}{self._also}"
-        if self.numbers.ignores_rest and not word.lstrip("+-").isdigit():
+        if self.numbers.ignores_rest and whole(word, least=-MOST) is None:
             return f"must be {self.numbers.written}{self._also}: the engine reads it as {found}"
         return ""
 

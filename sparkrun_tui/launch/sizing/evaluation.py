@@ -24,7 +24,7 @@ from sparkrun_tui.launch.sizing.sizing import (
     unknown_size,
 )
 from sparkrun_tui.memory.estimate import assumed_spark
-from sparkrun_tui.memory.result import Estimate, HostMemory, Level
+from sparkrun_tui.memory.result import Estimate, HostMemory, Level, Verdict, without_hosts
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.format.spots import beginning
@@ -169,6 +169,7 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
     hidden = concealed(rendered).rendered
     command = hidden.command or ""
     hosts, reason = recipe.min_nodes, ""
+    cannot_run = ""
     title = recipe.runtime
     if engine is not None:
         title = engine.title
@@ -178,11 +179,13 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
             hosts, reason = engine.host_count(rendered, target.available, target.gpus)
         except SparkrunError as error:
             problems.append(Problem(Severity.ERROR, CANNOT_RUN, error.what, error.spot, error.remedy))
-            reason = error.what
+            reason = cannot_run = error.what
     elif not checks:
         message = f"`{recipe.runtime}` is not an engine that this program launches"
         problems.append(Problem(Severity.ERROR, "unknown-runtime", message, beginning(recipe)))
     estimate = _estimate(rendered, target.chosen(hosts), store, facts)
+    if cannot_run:
+        estimate = without_hosts(estimate, cannot_run)
     problems = [problem for problem in problems if not _is_applied(problem, recipe)]
     if checks:
         redact = redactor(rendered=rendered)
@@ -202,8 +205,10 @@ def _estimate(
     rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None, facts: ModelFacts | None
 ) -> Estimate:
     """The memory estimate; of values that the engine would refuse, nothing is known."""
-    for problem in refused_values(rendered):
-        return unknown_size(rendered, hosts, problem.message)
+    for key, problem in refused_values(rendered):
+        verdict = Verdict(Level.UNKNOWN, f"{key} cannot be read by the engine", problem.message)
+        nothing = unknown_size(rendered, hosts, problem.message)
+        return replace(nothing, starts=verdict, context=verdict, headroom=verdict)
     return judged_size(rendered, hosts, store, facts)
 
 

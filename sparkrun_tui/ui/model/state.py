@@ -17,6 +17,7 @@ from sparkrun_tui.ui.model.edits import Edits
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
+    from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.listing import Listing
 
 
@@ -47,6 +48,7 @@ class AppState:
     _saved: dict[str, dict[str, str]] = field(default_factory=dict)
     _verdicts: dict[str, str] = field(default_factory=dict)
     _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None
+    _suggested: tuple[Evaluation, tuple[Suggestion, ...]] | None = None
 
     @property
     def view(self) -> Target:
@@ -131,6 +133,21 @@ class AppState:
         self._evaluated = (key, dict(overrides), evaluation)
         self._verdicts[key] = evaluation.level.value
         return evaluation
+
+    def suggestions(self, evaluation: Evaluation) -> tuple[Suggestion, ...]:
+        """The changes that would help the selected recipe, tried one by one; computed once for each evaluation."""
+        from sparkrun_tui.launch.sizing.suggestions import suggestions  # not before the first paint
+
+        if self._suggested is None or self._suggested[0] is not evaluation:
+            found = suggestions(evaluation, self.view, self.catalog.store)
+            self._suggested = (evaluation, found)
+        return self._suggested[1]
+
+    def suggested(self, evaluation: Evaluation) -> tuple[Suggestion, ...] | None:
+        """The suggestions for an evaluation if they have been tried already."""
+        if self._suggested is not None and self._suggested[0] is evaluation:
+            return self._suggested[1]
+        return None
 
     def verdict(self, key: str) -> str:
         """The level of a recipe if it has been estimated, else empty."""

@@ -15,11 +15,12 @@ from sparkrun_tui.recipe.values.launching import launching_lines
 from sparkrun_tui.recipe.values.masking import dotted, redactor
 from sparkrun_tui.ui.ink import Line, Span, clip, wrap
 from sparkrun_tui.ui.paint.memory_bar import picture_lines
-from sparkrun_tui.ui.paint.memory_tab import proposal_line, proposal_lines
+from sparkrun_tui.ui.paint.memory_tab import suggestion_line, suggestion_lines
 from sparkrun_tui.ui.paint.recipe_rows import short_count
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
+    from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.trust import Demand
 
 _SIGNS = {Severity.ERROR: ("✗", "bad"), Severity.WARNING: ("!", "tight"), Severity.NOTE: ("·", "dim")}
@@ -42,7 +43,9 @@ def identity(evaluation: Evaluation) -> Line:
     return [(clean_line(recipe.model or "no model"), "bold"), (" · " + clean_line(" · ".join(words)), "")]
 
 
-def headline(evaluation: Evaluation, width: int, compact: bool) -> list[Line]:
+def headline(
+    evaluation: Evaluation, width: int, compact: bool, offered: Sequence[Suggestion] | None = ()
+) -> list[Line]:
     """What is always visible of a recipe: what it is, its memory, the verdicts."""
     lines: list[Line] = [clip(identity(evaluation), width)]
     estimate = evaluation.estimate
@@ -51,7 +54,7 @@ def headline(evaluation: Evaluation, width: int, compact: bool) -> list[Line]:
         lines.append([])
     lines += picture_lines(estimate, width, compact)
     if not compact:
-        lines += extras(evaluation, estimate, width)
+        lines += extras(evaluation, estimate, width, offered)
     return [clip(line, width) for line in lines]
 
 
@@ -71,15 +74,19 @@ def description(recipe: Recipe, width: int) -> list[Line]:
     return lines
 
 
-def extras(evaluation: Evaluation, estimate: Estimate, width: int, proposals: bool = True) -> list[Line]:
-    """The limits of the recipe, the first proposal (with `proposals`), and where the facts come from."""
+def extras(
+    evaluation: Evaluation, estimate: Estimate, width: int, offered: Sequence[Suggestion] | None = ()
+) -> list[Line]:
+    """The limits of the recipe, the first of `offered` (None: they are being tried), and where the facts come from."""
     lines: list[Line] = []
     limits = _limits(estimate)
     if limits:
         lines.append([(limits, "dim")])
-    if proposals and estimate.proposals:
-        line = list(proposal_line(1, estimate.proposals[0]))
-        more = len(estimate.proposals) - 1
+    if offered is None and estimate.proposals:
+        lines.append([("· trying what would help …", "dim")])
+    elif offered:
+        line = list(suggestion_line(1, offered[0]))
+        more = len(offered) - 1
         if more:
             line.append((f"  ({more} more in Memory)", "dim"))
         lines.append(line)
@@ -116,7 +123,7 @@ def _problem_counts(evaluation: Evaluation) -> list[Span]:
     return spans
 
 
-def about(evaluation: Evaluation, width: int) -> list[Line]:
+def about(evaluation: Evaluation, width: int, offered: Sequence[Suggestion] = ()) -> list[Line]:
     """The overview tab: everything about the recipe and its estimate, with the origin of each figure."""
     recipe, estimate = evaluation.recipe, evaluation.estimate
     lines = description(recipe, width)
@@ -126,8 +133,8 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
     for detail in details:
         if detail:
             lines += [[(row, "")] for row in wrap(clean_line(detail), width)]
-    lines += extras(evaluation, estimate, width, proposals=False)
-    lines += proposal_lines(estimate, width)
+    lines += extras(evaluation, estimate, width)
+    lines += suggestion_lines(offered, width)
     lines += launching(evaluation, width)
     return [clip(line, width) for line in [*lines, *origins(recipe, width)]]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.engines.fields.types import Field, FieldType
@@ -125,23 +123,12 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
 
 def _is_used(rendered: Rendered, key: str) -> bool:
     """Whether a value of this key changes anything."""
-    kind = launch_keys.kind_of(rendered.original, key)
-    if kind is Kind.VALUE or kind is Kind.PART:
-        root = key if kind is Kind.VALUE else launch_keys.root_of(key)
-        return root in rendered.used or rendered.command is None
-    return True
+    from sparkrun_tui.engines.command.added import has_place  # not before the first paint
+
+    return has_place(rendered, key)
 
 
 def _choices(item: Field, text: str) -> tuple[str, ...]:
     if item.type is FieldType.BOOL:
         return ("false", "true")
     return item.values
-
-
-def stepped(item: Field, text: str, steps: int) -> str:
-    """The value `steps` away: the next number, or the next of the known values, which wrap around."""
-    values: Sequence[str] = item.values
-    if item.type is FieldType.TEXT and values:
-        index = values.index(text) + steps if text in values else (0 if steps > 0 else -1)
-        return values[index % len(values)]
-    return item.stepped(text, steps)

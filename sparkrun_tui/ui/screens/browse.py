@@ -234,7 +234,7 @@ class BrowseScreen(PageScreen):
             return self._why_no_launch()
         if name == "look_up":
             return self._why_no_look_up()
-        if name == "suggest" and not self.detail.proposals:
+        if name == "suggest" and not self.detail.may_help:
             return "The memory estimate has no suggestions."
         return ""
 
@@ -290,10 +290,10 @@ class BrowseScreen(PageScreen):
     def do_suggest(self, key: str = "s") -> None:
         """Apply a proposal of the estimate; undo reverts it."""
         number = int(key) if key.isdigit() else 1
-        if number > len(self.detail.proposals):
+        if number > len(self.detail.suggestions):
             self.sparkrun.say(f"There is no suggestion {number}.", "warning")
         else:
-            self.detail.apply_proposal(number)
+            self.detail.apply_suggestion(number)
 
     def do_memory(self) -> None:
         """Show the memory in figures."""

@@ -10,11 +10,13 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Input
 
+from sparkrun_tui.engines.command.added import with_value
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.values.launch_keys import FLAGS
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.launch_status import COMING, SERVING
 from sparkrun_tui.ui.model.ports import LaunchPort
@@ -279,12 +281,21 @@ class LaunchScreen(PageScreen):
     def do_overrides(self) -> None:
         """Go to the overrides of this recipe."""
         repair = self.query_one(RepairList).current
-        self._edit({repair.key: repair.value} if repair and repair.key else {})
+        self._edit(repair)
 
-    def _edit(self, changes: dict[str, str]) -> None:
+    def _edit(self, repair: Repair | None) -> None:
+        """Go to the recipe's overrides, with the value of a repair; a value without a place becomes a flag."""
         rendered = self.launch.rendered
-        if rendered is not None:
-            self.sparkrun.edit_recipe(rendered.recipe.source.path, {**rendered.overrides, **changes})
+        if rendered is None:
+            return
+        overrides = dict(rendered.overrides)
+        if repair is not None and repair.key:
+            changed = with_value(rendered, overrides, repair.key, repair.value)
+            overrides = {**overrides, repair.key: repair.value} if changed is None else changed
+            # The form opens on the first of them.
+            first = repair.key if repair.key in overrides else FLAGS
+            overrides = {first: overrides[first], **overrides}
+        self.sparkrun.edit_recipe(rendered.recipe.source.path, overrides)
 
     @on(RepairList.Applied)
     def _applied(self, event: RepairList.Applied) -> None:
@@ -295,7 +306,7 @@ class LaunchScreen(PageScreen):
         if rendered is None:
             self.sparkrun.say("It was launched from elsewhere: open its recipe to launch it again.", "warning")
             return
-        self._edit({repair.key: repair.value})
+        self._edit(repair)
         recipe = self.sparkrun.state.catalog.recipe(rendered.recipe.source.path)
         if isinstance(recipe, Recipe):
             self.sparkrun.open_plan(self.sparkrun.state.evaluation(recipe).rendered)
