@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.run.launch import Launch
-from sparkrun_tui.remote.docker.types import ContainerInfo, ImageInfo
+from sparkrun_tui.remote.docker.logs import follow
+from sparkrun_tui.remote.docker.types import ContainerInfo, Frame, ImageInfo
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.ssh.link import Backoff, HostLink
 from sparkrun_tui.remote.transport import LinkState
@@ -120,6 +122,42 @@ async def test_a_link_that_never_holds_is_opened_with_pauses() -> None:
     link.lost(await link.connection(), None)
     await link.close(lambda _: None)
     assert asyncio.get_running_loop().time() - before < 9
+
+
+class _Daemon:
+    """A daemon whose logs break off in the middle of a message; it says that the container runs on."""
+
+    host = "spark-1"
+
+    def __init__(self, error: Exception) -> None:
+        self.asked = 0
+        self._error = error
+
+    async def inspect(self, container: str) -> ContainerInfo:
+        return ContainerInfo(container, "mine", "image", "running", {})
+
+    async def log_batches(self, container: str, **_: object) -> AsyncIterator[list[Frame]]:
+        self.asked += 1
+        for _nothing in ():
+            yield [Frame("stdout", b"")]
+        raise self._error
+
+
+@pytest.mark.parametrize("error", [LinkLost("broke off"), ValueError("odd")])
+@virtual_time
+async def test_a_log_that_only_breaks_is_given_up(error: Exception) -> None:
+    daemon: Any = _Daemon(error)
+    with pytest.raises(LinkLost, match="again and again"):
+        async for batch in follow(daemon, "mine", keep=False):
+            assert batch == []
+    assert daemon.asked < 10
+    asked = daemon.asked
+    with pytest.raises(TimeoutError):
+        # One that is followed may come back at any time.
+        async with asyncio.timeout(300):
+            async for batch in follow(daemon, "mine"):
+                assert batch == []
+    assert 10 < daemon.asked - asked < 100
 
 
 async def test_a_server_that_drops_each_login_is_not_logged_in_to_in_a_loop(
