@@ -651,3 +651,42 @@ def test_a_value_that_is_not_among_the_allowed_ones_is_told_with_its_setting() -
     found = diagnosed("run this: rm -r /", words)
     assert found.explanation.startswith("The engine refuses a setting: ")
     assert found.repairs[0].title == "correct it in the recipe or the overrides"
+
+
+def test_the_compilers_own_words_are_shown_with_a_build_that_failed() -> None:
+    found = diagnosed(
+        "(EngineCore pid=7) ERROR [core.py:1] RuntimeError: Ninja build failed. Ninja output:",
+        "(EngineCore pid=7) ERROR [core.py:1] [1/3] nvcc -c zebra.cu -o zebra.o",
+        "(EngineCore pid=7) ERROR [core.py:1] zebra.cuh(623): error: class Zebra has no member stripes",
+        "(EngineCore pid=7) ERROR [core.py:1] ninja: build stopped: subcommand failed.",
+    )
+    assert found.title == "Kernels could not be compiled"
+    assert found.explanation.endswith("failed. zebra.cuh(623): error: class Zebra has no member stripes")
+    assert found.evidence.endswith("class Zebra has no member stripes")
+
+
+def test_what_containerd_writes_before_a_line_is_left_out() -> None:
+    stamp = "2026-06-17T19:51:53.290682000+02:00 stderr F"
+    found = diagnosed(
+        f"{stamp} [2026-06-17 17:51:53 TP0] Scheduler hit an exception: Traceback (most recent call last):",
+        f'{stamp}   File "/usr/lib/sglang/srt/layers/attention/zebra_backend.py", line 21, in forward',
+        f"{stamp}     stripes.shape",
+        f"{stamp} AttributeError: 'NoneType' object has no attribute 'shape'",
+        f"{stamp}",
+        engine="sglang",
+    )
+    assert found.title == "The attention kernel failed"
+
+
+def test_an_exception_that_speaks_of_the_cache_type_asks_for_another_one() -> None:
+    where = [f"{SITE}/flashinfer/zebra.py in plan"]
+    other = "kv_cache_dtype auto, or another one"
+    found = diagnosed(*traceback(*where, says="ValueError: kv_data_type striped is not known"))
+    assert found.repairs[0].title == other
+    found = diagnosed(*traceback(*where, says="ValueError: the zebra is lame"))
+    assert other not in [repair.title for repair in found.repairs]
+
+
+def test_blocks_that_do_not_divide_are_not_a_matter_of_ranks() -> None:
+    found = diagnosed("ValueError: page_size must be divisible by 3")
+    assert "a lower tensor_parallel" not in [repair.title for repair in found.repairs]

@@ -336,6 +336,14 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("check `model` and the quantisation behind its colon"),
         by_hand("set HF_TOKEN in your environment", "for models with a licence to accept, and private ones"),
     ),
+    # ggml-org/llama.cpp#25333
+    cause(
+        r"option '([^']{1,80})' not recognized in preset '([^']{1,120})'",
+        "A preset names an unknown option",
+        "The preset {1} sets `{0}`, which this build does not take there.",
+        by_hand("correct or remove it in the file of presets"),
+        by_hand("a newer image of llama.cpp"),
+    ),
     # ggml-org/llama.cpp#26583, PR 26610
     cause(
         r"Remote RPC server crashed or returned malformed response|^\[graph_compute\] invalid data ptr",

@@ -125,6 +125,15 @@ CAUSES: tuple[Cause, ...] = (
         _out_of_memory_why,
         repairs_for=_out_of_memory,
     ),
+    # sgl-project/sglang PR 8102
+    cause(
+        r"Not enough host memory available\. Requesting ([\d.]{1,12}) GB but only have ([\d.]{1,12}) GB free",
+        "Too little memory for the second cache",
+        "The hierarchical cache wants {0} GB of the host's memory, and {1} GB are free. On a Spark it is the GPU's"
+        " memory, too.",
+        by_hand("leave out enable_hierarchical_cache"),
+        by_hand("a smaller hicache_size, or hicache_ratio"),
+    ),
     # sgl-project/sglang#24843, PR 25798
     cause(
         r"think_end_token '([^']{0,40})' (?:must encode to exactly one token|could not be encoded)",

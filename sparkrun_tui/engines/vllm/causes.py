@@ -197,6 +197,14 @@ def _own_cache_type(context: Context) -> tuple[Repair, ...]:
     return (set_value("kv_cache_dtype", "auto", context, "the model's own type"),)
 
 
+def _own_kernel(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for an attention kernel that was asked for: without it, and where it names the KV cache, that, too."""
+    without = by_hand("remove attention_backend and VLLM_ATTENTION_BACKEND", "vLLM then chooses")
+    if "kv_cache_dtype" not in match.string:
+        return (without,)
+    return (without, set_value("kv_cache_dtype", "auto", context, "the model's own type"))
+
+
 def _draft_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     step = whole(match[2], least=1, most=8)
     if step is None:
@@ -506,6 +514,15 @@ CAUSES: tuple[Cause, ...] = (
         "{0} experts cannot be split over {1} ranks.",
         by_hand("a tensor_parallel that divides the number of experts"),
     ),
+    # vllm-project/vllm#54726
+    cause(
+        r"block_size must be divisible by hash_block_size|tokens_per_block=\d{1,9} not divisible by tokens_per_hash",
+        "The blocks of the KV cache do not fit",
+        "What moves or offloads the KV cache needs blocks of one size, and this model has several.",
+        by_hand("start without it: kv_transfer_config, kv_offloading_size"),
+        by_hand("--prefix-match-unit in the command", "where this version has it: a number that divides all blocks"),
+        by_hand("a newer image"),
+    ),
     # vllm-project/vllm PR 55369
     cause(
         r"num_speculative_tokens:? ?(\d{1,4}) must be divisible by n_predict=(\d{1,4})",
@@ -609,7 +626,7 @@ CAUSES: tuple[Cause, ...] = (
         r"Selected backend \S{1,80} is not valid for this configuration",
         "The chosen attention kernel does not fit the model",
         "The attention kernel that was asked for cannot run this model.",
-        by_hand("remove attention_backend and VLLM_ATTENTION_BACKEND", "vLLM then chooses"),
+        repairs_for=_own_kernel,
     ),
     # spark-arena/recipe-registry#23
     cause(

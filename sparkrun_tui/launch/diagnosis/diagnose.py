@@ -186,6 +186,8 @@ class _Hit:
     generic: bool = False
     ruled: bool = True
     """Whether it is of a rule, rather than of what an exception says itself."""
+    tells_below: bool = False
+    """Whether the first line below that says what went wrong is shown with it."""
 
 
 @dataclass(slots=True)
@@ -396,7 +398,7 @@ class Diagnosis:
             self._last[process] = at
         if hit.explanation.endswith(":"):
             self._open[process] = _Open(at)
-        elif not hit.known:
+        elif hit.tells_below or not hit.known:
             self._open[process] = _Open(at, _MOST_BELOW, telling=True)
 
     def _go_on(self, host: str, line: Line) -> bool:
@@ -465,7 +467,14 @@ class Diagnosis:
         offered = tuple(
             repair for repair in repairs if may_be_offered(repair, context) and is_of_engine(repair, context)
         )
-        return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered, generic=rule.generic)
+        return _Hit(
+            rule.weight,
+            rule.title,
+            shorten(explanation, _MAX_EVIDENCE),
+            offered,
+            generic=rule.generic,
+            tells_below=rule.tells_below,
+        )
 
 
 def _best(found: Sequence[_Found]) -> _Found:

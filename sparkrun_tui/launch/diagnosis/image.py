@@ -125,6 +125,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
             by_hand("a newer image"),
         ),
     ),
+    # triton-lang/triton#8667, vllm-project/vllm PR 39161
+    cause(
+        r"\bld: cannot find -l:?(?:cuda\b|libcuda\.so)|AssertionError: libcuda\.so cannot found",
+        "The driver's library is not found in the container",
+        "A part of a kernel is compiled at the start, and the linker does not find libcuda.so of the host's driver.",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("LIBRARY_PATH in env: the folder that `ldconfig -p | grep libcuda.so` names in the container"),
+    ),
     # vllm-project/vllm#17455
     cause(
         r"CalledProcessError: Command '?\[?'[^']{0,200}/(?:gcc|cc|g\+\+|clang)'",
@@ -618,13 +626,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     cause(
         r"Ninja build failed|CalledProcessError: Command '?\[?'ninja'",
         "Kernels could not be compiled",
-        "The engine compiles kernels at its start, and that failed. The lines below this one in the log say where.",
+        "The engine compiles kernels at its start, and that failed.",
         by_hand("use the image that the recipe was made with"),
         by_hand(
             'run fewer compilers in parallel: MAX_JOBS: "4" in env', "if one of them was killed for lack of memory"
         ),
         weight=Weight.UNKNOWN,
         generic=True,
+        tells_below=True,
     ),
     cause(
         r"CUDA unknown error|CUDA driver version is insufficient|forward compatibility was attempted|"

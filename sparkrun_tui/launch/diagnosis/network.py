@@ -184,8 +184,8 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
     ),
     # ray-project/ray#35077, #50474, #62883
     cause(
-        r"The current node timed out during startup|Ray processes died unexpectedly|"
-        r"while waiting for node to startup\. Did not find socket name|"
+        r"Unable to register worker with raylet|The current node timed out during startup|"
+        r"Ray processes died unexpectedly|while waiting for node to startup\. Did not find socket name|"
         r"some of the Ray processes failed to startup",
         "Ray did not start",
         "Ray's own processes did not come up in this container: too little shared memory, memory or processes.",

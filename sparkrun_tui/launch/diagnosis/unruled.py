@@ -148,7 +148,7 @@ PLACES = (
         by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
     ),
     _place(
-        r"/v1/core/kv_cache_|/v1/kv_cache_|/srt/mem_cache/",
+        r"/v1/core/kv_cache_|/v1/kv_cache_|/srt/mem_cache/|/quantization/turboquant/",
         "The KV cache cannot be set up",
         "The code that lays out the KV cache failed",
         by_hand("kv_cache_dtype auto, and no block_size or page_size of your own"),
@@ -229,6 +229,9 @@ _REFUSALS = LinePattern(
 )
 """Words by which an engine refuses what it was asked for."""
 _DIVIDES = LinePattern(r"divisible by|multiple of|not divisible")
+_IN_BLOCKS = LinePattern(r"(?i)block_?size|page|hash|tokens?_per|chunk|batch|capture")
+"""Sizes that no number of ranks changes."""
+_OF_CACHE = LinePattern(r"(?i)kv.?cache.?d?type|cache.?dtype|kv_data_type")
 _UNDONE = "NotImplementedError"
 _RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
 _RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE))
@@ -253,7 +256,7 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     place = _place_of(raised)
     if place is not None:
         why = f"{place.why} ({raised.name}): {words}"
-        return Saying(place.title, why, (*_fewer_ranks(raised.words, context), *place.repairs))
+        return Saying(place.title, why, (*_first_by_words(raised.words, place.repairs, context), *place.repairs))
     is_missing = raised.name == _UNDONE and raised.words != ""
     is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
     if is_slip and _is_of_engine(raised.files):
@@ -262,14 +265,28 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
         return Saying("This version of the engine cannot do this", why, (_NEWER, changed))
     if refused or is_missing:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
-        repairs = (*_fewer_ranks(raised.words, context), without, _NEWER)
+        repairs = (*_first_by_words(raised.words, (), context), without, _NEWER)
         return Saying("The engine does not support this", f"It says: {words}", repairs)
     return None
 
 
+def _first_by_words(words: str, repairs: tuple[Repair, ...], context: Context) -> tuple[Repair, ...]:
+    """What the words of an exception ask for, before the repairs of its place."""
+    return (*_fewer_ranks(words, context), *_other_cache(words, repairs))
+
+
+def _other_cache(words: str, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
+    """What helps where the words speak of the type of the KV cache."""
+    if _OF_CACHE.search(words) is None or any("kv_cache_dtype" in repair.title for repair in repairs):
+        return ()
+    return (by_hand("kv_cache_dtype auto, or another one", "the words name the type of the KV cache"),)
+
+
 def _fewer_ranks(words: str, context: Context) -> tuple[Repair, ...]:
     """What helps where a size of the model does not divide: fewer ranks, unless there is only one."""
-    if _DIVIDES.search(words) is None or context.whole("tensor_parallel") == 1:
+    if _DIVIDES.search(words) is None or _IN_BLOCKS.search(words) is not None:
+        return ()
+    if context.whole("tensor_parallel") == 1:
         return ()
     return (by_hand("a lower tensor_parallel", "the model's parts must divide over the ranks"),)
 
