@@ -242,7 +242,8 @@ HOST_CAUSES: tuple[Cause, ...] = (
     # catthehacker/docker_images#111
     cause(
         r"failed to (?:register|extract) layer: .{0,400}?(invalid argument|operation not supported|"
-        r"[Ff]ile name too long|[Ss]tructure needs cleaning|[Ii]nput/output error|[Ss]tale file handle|[Rr]ead-only file system)",
+        r"[Ff]ile name too long|[Ss]tructure needs cleaning|[Ii]nput/output error|[Ss]tale file handle|"
+        r"[Rr]ead-only file system)",
         "The disk cannot hold the image",
         "The disk of Docker's folder refuses a file of the image: {0}. It is faulty, or of a kind that Docker cannot"
         " use (a network or Windows drive).",
