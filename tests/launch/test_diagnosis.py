@@ -690,3 +690,25 @@ def test_an_exception_that_speaks_of_the_cache_type_asks_for_another_one() -> No
 def test_blocks_that_do_not_divide_are_not_a_matter_of_ranks() -> None:
     found = diagnosed("ValueError: page_size must be divisible by 3")
     assert "a lower tensor_parallel" not in [repair.title for repair in found.repairs]
+
+
+def test_a_library_that_everything_calls_is_not_the_place_of_a_failure() -> None:
+    places = [f"{SITE}/lmcache/v1/zebra.py in connect", "zmq/backend/cython/_zmq.py in zmq.Socket.connect"]
+    found = diagnosed(*traceback(*places, says="zmq.error.ZMQError: Invalid argument"))
+    assert found.title == "The KV cache cannot be moved"
+
+
+def test_what_failed_while_the_cache_was_laid_out_may_be_of_its_type() -> None:
+    says = "RuntimeError: shape '[4, 16]' is invalid for input of size 3"
+    other = "kv_cache_dtype auto, or another one"
+    found = diagnosed(*traceback(f"{SITE}/vllm/v1/worker/zebra.py in _reshape_kv_cache_tensors", says=says))
+    assert found.title == "The model and this version do not fit together"
+    assert found.repairs[-1].title == other
+    found = diagnosed(*traceback(f"{SITE}/vllm/v1/worker/zebra.py in run", says=says))
+    assert other not in [repair.title for repair in found.repairs]
+
+
+def test_the_only_type_that_weights_run_in_is_set() -> None:
+    refused = "  Value error, torch.bfloat16 is not supported for quantization method zebra. Supported dtypes: [{}]"
+    assert overrides(diagnosed(refused.format("torch.float16"))) == {"dtype": "float16"}
+    assert overrides(diagnosed(refused.format("torch.float16, torch.float32"))) == {}

@@ -218,11 +218,20 @@ CAUSES: tuple[Cause, ...] = (
         "{0}: {1}",
         by_hand("fetch the model again, and check the quantisation in `model`"),
     ),
+    # ggml-org/llama.cpp#15919
     cause(
-        r"invalid magic characters: '|failed to read magic",
+        r"failed to open GGUF file '([^']{1,500})'$",
+        "The model file is not there",
+        "{0} is not there, or llama-server may not read it.",
+        by_hand("fetch the model again, and check the quantisation in `model`"),
+        by_hand("check the mount, and who owns the file"),
+    ),
+    cause(
+        r"invalid magic (?:characters: '|number )|failed to read magic",
         "Not a GGUF file",
-        "The file does not begin like a GGUF file: it is damaged, empty, or in another format.",
+        "The file does not begin like a GGUF file: it is damaged, empty, or in another format (older ones are GGML).",
         _NEW_FILE,
+        by_hand("check `model`: it must be a GGUF file of the model"),
     ),
     cause(
         r"failed to read key-value pairs|tensor '([^']{1,300})' data is not within the file bounds",

@@ -319,13 +319,6 @@ CAUSES: tuple[Cause, ...] = (
         weight=Weight.CONSEQUENCE,
     ),
     cause(
-        r"Timed out waiting (\d+)ms for (?:recv|send) operation to complete",
-        "A host fell silent",
-        "Another rank did not answer for {0} ms: power, cable or a frozen host.",
-        by_hand("check the hosts and the link, then start all ranks together"),
-        weight=Weight.CONSEQUENCE,
-    ),
-    cause(
         r"Scheduler watchdog timeout \(self\.watchdog_timeout=(\d+)",
         "The engine hung",
         "A batch made no progress for {0} seconds.",

@@ -31,6 +31,7 @@ from sparkrun_tui.engines.logs.causes import (
 )
 from sparkrun_tui.engines.plan import Phase
 
+_ONLY_DTYPE = re.compile(r"Supported dtypes: \[torch\.(float16|bfloat16)\]")
 _MOST_HEADS = 1_000_000
 _MOST_RANKS = 4096
 _HALF_KV = "half the KV cache for the same context"
@@ -195,6 +196,15 @@ def _own_cache_type(context: Context) -> tuple[Repair, ...]:
     if context.values.get("kv_cache_dtype", "auto") == "auto":
         return ()
     return (set_value("kv_cache_dtype", "auto", context, "the model's own type"),)
+
+
+def _dtype_of_weights(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for weights that want another type: the one that the words offer, where they offer one alone."""
+    offered = _ONLY_DTYPE.search(match.string)
+    other = by_hand("another image or another quantisation")
+    if offered is None:
+        return (by_hand("dtype auto"), other)
+    return (set_value("dtype", offered[1], context, "the only type that these weights run in"), other)
 
 
 def _own_kernel(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -671,7 +681,7 @@ CAUSES: tuple[Cause, ...] = (
         r"torch\.(\w{1,20}) is not supported for quantization method",
         "No kernel for this quantisation",
         "This build of vLLM cannot run this quantisation on this GPU or in this type.",
-        by_hand("dtype auto; else another image or another quantisation"),
+        repairs_for=_dtype_of_weights,
     ),
     cause(
         r"max_num_batched_tokens \((\d{1,9})\) (?:is smaller than max_model_len|must be greater than or equal to "

@@ -46,12 +46,15 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"pull access denied for ([^\s,]+)|repository does not exist or may require|"
-        r"unauthorized: (?:authentication|access|incorrect|not authorized|unauthenticated)|denied: requested access",
+        r"unauthorized: (?:authentication|access|incorrect|not authorized|unauthenticated)|"
+        r"denied: (?:requested access|denied\b|permission_denied)",
         "The image cannot be pulled",
         lambda match, _: (
             f"The registry does not provide {match[1] or 'the image'}: it is private, or only on its build host."
         ),
-        by_hand("`docker login` on the host, if the image is private"),
+        by_hand(
+            "`docker login` on the host, if the image is private", "`docker logout`, if an old login is kept there"
+        ),
         by_hand("build it on the host, or send it from the workstation", "names without a registry are local images"),
         outside=True,
     ),
@@ -219,6 +222,25 @@ HOST_CAUSES: tuple[Cause, ...] = (
             '"features": {"containerd-snapshotter": false} in /etc/docker/daemon.json, then restart Docker',
             "the older store: all images are pulled anew",
         ),
+        outside=True,
+    ),
+    # jonlabelle/docker-network-tools#44
+    cause(
+        r"httpReadSeeker: failed open: content at \S{1,300} not found",
+        "The registry lacks a part of the image",
+        "The registry names a part of the image that it does not have.",
+        by_hand("choose another tag in `container`"),
+        by_hand("send the image from a host that has it: `distribute`"),
+        outside=True,
+    ),
+    # makeplane/plane#5917
+    cause(
+        r"create mount(?:point| destination) for (\S{1,300}) mount: .{0,400}"
+        r"([Oo]peration not permitted|[Pp]ermission denied|[Rr]ead-only file system|[Nn]o such file or directory)",
+        "A mount cannot be made in the container",
+        "Docker cannot make {0} in the image's files: {1}.",
+        by_hand("mount it elsewhere, not inside of another mount or of a link"),
+        by_hand("run without a read-only root, and Docker without user namespaces (userns-remap)"),
         outside=True,
     ),
     # searlsco/posse_party#27

@@ -330,6 +330,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use a newer image"),
         set_env("TRITON_PTXAS_PATH", "/usr/local/cuda/bin/ptxas", "the image's own CUDA toolkit, where it is newer"),
     ),
+    # dusty-nv/jetson-containers#1360
+    cause(
+        r"FATAL: kernel `?(\w{1,100})`? is for sm[\w-]{1,20}, but was built for (sm\w{1,8})",
+        "The image is not built for this GPU",
+        "The kernel {0} of this image has nothing for {1}.",
+        by_hand("use an image that is built for the Spark"),
+        by_hand("set attention_backend to TRITON_ATTN (vLLM) or triton (SGLang)", "without that kernel"),
+    ),
     # ollama/ollama#13169
     cause(
         r"has no device code compatible with CUDA arch",

@@ -309,6 +309,24 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         even_as_note=True,
     ),
     cause(
+        r"Timed out waiting (\d{1,12})ms for (?:recv|send) operation to complete",
+        "A host fell silent",
+        "Another rank did not answer for {0} ms: power, cable or a frozen host.",
+        by_hand("check the hosts and the link, then start all ranks together"),
+        by_hand("read the logs of all ranks", "one that hangs or has died is the cause"),
+        weight=Weight.CONSEQUENCE,
+        even_as_note=True,
+    ),
+    # sgl-project/sglang#6017, #7888
+    cause(
+        r"nvshmem initialization failed|nvshmem setup connections failed|/nvshmem/\S{1,200}: non-zero status: \d{1,4}",
+        "NVSHMEM cannot connect the ranks",
+        "The library that experts on several hosts talk through could not set up its connections.",
+        by_hand("another moe_a2a_backend (SGLang) or all2all_backend (vLLM)", "without DeepEP"),
+        by_hand("NVSHMEM_HCA_LIST in env: the devices that connect the hosts", "`ibdev2netdev` on each host"),
+        by_hand("leave out enable_expert_parallel, ep_size"),
+    ),
+    cause(
         r"Watchdog caught collective operation timeout",
         "Ranks lost each other",
         "A collective operation did not finish in time: a host or the link has stalled.",

@@ -215,7 +215,10 @@ _WEIGHTS = _place(
     by_hand("fetch the model again", "where its files may be incomplete"),
 )
 """By the functions in a traceback: every model has one that loads its weights."""
-_LIBRARY = LinePattern(r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)")
+_LIBRARY = LinePattern(
+    r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)|"
+    r"(?:^|/)(?:zmq|msgspec|msgpack|pydantic|pydantic_core|uvloop|numpy|einops)/"
+)
 """Files that are called from everywhere: the frame above says more."""
 
 _REFUSALS = LinePattern(
@@ -231,6 +234,8 @@ _REFUSALS = LinePattern(
 _DIVIDES = LinePattern(r"divisible by|multiple of|not divisible")
 _IN_BLOCKS = LinePattern(r"(?i)block_?size|page|hash|tokens?_per|chunk|batch|capture")
 """Sizes that no number of ranks changes."""
+_LAYS_OUT_CACHE = LinePattern(r"reshape_kv_cache|get_kv_cache_shape|initialize_kv_cache")
+_OTHER_CACHE = by_hand("kv_cache_dtype auto, or another one", "the KV cache was being laid out")
 _OF_CACHE = LinePattern(r"(?i)kv.?cache.?d?type|cache.?dtype|kv_data_type")
 _UNDONE = "NotImplementedError"
 _RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
@@ -289,6 +294,15 @@ def _fewer_ranks(words: str, context: Context) -> tuple[Repair, ...]:
     if context.whole("tensor_parallel") == 1:
         return ()
     return (by_hand("a lower tensor_parallel", "the model's parts must divide over the ranks"),)
+
+
+def beside_the_cache(repairs: tuple[Repair, ...], functions: Sequence[str]) -> tuple[Repair, ...]:
+    """The repairs of a rule, and another type of the KV cache where it was being laid out."""
+    if not any(_LAYS_OUT_CACHE.search(name) is not None for name in functions):
+        return repairs
+    if any("kv_cache_dtype" in f"{repair.title} {repair.key}" for repair in repairs):
+        return repairs
+    return (*repairs, _OTHER_CACHE)
 
 
 def beside_the_drafter(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
