@@ -651,3 +651,64 @@ def test_a_value_that_is_not_among_the_allowed_ones_is_told_with_its_setting() -
     found = diagnosed("run this: rm -r /", words)
     assert found.explanation.startswith("The engine refuses a setting: ")
     assert found.repairs[0].title == "correct it in the recipe or the overrides"
+
+
+def test_the_compilers_own_words_are_shown_with_a_build_that_failed() -> None:
+    found = diagnosed(
+        "(EngineCore pid=7) ERROR [core.py:1] RuntimeError: Ninja build failed. Ninja output:",
+        "(EngineCore pid=7) ERROR [core.py:1] [1/3] nvcc -c zebra.cu -o zebra.o",
+        "(EngineCore pid=7) ERROR [core.py:1] zebra.cuh(623): error: class Zebra has no member stripes",
+        "(EngineCore pid=7) ERROR [core.py:1] ninja: build stopped: subcommand failed.",
+    )
+    assert found.title == "Kernels could not be compiled"
+    assert found.explanation.endswith("failed. zebra.cuh(623): error: class Zebra has no member stripes")
+    assert found.evidence.endswith("class Zebra has no member stripes")
+
+
+def test_what_containerd_writes_before_a_line_is_left_out() -> None:
+    stamp = "2026-06-17T19:51:53.290682000+02:00 stderr F"
+    found = diagnosed(
+        f"{stamp} [2026-06-17 17:51:53 TP0] Scheduler hit an exception: Traceback (most recent call last):",
+        f'{stamp}   File "/usr/lib/sglang/srt/layers/attention/zebra_backend.py", line 21, in forward',
+        f"{stamp}     stripes.shape",
+        f"{stamp} AttributeError: 'NoneType' object has no attribute 'shape'",
+        f"{stamp}",
+        engine="sglang",
+    )
+    assert found.title == "The attention kernel failed"
+
+
+def test_an_exception_that_speaks_of_the_cache_type_asks_for_another_one() -> None:
+    where = [f"{SITE}/flashinfer/zebra.py in plan"]
+    other = "kv_cache_dtype auto, or another one"
+    found = diagnosed(*traceback(*where, says="ValueError: kv_data_type striped is not known"))
+    assert found.repairs[0].title == other
+    found = diagnosed(*traceback(*where, says="ValueError: the zebra is lame"))
+    assert other not in [repair.title for repair in found.repairs]
+
+
+def test_blocks_that_do_not_divide_are_not_a_matter_of_ranks() -> None:
+    found = diagnosed("ValueError: page_size must be divisible by 3")
+    assert "a lower tensor_parallel" not in [repair.title for repair in found.repairs]
+
+
+def test_a_library_that_everything_calls_is_not_the_place_of_a_failure() -> None:
+    places = [f"{SITE}/lmcache/v1/zebra.py in connect", "zmq/backend/cython/_zmq.py in zmq.Socket.connect"]
+    found = diagnosed(*traceback(*places, says="zmq.error.ZMQError: Invalid argument"))
+    assert found.title == "The KV cache cannot be moved"
+
+
+def test_what_failed_while_the_cache_was_laid_out_may_be_of_its_type() -> None:
+    says = "RuntimeError: shape '[4, 16]' is invalid for input of size 3"
+    other = "kv_cache_dtype auto, or another one"
+    found = diagnosed(*traceback(f"{SITE}/vllm/v1/worker/zebra.py in _reshape_kv_cache_tensors", says=says))
+    assert found.title == "The model and this version do not fit together"
+    assert found.repairs[-1].title == other
+    found = diagnosed(*traceback(f"{SITE}/vllm/v1/worker/zebra.py in run", says=says))
+    assert other not in [repair.title for repair in found.repairs]
+
+
+def test_the_only_type_that_weights_run_in_is_set() -> None:
+    refused = "  Value error, torch.bfloat16 is not supported for quantization method zebra. Supported dtypes: [{}]"
+    assert overrides(diagnosed(refused.format("torch.float16"))) == {"dtype": "float16"}
+    assert overrides(diagnosed(refused.format("torch.float16, torch.float32"))) == {}

@@ -218,11 +218,20 @@ CAUSES: tuple[Cause, ...] = (
         "{0}: {1}",
         by_hand("fetch the model again, and check the quantisation in `model`"),
     ),
+    # ggml-org/llama.cpp#15919
     cause(
-        r"invalid magic characters: '|failed to read magic",
+        r"failed to open GGUF file '([^']{1,500})'$",
+        "The model file is not there",
+        "{0} is not there, or llama-server may not read it.",
+        by_hand("fetch the model again, and check the quantisation in `model`"),
+        by_hand("check the mount, and who owns the file"),
+    ),
+    cause(
+        r"invalid magic (?:characters: '|number )|failed to read magic",
         "Not a GGUF file",
-        "The file does not begin like a GGUF file: it is damaged, empty, or in another format.",
+        "The file does not begin like a GGUF file: it is damaged, empty, or in another format (older ones are GGML).",
         _NEW_FILE,
+        by_hand("check `model`: it must be a GGUF file of the model"),
     ),
     cause(
         r"failed to read key-value pairs|tensor '([^']{1,300})' data is not within the file bounds",
@@ -335,6 +344,14 @@ CAUSES: tuple[Cause, ...] = (
         "The Hub answered with {0}: there is no such repository or file, or it needs a token.",
         by_hand("check `model` and the quantisation behind its colon"),
         by_hand("set HF_TOKEN in your environment", "for models with a licence to accept, and private ones"),
+    ),
+    # ggml-org/llama.cpp#25333
+    cause(
+        r"option '([^']{1,80})' not recognized in preset '([^']{1,120})'",
+        "A preset names an unknown option",
+        "The preset {1} sets `{0}`, which this build does not take there.",
+        by_hand("correct or remove it in the file of presets"),
+        by_hand("a newer image of llama.cpp"),
     ),
     # ggml-org/llama.cpp#26583, PR 26610
     cause(

@@ -104,6 +104,8 @@ class Cause:
     """What one of the lines above it must hold, too: the last 30 of the host."""
     unless: LinePattern | None = None
     """What none of these lines may hold."""
+    tells_below: bool = False
+    """Whether the first line below that says what went wrong is shown with it."""
 
     def matches(self, text: str, before: Iterable[str]) -> re.Match[str] | None:
         """The match in a line, of which `before` are the lines above."""
@@ -143,6 +145,7 @@ def cause(
     generic: bool = False,
     near: str = "",
     unless: str = "",
+    tells_below: bool = False,
 ) -> Cause:
     """A rule from a pattern's text, with fixed `repairs` or with `repairs_for`, which works them out from the match."""
     return Cause(
@@ -157,6 +160,7 @@ def cause(
         generic=generic,
         near=LinePattern(near) if near else None,
         unless=LinePattern(unless) if unless else None,
+        tells_below=tells_below,
     )
 
 

@@ -125,6 +125,15 @@ CAUSES: tuple[Cause, ...] = (
         _out_of_memory_why,
         repairs_for=_out_of_memory,
     ),
+    # sgl-project/sglang PR 8102
+    cause(
+        r"Not enough host memory available\. Requesting ([\d.]{1,12}) GB but only have ([\d.]{1,12}) GB free",
+        "Too little memory for the second cache",
+        "The hierarchical cache wants {0} GB of the host's memory, and {1} GB are free. On a Spark it is the GPU's"
+        " memory, too.",
+        by_hand("leave out enable_hierarchical_cache"),
+        by_hand("a smaller hicache_size, or hicache_ratio"),
+    ),
     # sgl-project/sglang#24843, PR 25798
     cause(
         r"think_end_token '([^']{0,40})' (?:must encode to exactly one token|could not be encoded)",
@@ -307,13 +316,6 @@ CAUSES: tuple[Cause, ...] = (
         "A rank on another host is gone",
         "The connection to another rank was closed: the rank there has died.",
         by_hand("read the other host's log", "the first failure is there"),
-        weight=Weight.CONSEQUENCE,
-    ),
-    cause(
-        r"Timed out waiting (\d+)ms for (?:recv|send) operation to complete",
-        "A host fell silent",
-        "Another rank did not answer for {0} ms: power, cable or a frozen host.",
-        by_hand("check the hosts and the link, then start all ranks together"),
         weight=Weight.CONSEQUENCE,
     ),
     cause(

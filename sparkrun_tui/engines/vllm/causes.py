@@ -31,6 +31,7 @@ from sparkrun_tui.engines.logs.causes import (
 )
 from sparkrun_tui.engines.plan import Phase
 
+_ONLY_DTYPE = re.compile(r"Supported dtypes: \[torch\.(float16|bfloat16)\]")
 _MOST_HEADS = 1_000_000
 _MOST_RANKS = 4096
 _HALF_KV = "half the KV cache for the same context"
@@ -195,6 +196,23 @@ def _own_cache_type(context: Context) -> tuple[Repair, ...]:
     if context.values.get("kv_cache_dtype", "auto") == "auto":
         return ()
     return (set_value("kv_cache_dtype", "auto", context, "the model's own type"),)
+
+
+def _dtype_of_weights(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for weights that want another type: the one that the words offer, where they offer one alone."""
+    offered = _ONLY_DTYPE.search(match.string)
+    other = by_hand("another image or another quantisation")
+    if offered is None:
+        return (by_hand("dtype auto"), other)
+    return (set_value("dtype", offered[1], context, "the only type that these weights run in"), other)
+
+
+def _own_kernel(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for an attention kernel that was asked for: without it, and where it names the KV cache, that, too."""
+    without = by_hand("remove attention_backend and VLLM_ATTENTION_BACKEND", "vLLM then chooses")
+    if "kv_cache_dtype" not in match.string:
+        return (without,)
+    return (without, set_value("kv_cache_dtype", "auto", context, "the model's own type"))
 
 
 def _draft_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -506,6 +524,15 @@ CAUSES: tuple[Cause, ...] = (
         "{0} experts cannot be split over {1} ranks.",
         by_hand("a tensor_parallel that divides the number of experts"),
     ),
+    # vllm-project/vllm#54726
+    cause(
+        r"block_size must be divisible by hash_block_size|tokens_per_block=\d{1,9} not divisible by tokens_per_hash",
+        "The blocks of the KV cache do not fit",
+        "What moves or offloads the KV cache needs blocks of one size, and this model has several.",
+        by_hand("start without it: kv_transfer_config, kv_offloading_size"),
+        by_hand("--prefix-match-unit in the command", "where this version has it: a number that divides all blocks"),
+        by_hand("a newer image"),
+    ),
     # vllm-project/vllm PR 55369
     cause(
         r"num_speculative_tokens:? ?(\d{1,4}) must be divisible by n_predict=(\d{1,4})",
@@ -609,7 +636,7 @@ CAUSES: tuple[Cause, ...] = (
         r"Selected backend \S{1,80} is not valid for this configuration",
         "The chosen attention kernel does not fit the model",
         "The attention kernel that was asked for cannot run this model.",
-        by_hand("remove attention_backend and VLLM_ATTENTION_BACKEND", "vLLM then chooses"),
+        repairs_for=_own_kernel,
     ),
     # spark-arena/recipe-registry#23
     cause(
@@ -654,7 +681,7 @@ CAUSES: tuple[Cause, ...] = (
         r"torch\.(\w{1,20}) is not supported for quantization method",
         "No kernel for this quantisation",
         "This build of vLLM cannot run this quantisation on this GPU or in this type.",
-        by_hand("dtype auto; else another image or another quantisation"),
+        repairs_for=_dtype_of_weights,
     ),
     cause(
         r"max_num_batched_tokens \((\d{1,9})\) (?:is smaller than max_model_len|must be greater than or equal to "

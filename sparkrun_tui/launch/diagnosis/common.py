@@ -542,7 +542,8 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("leave out mods that install packages"),
     ),
     cause(
-        r"AttributeError: '(\w{1,60}(?:Config|Processor|FeatureExtractor))' object has no attribute '(\w{1,80})'",
+        r"AttributeError: '((?!(?:Model|Vllm|Cache|Load|Parallel|Scheduler|Speculative|Compilation)Config')"
+        r"\w{1,60}(?:Config|Processor|FeatureExtractor))' object has no attribute '(\w{1,80})'",
         "The model does not fit this image's transformers",
         "{0} has no `{1}`, which the engine expects.",
         by_hand("use a newer image", "or the one that the recipe was made with"),
@@ -885,7 +886,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
         by_hand("raise the limit on processes: --pids-limit, or TasksMax of docker.service"),
     ),
     cause(
-        r"^Bus error(?: \(core dumped\))?$",
+        r"^Bus error(?: \(core dumped\))?$|\*\*\* SIGBUS received at|^Fatal Python error: Bus error",
         "Shared memory is full",
         "A process wrote to shared memory that is not there: /dev/shm is too small.",
         by_hand("raise shm_size, or use the host's IPC"),
@@ -940,7 +941,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"double free or corruption|corrupted size vs\. prev_size|malloc\(\): |free\(\): invalid|"
-        r"Fatal Python error: (?:Aborted|Bus error|Illegal instruction)",
+        r"Fatal Python error: (?:Aborted|Illegal instruction)",
         "The engine crashed",
         "A compiled part of the engine crashed.",
         by_hand("read the lines above it: the last library that was used is named there"),
@@ -957,6 +958,15 @@ STACK_CAUSES: tuple[Cause, ...] = (
 )
 
 SETTING_CAUSES: tuple[Cause, ...] = (
+    # NVIDIA/dgx-spark-playbooks#77
+    cause(
+        r"^  (?:Value|Assertion) error, ((?=.{0,400}quant_config|.{0,400}quantization (?:method|config|algorithm)|"
+        r".{0,400}quantizations in ).*?)(?: \[type=.*)?$",
+        "The image does not know this quantisation",
+        "The engine cannot read how the model is quantised: {0}",
+        by_hand("use a newer image, or another quantisation of the model"),
+        by_hand("remove `quantization` from the recipe", "it is read from the model's own files"),
+    ),
     cause(
         r"^  (?:Value|Assertion) error, (?!Model architectures )(.*?)(?: \[type=.*)?$",
         "A setting is refused",

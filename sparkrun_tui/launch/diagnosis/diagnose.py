@@ -41,7 +41,7 @@ from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
 from sparkrun_tui.launch.diagnosis.named import is_of_engine
 from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
 from sparkrun_tui.launch.diagnosis.tracebacks import Link, Part, Raised, Tracebacks, says_nothing
-from sparkrun_tui.launch.diagnosis.unruled import beside_the_drafter, of_exception
+from sparkrun_tui.launch.diagnosis.unruled import beside_the_cache, beside_the_drafter, of_exception
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
@@ -186,6 +186,8 @@ class _Hit:
     generic: bool = False
     ruled: bool = True
     """Whether it is of a rule, rather than of what an exception says itself."""
+    tells_below: bool = False
+    """Whether the first line below that says what went wrong is shown with it."""
 
 
 @dataclass(slots=True)
@@ -396,7 +398,7 @@ class Diagnosis:
             self._last[process] = at
         if hit.explanation.endswith(":"):
             self._open[process] = _Open(at)
-        elif not hit.known:
+        elif hit.tells_below or not hit.known:
             self._open[process] = _Open(at, _MOST_BELOW, telling=True)
 
     def _go_on(self, host: str, line: Line) -> bool:
@@ -447,7 +449,8 @@ class Diagnosis:
                 continue
             if raised is None and part is not Part.CODE:
                 return hit
-            return replace(hit, repairs=beside_the_drafter(hit.repairs, traceback.files()))
+            repairs = beside_the_cache(hit.repairs, traceback.functions())
+            return replace(hit, repairs=beside_the_drafter(repairs, traceback.files()))
         if raised is None or goes_on or _ECHO.search(text):
             return None
         return _unruled(raised, self._context)
@@ -465,7 +468,14 @@ class Diagnosis:
         offered = tuple(
             repair for repair in repairs if may_be_offered(repair, context) and is_of_engine(repair, context)
         )
-        return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered, generic=rule.generic)
+        return _Hit(
+            rule.weight,
+            rule.title,
+            shorten(explanation, _MAX_EVIDENCE),
+            offered,
+            generic=rule.generic,
+            tells_below=rule.tells_below,
+        )
 
 
 def _best(found: Sequence[_Found]) -> _Found:

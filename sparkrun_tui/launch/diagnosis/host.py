@@ -46,12 +46,15 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"pull access denied for ([^\s,]+)|repository does not exist or may require|"
-        r"unauthorized: (?:authentication|access|incorrect|not authorized|unauthenticated)|denied: requested access",
+        r"unauthorized: (?:authentication|access|incorrect|not authorized|unauthenticated)|"
+        r"denied: (?:requested access|denied\b|permission_denied)",
         "The image cannot be pulled",
         lambda match, _: (
             f"The registry does not provide {match[1] or 'the image'}: it is private, or only on its build host."
         ),
-        by_hand("`docker login` on the host, if the image is private"),
+        by_hand(
+            "`docker login` on the host, if the image is private", "`docker logout`, if an old login is kept there"
+        ),
         by_hand("build it on the host, or send it from the workstation", "names without a registry are local images"),
         outside=True,
     ),
@@ -100,6 +103,25 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "Docker may not run {0}: the path in /etc/docker/daemon.json is wrong, or the package is broken.",
         _TOOLKIT,
         by_hand("sudo apt install --reinstall nvidia-container-toolkit"),
+        outside=True,
+    ),
+    # NVIDIA/nvidia-docker#1017
+    cause(
+        r"(nvidia-container-runtime\S{0,40}) did not terminate succ?essfully",
+        "Docker cannot run NVIDIA's runtime",
+        "{0} stopped before the container was made: it is broken, or a program that it needs is missing.",
+        by_hand("sudo apt install --reinstall nvidia-container-toolkit"),
+        _TOOLKIT,
+        outside=True,
+    ),
+    # NVIDIA/nvidia-container-toolkit#14
+    cause(
+        r"No help topic for '(\w{1,40})'",
+        "The parts of NVIDIA's toolkit do not fit together",
+        "One part of the toolkit calls another one with `{0}`, which it does not know: they are of different versions.",
+        by_hand(
+            "update nvidia-container-toolkit, nvidia-container-toolkit-base and libnvidia-container-tools together"
+        ),
         outside=True,
     ),
     cause(
@@ -188,6 +210,67 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "runc and libseccomp of this host are of different times: the rule for {0} is refused.",
         by_hand("update docker-ce, containerd.io and libseccomp2 on that host together"),
         by_hand("hold back the package that was updated last", "apt list --installed shows the versions"),
+        outside=True,
+    ),
+    # moby/moby#52411
+    cause(
+        r"failed to get reader from content store|content digest \S{1,200}: not found",
+        "Docker's store lacks a part of the image",
+        "Docker believes that it has a layer of the image, and the layer is not in its store.",
+        by_hand("docker image rm the image on that host, restart Docker, and launch again"),
+        by_hand(
+            '"features": {"containerd-snapshotter": false} in /etc/docker/daemon.json, then restart Docker',
+            "the older store: all images are pulled anew",
+        ),
+        outside=True,
+    ),
+    # jonlabelle/docker-network-tools#44
+    cause(
+        r"httpReadSeeker: failed open: content at \S{1,300} not found",
+        "The registry lacks a part of the image",
+        "The registry names a part of the image that it does not have.",
+        by_hand("choose another tag in `container`"),
+        by_hand("send the image from a host that has it: `distribute`"),
+        outside=True,
+    ),
+    # makeplane/plane#5917
+    cause(
+        r"create mount(?:point| destination) for (\S{1,300}) mount: .{0,400}"
+        r"([Oo]peration not permitted|[Pp]ermission denied|[Rr]ead-only file system|[Nn]o such file or directory)",
+        "A mount cannot be made in the container",
+        "Docker cannot make {0} in the image's files: {1}.",
+        by_hand("mount it elsewhere, not inside of another mount or of a link"),
+        by_hand("run without a read-only root, and Docker without user namespaces (userns-remap)"),
+        outside=True,
+    ),
+    # searlsco/posse_party#27
+    cause(
+        r"mismatched image rootfs and manifest layers",
+        "The image is broken in the registry",
+        "The image's list of layers does not fit its own description.",
+        by_hand("choose another tag in `container`, or pull it by its digest"),
+        outside=True,
+    ),
+    # moby/moby#23184, idaholab/moose#22746, microsoft/mssql-docker#14
+    cause(
+        r"failed to (?:register|extract) layer: (?:rename \S{1,300} \S{1,300}: (?:directory not empty|file exists)|"
+        r"open \S{0,200}/layers/\S{1,200}: no such file)",
+        "Docker's store of images is damaged",
+        "What an earlier pull left in Docker's folder is in the way, most often after it was broken off.",
+        by_hand("restart Docker on that host, and launch again"),
+        by_hand("docker system prune on that host", "removes what no container uses"),
+        outside=True,
+    ),
+    # catthehacker/docker_images#111
+    cause(
+        r"failed to (?:register|extract) layer: .{0,400}?(invalid argument|operation not supported|"
+        r"[Ff]ile name too long|[Ss]tructure needs cleaning|[Ii]nput/output error|[Ss]tale file handle|"
+        r"[Rr]ead-only file system)",
+        "The disk cannot hold the image",
+        "The disk of Docker's folder refuses a file of the image: {0}. It is faulty, or of a kind that Docker cannot"
+        " use (a network or Windows drive).",
+        by_hand("see where Docker keeps images (docker info: Docker Root Dir), and look at that disk: dmesg, mount"),
+        by_hand("move Docker's folder to a disk with ext4 or xfs: data-root in /etc/docker/daemon.json"),
         outside=True,
     ),
     # nebius/soperator#583

@@ -125,6 +125,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
             by_hand("a newer image"),
         ),
     ),
+    # triton-lang/triton#8667, vllm-project/vllm PR 39161
+    cause(
+        r"\bld: cannot find -l:?(?:cuda\b|libcuda\.so)|AssertionError: libcuda\.so cannot found",
+        "The driver's library is not found in the container",
+        "A part of a kernel is compiled at the start, and the linker does not find libcuda.so of the host's driver.",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("LIBRARY_PATH in env: the folder that `ldconfig -p | grep libcuda.so` names in the container"),
+    ),
     # vllm-project/vllm#17455
     cause(
         r"CalledProcessError: Command '?\[?'[^']{0,200}/(?:gcc|cc|g\+\+|clang)'",
@@ -321,6 +329,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "The ptxas that was used cannot translate what this version of Triton writes.",
         by_hand("use a newer image"),
         set_env("TRITON_PTXAS_PATH", "/usr/local/cuda/bin/ptxas", "the image's own CUDA toolkit, where it is newer"),
+    ),
+    # dusty-nv/jetson-containers#1360
+    cause(
+        r"FATAL: kernel `?(\w{1,100})`? is for sm[\w-]{1,20}, but was built for (sm\w{1,8})",
+        "The image is not built for this GPU",
+        "The kernel {0} of this image has nothing for {1}.",
+        by_hand("use an image that is built for the Spark"),
+        by_hand("set attention_backend to TRITON_ATTN (vLLM) or triton (SGLang)", "without that kernel"),
     ),
     # ollama/ollama#13169
     cause(
@@ -618,13 +634,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     cause(
         r"Ninja build failed|CalledProcessError: Command '?\[?'ninja'",
         "Kernels could not be compiled",
-        "The engine compiles kernels at its start, and that failed. The lines below this one in the log say where.",
+        "The engine compiles kernels at its start, and that failed.",
         by_hand("use the image that the recipe was made with"),
         by_hand(
             'run fewer compilers in parallel: MAX_JOBS: "4" in env', "if one of them was killed for lack of memory"
         ),
         weight=Weight.UNKNOWN,
         generic=True,
+        tells_below=True,
     ),
     cause(
         r"CUDA unknown error|CUDA driver version is insufficient|forward compatibility was attempted|"

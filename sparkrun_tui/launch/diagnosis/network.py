@@ -184,8 +184,8 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
     ),
     # ray-project/ray#35077, #50474, #62883
     cause(
-        r"The current node timed out during startup|Ray processes died unexpectedly|"
-        r"while waiting for node to startup\. Did not find socket name|"
+        r"Unable to register worker with raylet|The current node timed out during startup|"
+        r"Ray processes died unexpectedly|while waiting for node to startup\. Did not find socket name|"
         r"some of the Ray processes failed to startup",
         "Ray did not start",
         "Ray's own processes did not come up in this container: too little shared memory, memory or processes.",
@@ -307,6 +307,24 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         by_hand("read the logs of all hosts", "a rank that died there cannot be reached, either"),
         weight=Weight.HINT,
         even_as_note=True,
+    ),
+    cause(
+        r"Timed out waiting (\d{1,12})ms for (?:recv|send) operation to complete",
+        "A host fell silent",
+        "Another rank did not answer for {0} ms: power, cable or a frozen host.",
+        by_hand("check the hosts and the link, then start all ranks together"),
+        by_hand("read the logs of all ranks", "one that hangs or has died is the cause"),
+        weight=Weight.CONSEQUENCE,
+        even_as_note=True,
+    ),
+    # sgl-project/sglang#6017, #7888
+    cause(
+        r"nvshmem initialization failed|nvshmem setup connections failed|/nvshmem/\S{1,200}: non-zero status: \d{1,4}",
+        "NVSHMEM cannot connect the ranks",
+        "The library that experts on several hosts talk through could not set up its connections.",
+        by_hand("another moe_a2a_backend (SGLang) or all2all_backend (vLLM)", "without DeepEP"),
+        by_hand("NVSHMEM_HCA_LIST in env: the devices that connect the hosts", "`ibdev2netdev` on each host"),
+        by_hand("leave out enable_expert_parallel, ep_size"),
     ),
     cause(
         r"Watchdog caught collective operation timeout",

@@ -109,6 +109,10 @@ class Tracebacks:
         """The files of the last frames, the innermost last."""
         return tuple(self._files)
 
+    def functions(self) -> tuple[str, ...]:
+        """The functions of these frames."""
+        return tuple(self._functions)
+
     def link(self) -> Link:
         """How the exception that is read now is tied to the one above it."""
         return self._link

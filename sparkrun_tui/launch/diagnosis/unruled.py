@@ -148,7 +148,7 @@ PLACES = (
         by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
     ),
     _place(
-        r"/v1/core/kv_cache_|/v1/kv_cache_|/srt/mem_cache/",
+        r"/v1/core/kv_cache_|/v1/kv_cache_|/srt/mem_cache/|/quantization/turboquant/",
         "The KV cache cannot be set up",
         "The code that lays out the KV cache failed",
         by_hand("kv_cache_dtype auto, and no block_size or page_size of your own"),
@@ -215,7 +215,10 @@ _WEIGHTS = _place(
     by_hand("fetch the model again", "where its files may be incomplete"),
 )
 """By the functions in a traceback: every model has one that loads its weights."""
-_LIBRARY = LinePattern(r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)")
+_LIBRARY = LinePattern(
+    r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)|"
+    r"(?:^|/)(?:zmq|msgspec|msgpack|pydantic|pydantic_core|uvloop|numpy|einops)/"
+)
 """Files that are called from everywhere: the frame above says more."""
 
 _REFUSALS = LinePattern(
@@ -229,6 +232,11 @@ _REFUSALS = LinePattern(
 )
 """Words by which an engine refuses what it was asked for."""
 _DIVIDES = LinePattern(r"divisible by|multiple of|not divisible")
+_IN_BLOCKS = LinePattern(r"(?i)block_?size|page|hash|tokens?_per|chunk|batch|capture")
+"""Sizes that no number of ranks changes."""
+_LAYS_OUT_CACHE = LinePattern(r"reshape_kv_cache|get_kv_cache_shape|initialize_kv_cache")
+_OTHER_CACHE = by_hand("kv_cache_dtype auto, or another one", "the KV cache was being laid out")
+_OF_CACHE = LinePattern(r"(?i)kv.?cache.?d?type|cache.?dtype|kv_data_type")
 _UNDONE = "NotImplementedError"
 _RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
 _RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE))
@@ -253,7 +261,7 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     place = _place_of(raised)
     if place is not None:
         why = f"{place.why} ({raised.name}): {words}"
-        return Saying(place.title, why, (*_fewer_ranks(raised.words, context), *place.repairs))
+        return Saying(place.title, why, (*_first_by_words(raised.words, place.repairs, context), *place.repairs))
     is_missing = raised.name == _UNDONE and raised.words != ""
     is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
     if is_slip and _is_of_engine(raised.files):
@@ -262,16 +270,39 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
         return Saying("This version of the engine cannot do this", why, (_NEWER, changed))
     if refused or is_missing:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
-        repairs = (*_fewer_ranks(raised.words, context), without, _NEWER)
+        repairs = (*_first_by_words(raised.words, (), context), without, _NEWER)
         return Saying("The engine does not support this", f"It says: {words}", repairs)
     return None
 
 
+def _first_by_words(words: str, repairs: tuple[Repair, ...], context: Context) -> tuple[Repair, ...]:
+    """What the words of an exception ask for, before the repairs of its place."""
+    return (*_fewer_ranks(words, context), *_other_cache(words, repairs))
+
+
+def _other_cache(words: str, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
+    """What helps where the words speak of the type of the KV cache."""
+    if _OF_CACHE.search(words) is None or any("kv_cache_dtype" in repair.title for repair in repairs):
+        return ()
+    return (by_hand("kv_cache_dtype auto, or another one", "the words name the type of the KV cache"),)
+
+
 def _fewer_ranks(words: str, context: Context) -> tuple[Repair, ...]:
     """What helps where a size of the model does not divide: fewer ranks, unless there is only one."""
-    if _DIVIDES.search(words) is None or context.whole("tensor_parallel") == 1:
+    if _DIVIDES.search(words) is None or _IN_BLOCKS.search(words) is not None:
+        return ()
+    if context.whole("tensor_parallel") == 1:
         return ()
     return (by_hand("a lower tensor_parallel", "the model's parts must divide over the ranks"),)
+
+
+def beside_the_cache(repairs: tuple[Repair, ...], functions: Sequence[str]) -> tuple[Repair, ...]:
+    """The repairs of a rule, and another type of the KV cache where it was being laid out."""
+    if not any(_LAYS_OUT_CACHE.search(name) is not None for name in functions):
+        return repairs
+    if any("kv_cache_dtype" in f"{repair.title} {repair.key}" for repair in repairs):
+        return repairs
+    return (*repairs, _OTHER_CACHE)
 
 
 def beside_the_drafter(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
