@@ -231,6 +231,16 @@ def _cache_list(host: Host, sent: Sent) -> Said:
     return Said(files_of(host, sent.script))
 
 
+def _activity(host: Host, sent: Sent) -> Said:
+    """A simulated host reads 400 MiB a second while one of its engines loads."""
+    loads = any(container.running and not container.serving for container in host.containers.values())
+    sectors = 0
+    if loads:
+        sectors = 2_400_000
+    lines = [f"hz\t100\ntime\t{3 * n}\nticks\t{90 * n}\nprocesses\t2\nsectors\t{sectors * n}" for n in (1, 2)]
+    return Said("\n".join([*lines, "end", ""]))
+
+
 def _file_head(host: Host, sent: Sent) -> Said:
     """A simulated model has no bytes, so its header says nothing."""
     return Said()
@@ -249,6 +259,7 @@ _ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
     "lease-take": _lease_take,
     "lease-renew": _lease_renew,
     "lease-release": _lease_release,
+    "activity": _activity,
     "store-list": _store_list,
     "store-remove": _store_remove,
     "cache-list": _cache_list,

@@ -20,7 +20,11 @@ class NeedsUser(HostError):
 
 
 class NoDocker(HostError):
-    """The host has no Docker, so that no container can run there."""
+    """No Docker was found on the host: none is installed, or where `installed` is true, none runs."""
+
+    def __init__(self, what: str, *, host: str = "", remedy: str = "", installed: bool = False) -> None:
+        super().__init__(what, host=host, remedy=remedy)
+        self.installed = installed
 
 
 class SocketRefused(HostError):

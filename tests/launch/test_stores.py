@@ -243,6 +243,11 @@ async def test_without_docker_nothing_uses_a_model_and_with_a_silent_one_that_is
     store_model(site.hub, "org/m")
     site.failing = NoDocker("Docker is not installed")
     assert not offer_models(await site.look(), ["org/m"]).stays
+    site.failing = NoDocker("Docker is installed but not running", installed=True)
+    (stay,) = offer_models(await site.look(), ["org/m"]).stays
+    assert "not running" in stay.why
+    store_model(site.own, "org/here")
+    assert not offer_models(await site.look(here=True), ["org/here"]).stays
     site.failing = HostError("permission denied")
     (stay,) = offer_models(await site.look(), ["org/m"]).stays
     assert "what runs there is not known: permission denied" in stay.why

@@ -13,10 +13,12 @@ from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.engines.vllm.executor import GO_WITHOUT
 from sparkrun_tui.launch.record.events import (
+    STOP,
     Diagnosed,
     EndpointUp,
     LaunchStatus,
     LinkChanged,
+    Noticed,
     Progressed,
     StatusChanged,
     StepChanged,
@@ -287,6 +289,25 @@ async def test_escape_leaves_the_launch_running(open_app: Pilots, backend: FakeB
         await press(pilot, "escape")
         assert isinstance(pilot.app.screen, BrowseScreen)
         assert not [call for call in backend.calls if call.startswith(("stop", "cancel"))]
+
+
+async def test_a_start_that_hangs_is_said_once_with_the_key_that_stops_it(
+    open_app: Pilots, backend: FakeBackend
+) -> None:
+    async with open_app((80, 24)) as pilot:
+        launch = await begin(pilot, backend)
+        launch.send(Noticed(level="note", text="no news for 1:30: loading", seq=6))
+        tick(pilot)
+        await settle(pilot)
+        for _ in range(2):
+            launch.send(Noticed(level="warning", text="no news for 5:00: hung", offers=STOP, seq=7))
+            tick(pilot)
+            await settle(pilot)
+        said = [notification.message for notification in pilot.app._notifications]
+        assert [text for text in said if "no news" in text] == ["alpha-8b: no news for 5:00: hung\nPress x to stop it."]
+        await press(pilot, "x", "y")
+        await settle(pilot)
+        assert backend.calls[-1] == f"cancel {launch.launch_id}"
 
 
 async def test_stopping_asks_once_and_no_is_the_default(open_app: Pilots, backend: FakeBackend) -> None:

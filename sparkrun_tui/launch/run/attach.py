@@ -29,6 +29,7 @@ from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.readiness import until_ready
+from sparkrun_tui.launch.run.silence import watching_silence
 from sparkrun_tui.launch.run.watch import unless_ended, watch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind, Value
@@ -320,7 +321,8 @@ async def resume(given: Given, running: Running, report: Reporter) -> None:
         running.served = True
     else:
         await _find_executions(given, running)
-        await unless_ended(given, running, report, until_ready(given, running, report))
+        async with watching_silence(given, running, report):
+            await unless_ended(given, running, report, until_ready(given, running, report))
         report.bus.emit(StatusChanged(status=LaunchStatus.READY, detail=running.note))
     await watch(given, running, report)
 

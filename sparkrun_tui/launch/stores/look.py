@@ -159,7 +159,8 @@ async def ask(place: Place) -> HostStores:
         return replace(found, problem=store.what, remedy=store.remedy)
     found = replace(found, store=store)
     for failed in (images, containers):
-        if isinstance(failed, NoDocker):
+        if isinstance(failed, NoDocker) and (place.here or not failed.installed):
+            # Nothing runs in a Docker that is not there. One of a host may only not be visible to its user.
             return replace(found, images=(), containers=())
         if isinstance(failed, HostError):
             return replace(found, docker_problem=failed.what)

@@ -87,8 +87,11 @@ def cause(look: Look, host: str) -> HostError:
             remedy=f"On the host: {join}   (then log in again)",
         )
     if look.cli:
-        return HostError(
-            "Docker is installed but not running", host=host, remedy="On the host: sudo systemctl start docker"
+        return NoDocker(
+            "Docker is installed but not running",
+            host=host,
+            remedy="On the host: sudo systemctl start docker",
+            installed=True,
         )
     return NoDocker("Docker is not installed", host=host, remedy="On the host: sudo apt-get install docker.io")
 

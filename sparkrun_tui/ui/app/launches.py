@@ -27,6 +27,8 @@ class Launches:
         self._demo: set[str] = set()
         self._reported: dict[str, LaunchStatus] = {}
         self._ends: dict[str, Callable[[], None]] = {}
+        self._offered: dict[str, int] = {}
+        """The number of the notice of each launch whose offer was shown last."""
 
     def follow(self, launch: LaunchPort) -> None:
         """Count this launch, and say when it is ready or has failed."""
@@ -48,6 +50,7 @@ class Launches:
         for launch_id in over[:-_KEPT_OVER]:
             self._ends.pop(launch_id)()
             del self._followed[launch_id], self._reported[launch_id]
+            self._offered.pop(launch_id, None)
 
     def find(self, launch_id: str) -> LaunchPort | None:
         """A launch of this session."""
@@ -65,6 +68,7 @@ class Launches:
     def _changed(self, launch: LaunchPort) -> None:
         state = launch.state
         self._app.update_title()
+        self._show_offer(launch)
         if self._reported.get(launch.launch_id) is state.status:
             return
         self._reported[launch.launch_id] = state.status
@@ -80,6 +84,18 @@ class Launches:
             cause = state.diagnosis.title if state.diagnosis else state.detail
             self._app.say(f"{state.recipe} failed: {cause}", "error")
             self._app.bell()
+
+    def _show_offer(self, launch: LaunchPort) -> None:
+        """Say what the newest notice of a launch offers, once: to stop a start that hangs."""
+        state = launch.state
+        notice = state.notices[-1] if state.notices else None
+        if notice is None or notice.offers != "stop" or state.status not in COMING:
+            return
+        if self._offered.get(launch.launch_id) == notice.seq:
+            return
+        self._offered[launch.launch_id] = notice.seq
+        how = "Press x to stop it." if self._app.shows(launch) else "It is among what runs: press f."
+        self._app.say(f"{state.recipe}: {notice.text}\n{how}", "warning")
 
     async def host_key(self, question: KeyQuestion) -> bool:
         """Ask whether to trust an unknown host key."""
