@@ -16,12 +16,13 @@ from textual.widgets import Input
 
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.entry import Entry
-from sparkrun_tui.recipe.search.query import Query, parse_query
+from sparkrun_tui.recipe.search.query import KEYS, Query, half_typed_key, parse_query, without_word
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.paint.recipe_rows import recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.detail import Detail
+from sparkrun_tui.ui.widgets.filter_chips import FilterChips
 from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
@@ -51,11 +52,12 @@ class BrowseScreen(PageScreen):
         """List and detail."""
         state = self.sparkrun.state
         self._query = parse_query(state.query)
-        hint = "/ to search: qwen fp8 runtime:vllm nodes:2"
+        hint = "/ to search: qwen fp8 runtime:vllm nodes:2, tab: filters"
         search = SearchBox(hint, value=state.query, id="search", completer=lambda: state.catalog.completer)
         self.list = RecipeList(state.verdict, id="recipes")
         self.list.message = "reading recipes …"
-        self.list_panel = Panel(search, self.list, Choices(id="choices"), title="Recipes", id="list-panel")
+        chips = FilterChips(id="chips")
+        self.list_panel = Panel(search, chips, self.list, Choices(id="choices"), title="Recipes", id="list-panel")
         self.detail = Detail()
         yield Container(self.list_panel, self.detail, id="browse")
 
@@ -76,21 +78,47 @@ class BrowseScreen(PageScreen):
         """Run the query over all recipes and show the matches."""
         state = self.sparkrun.state
         self._searched = time.monotonic()
-        found = state.catalog.search(state.query, lambda entry: state.verdict(entry.source.path) or "unknown")
+        notes = [*self._query.notes, *self._query.hints]
+        found = self._found(state.query)
+        word = half_typed_key(state.query)
+        if not found and word:
+            # A key that is being typed does not empty the list.
+            without = without_word(state.query, word)
+            found = self._found(without)
+            if found:
+                self._query = parse_query(without)
+                notes.append(f"{word} is in no recipe; if it is to be a filter, tab completes it")
         rows = Rows([entry.source.path for entry in found], lambda place: self._row(found[place]))
         total = len(state.catalog.index.entries)
         title = "Recipes"
         if self.sparkrun.loaded:
             title = f"Recipes {len(rows)} of {total}"
-        notes = (*self._query.notes, *self._query.hints)
-        note = notes[0] if notes else ""
-        self.list_panel.entitle(title, note)
-        self.list.show(rows, self._empty_message(total), keep)
+        left = len(state.unjudged(entry.source.path for entry in state.catalog.index.entries)) if self._needs_all else 0
+        if left and self.sparkrun.loaded:
+            title += ", so far"
+            notes.append(f"fits: is being worked out, {total - left} of {total} recipes are judged")
+        self.list_panel.entitle(title)
+        filters = self._query.filters
+        help_text = KEYS.get(filters[-1].key, "") if filters else ""
+        chips = [condition.shown for condition in filters]
+        self.query_one(FilterChips).show(chips, help_text, notes, bool(state.query))
+        message = "nothing so far: recipes are still judged" if left else self._empty_message(total)
+        self.list.show(rows, message, keep)
         if state.selected and not self._selected_is_current():
             self.list.select(state.selected)
         if not self._selected_is_current():
             self._show_soon()
         self._judge_later()
+
+    def _found(self, query: str) -> list[Entry]:
+        """The entries that match; those without a verdict yet match no `fits:`."""
+        state = self.sparkrun.state
+        return state.catalog.search(query, lambda entry: state.verdict(entry.source.path))
+
+    @property
+    def _needs_all(self) -> bool:
+        """Whether the query depends on the verdict of every recipe."""
+        return any(condition.key == "fits" for condition in self._query.filters)
 
     def _selected_is_current(self) -> bool:
         """Whether the cursor of the list is on the selected recipe."""
@@ -129,11 +157,17 @@ class BrowseScreen(PageScreen):
         if now is None or not now.choices:
             choices.withdraw()
         else:
-            choices.offer(now.shown, now.at, min(now.start + 1, max(self.list.size.width - 30, 0)))
+            below = self.query_one(FilterChips).rows
+            choices.offer(now.shown, now.at, min(now.start + 1, max(self.list.size.width - 30, 0)), below)
 
     @on(Choices.Taken, "#choices")
     def _choice_taken(self, event: Choices.Taken) -> None:
         self.query_one(SearchBox).take(event.number)
+
+    @on(FilterChips.Removed)
+    def _chip_removed(self, event: FilterChips.Removed) -> None:
+        word = self._query.filters[event.number].text
+        self.query_one(SearchBox).value = without_word(self.sparkrun.state.query, word)
 
     @on(SearchBox.Left, "#search")
     def _search_left(self) -> None:
@@ -199,7 +233,7 @@ class BrowseScreen(PageScreen):
         state = self.sparkrun.state
         self._judging = False
         wanted = state.unjudged([row.key for row in self.list.visible_rows])
-        needs_all = any(condition.key == "fits" for condition in self._query.filters)
+        needs_all = self._needs_all
         if not wanted and needs_all:
             wanted = state.unjudged([entry.source.path for entry in state.catalog.index.entries])
         if not wanted:
