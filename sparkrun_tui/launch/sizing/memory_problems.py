@@ -1,0 +1,28 @@
+"""The memory estimate as problems of a plan, so that a plan never says other things than its memory picture."""
+
+from __future__ import annotations
+
+from sparkrun_tui.memory.result import Estimate, Level, Verdict
+from sparkrun_tui.recipe.model import Problem, Severity
+
+CODE = "memory"
+"""The code of these problems; `preflight` has the same for the check that a launch makes."""
+
+_REMEDY = "Stop what runs there, change gpu_memory_utilization or max_model_len, or choose other hosts."
+
+
+def memory_problems(estimate: Estimate) -> tuple[Problem, ...]:
+    """An error for each verdict that is bad, a warning for each that is tight; none for what is good or unknown."""
+    found: dict[str, Problem] = {}
+    for verdict in (estimate.starts, estimate.context, estimate.headroom):
+        severity = _severity(verdict)
+        if severity is not None:
+            message = f"memory: {verdict.text} ({verdict.detail})" if verdict.detail else f"memory: {verdict.text}"
+            found.setdefault(verdict.text, Problem(severity, CODE, message, remedy=_REMEDY))
+    return tuple(found.values())
+
+
+def _severity(verdict: Verdict) -> Severity | None:
+    if verdict.level is Level.BAD:
+        return Severity.ERROR
+    return Severity.WARNING if verdict.level is Level.TIGHT else None
