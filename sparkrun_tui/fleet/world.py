@@ -15,7 +15,7 @@ from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
 from sparkrun_tui.memory.hosts import IDLE
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.remote.transport import LinkState
+from sparkrun_tui.remote.transport import LinkState, LinkStatus
 
 NOTICEABLE = 512 << 20
 """Bytes by which the free memory of a host must change for verdicts to be worked out again."""
@@ -61,6 +61,8 @@ class Holding:
     """A workload and the memory that it holds or is about to take; `held` is bytes by host, without unknown figures."""
 
     name: str
+    launch_id: str
+    """Empty for what another tool launched."""
     hosts: tuple[str, ...]
     held: Mapping[str, int]
     workload: Workload | None
@@ -104,6 +106,8 @@ class World:
 
     cluster: Cluster | None = None
     revision: int = 0
+    surveys: int = 0
+    """How many surveys were taken."""
     taken: float | None = None
     """When what runs there was last asked, in Unix seconds; None before the first survey."""
     workloads: tuple[Workload, ...] = ()
@@ -128,17 +132,21 @@ class World:
         """The hosts in the order of the cluster."""
         return self._hosts
 
-    @property
-    def oldest(self) -> float | None:
-        """When the host was asked whose answer is oldest; None when none has answered."""
-        return min((host.taken for host in self._hosts.values() if host.taken is not None), default=None)
+    def oldest(self, names: Iterable[str] | None = None) -> float | None:
+        """When that of these hosts was asked whose answer is oldest; None when none has answered."""
+        found: list[float] = []
+        for name in self._hosts if names is None else names:
+            host = self._hosts.get(name)
+            if host is not None and host.taken is not None:
+                found.append(host.taken)
+        return min(found, default=None)
 
     @property
     def view(self) -> FleetView | None:
         """What the last survey found; None before the first."""
         if self.taken is None or self.cluster is None:
             return None
-        rows = tuple(host.status for host in self._hosts.values() if host.status is not None)
+        rows = tuple(map(_row, self._hosts.values()))
         return FleetView(self.cluster.name, self.taken, rows, self.workloads)
 
     @property
@@ -171,10 +179,11 @@ class World:
             if wanted.intersection(places):
                 promise = self._promises.get(item.launch_id)
                 held = self._held(places) if promise is None else self._taken_by(promise)
-                found.append(Holding(_named(item), places, held, item, promise is not None))
+                found.append(Holding(_named(item), item.launch_id, places, held, item, promise is not None))
         for launch_id, promise in self._promises.items():
             if launch_id not in known and wanted.intersection(promise.hosts):
-                found.append(Holding(promise.recipe, promise.hosts, self._taken_by(promise), None, True))
+                held = self._taken_by(promise)
+                found.append(Holding(promise.recipe, launch_id, promise.hosts, held, None, True))
         return tuple(sorted(found, key=lambda holding: holding.most or 0, reverse=True))
 
     def _held(self, places: Sequence[str]) -> dict[str, int]:
@@ -260,6 +269,7 @@ class World:
                 link = status.link
                 self.down(status.name, link.detail, link.remedy, link.state is LinkState.NEEDS_USER)
         before = _ids(self.running)
+        self.surveys += 1
         self.workloads, self.taken = view.workloads, view.taken
         if _ids(self.running) != before:
             self.revision += 1
@@ -323,6 +333,16 @@ class World:
             return
         self._judged[name] = now
         self.revision += 1
+
+
+def _row(host: HostNow) -> HostStatus:
+    """The host as a survey shows it, also when the last survey left it out."""
+    if host.status is not None:
+        return host.status
+    state = LinkState.IDLE
+    if host.state is Seen.DOWN:
+        state = LinkState.NEEDS_USER if host.needs_user else LinkState.UNREACHABLE
+    return HostStatus(host.name, LinkStatus(state, 0.0, host.problem, host.remedy))
 
 
 def _named(workload: Workload) -> str:

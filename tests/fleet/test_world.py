@@ -48,7 +48,7 @@ def world(cluster: FakeCluster) -> World:
 
 def test_nothing_is_known_at_first(world: World) -> None:
     assert [host.state for host in world.hosts.values()] == [Seen.UNKNOWN, Seen.UNKNOWN]
-    assert not world.facts and world.oldest is None and world.view is None
+    assert not world.facts and world.oldest() is None and world.view is None
     assert world.whereabouts(LAUNCH, ("spark-1",)) is Whereabouts.UNKNOWN
 
 
@@ -153,7 +153,7 @@ def test_an_older_answer_does_not_replace_a_newer_one(cluster: FakeCluster, worl
     world.up(facts(cluster, "spark-1", 33, 200))
     world.up(facts(cluster, "spark-1", 116, 100))
     assert world.facts["spark-1"].memory_available == 33 * GIB
-    assert world.oldest == 200
+    assert world.oldest() == 200 and world.oldest(["spark-2"]) is None
 
 
 def test_rates_are_those_between_two_readings(world: World) -> None:

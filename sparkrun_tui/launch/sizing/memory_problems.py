@@ -8,7 +8,7 @@ from sparkrun_tui.recipe.model import Problem, Severity
 CODE = "memory"
 """The code of these problems; `preflight` has the same for the check that a launch makes."""
 
-_REMEDY = "Stop what runs there, change gpu_memory_utilization or max_model_len, or choose other hosts."
+_REMEDY = "Free memory there, lower gpu_memory_utilization or max_model_len, or choose other hosts."
 
 
 def memory_problems(estimate: Estimate) -> tuple[Problem, ...]:
@@ -16,9 +16,13 @@ def memory_problems(estimate: Estimate) -> tuple[Problem, ...]:
     found: dict[str, Problem] = {}
     for verdict in (estimate.starts, estimate.context, estimate.headroom):
         severity = _severity(verdict)
-        if severity is not None:
-            message = f"memory: {verdict.text} ({verdict.detail})" if verdict.detail else f"memory: {verdict.text}"
-            found.setdefault(verdict.text, Problem(severity, CODE, message, remedy=_REMEDY))
+        if severity is None or verdict.text in found:
+            continue
+        message = f"memory: {verdict.text}"
+        if verdict is not estimate.headroom:
+            message += f" ({verdict.detail})"
+        remedy = "" if found else _REMEDY
+        found[verdict.text] = Problem(severity, CODE, message, remedy=remedy)
     return tuple(found.values())
 
 
