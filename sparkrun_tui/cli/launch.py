@@ -21,6 +21,7 @@ from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.codec import to_json
 from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StepState
 from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.launch.run.cleanup import unconfirmed
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.sizing.evaluation import judged_size
 from sparkrun_tui.launch.sizing.sizing import host_memory, needed_bytes
@@ -160,7 +161,7 @@ def ending(launch: Launch, detached: bool, as_json: bool) -> Exit:
         say("cancelled; images and models that were sent to the hosts stay there")
         return Exit.INTERRUPTED
     if state.status is LaunchStatus.STOPPED:
-        return Exit.HOST if state.detail.startswith("not confirmed") else Exit.OK
+        return Exit.HOST if unconfirmed(state.detail) else Exit.OK
     if detached:
         say(f"detached before it was ready; to see it: sparkrun-tui status, to stop it: sparkrun-tui stop {name}")
         return Exit.INTERRUPTED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
@@ -41,25 +41,39 @@ class _Answer:
     """None when they could not be listed."""
 
 
-async def survey(cluster: Cluster, services: HostServices) -> FleetView:
-    """The state of all hosts of `cluster`, asked at the same time.
+async def survey(
+    cluster: Cluster,
+    services: HostServices,
+    seen: Callable[[HostStatus], None] | None = None,
+    leave_out: frozenset[str] = frozenset(),
+) -> FleetView:
+    """The state of all hosts of `cluster`, asked at the same time; `seen` is called with each as it answers or fails.
 
+    Hosts in `leave_out` are not asked: they are not in the view, and what may run there is unknown.
     Never raises for a host: its status says why it did not answer. That holds for defects of this program, too: the
     answer of one host must not hide the others.
     """
-    answers = await asyncio.gather(*(_ask(name, cluster, services) for name in cluster.hosts))
-    seen: list[FoundContainer] = []
-    silent: set[str] = set()
+
+    async def ask(name: str) -> _Answer:
+        answer = await _ask(name, cluster, services)
+        if seen is not None:
+            seen(answer.status)
+        return answer
+
+    names = [name for name in cluster.hosts if name not in leave_out]
+    answers = await asyncio.gather(*(ask(name) for name in names))
+    containers: list[FoundContainer] = []
+    silent = set(leave_out)
     addresses: dict[str, str] = {}
-    for name, answer in zip(cluster.hosts, answers, strict=True):
+    for name, answer in zip(names, answers, strict=True):
         if answer.status.facts is not None:
             addresses[name] = answer.status.facts.default_address
         if answer.containers is None:
             silent.add(name)
         else:
-            seen += [FoundContainer(name, info) for info in answer.containers]
+            containers += [FoundContainer(name, info) for info in answer.containers]
     judge = _Judge(services, addresses)
-    workloads = await asyncio.gather(*(judge.judged(item) for item in group(seen, frozenset(silent))))
+    workloads = await asyncio.gather(*(judge.judged(item) for item in group(containers, frozenset(silent))))
     return FleetView(
         cluster=cluster.name,
         taken=services.clock(),

@@ -149,10 +149,30 @@ ACTIONS: tuple[Action, ...] = (
     # The plan.
     _A(_S.PLAN, "launch", "launch", "Start the launch.", "enter,l", 10),
     _A(
-        _S.PLAN, "anyway", "launch anyway", "Launch although checks of the hosts failed, after a confirmation.", "L", 10
+        _S.PLAN,
+        "anyway",
+        "launch anyway",
+        "Launch although checks failed or the memory is too small, after a confirmation.",
+        "L",
+        10,
     ),
     _A(_S.PLAN, "dry_run", "dry run as text", "Show every command in order, to read or paste.", "d", 11),
-    _A(_S.PLAN, "commands", "commands", "Show or hide this step's commands.", "right,space", 12),
+    _A(
+        _S.PLAN,
+        "commands",
+        "choose",
+        "Choose this host for the launch, or another in its place; on a step, show or hide its commands.",
+        "space,right",
+        12,
+    ),
+    _A(
+        _S.PLAN,
+        "stop_first",
+        "stop first, launch",
+        "Stop what runs on the chosen hosts, after a confirmation, then check again and launch.",
+        "x",
+        9,
+    ),
     _A(_S.PLAN, "copy", "copy commands", "Copy the selection, or all commands of the plan.", "y", 13),
     _A(_S.PLAN, "back", "back", "Go back; nothing has been done.", "escape", 20),
     # The launch.
@@ -238,8 +258,26 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.STORES, "refresh", "refresh", "Ask all hosts again.", "r", 15),
     _A(_S.STORES, "back", "back", "Go back.", "escape", 20),
     # History.
-    _A(_S.HISTORY, "open", "open", "Show this launch's phases and logs.", "enter", 10),
-    _A(_S.HISTORY, "copy", "copy", "Copy this launch's settings as a command line.", "y", 11),
+    _A(
+        _S.HISTORY,
+        "open",
+        "open",
+        "Show this launch's phases and logs; its hosts are asked whether it still runs.",
+        "enter",
+        10,
+    ),
+    _A(
+        _S.HISTORY,
+        "launch",
+        "launch again",
+        "Launch it again with its overrides, after a confirmation that says what is other than then.",
+        "l",
+        11,
+    ),
+    _A(_S.HISTORY, "plan", "plan", "Show what launching it again would do on each host.", "p", 12),
+    _A(_S.HISTORY, "filter", "filter", "Narrow the list by words of recipe, host, override or outcome.", "slash", 13),
+    _A(_S.HISTORY, "copy", "copy", "Copy this launch's settings as a command line.", "y", 14),
+    _A(_S.HISTORY, "delete", "delete", "Delete this launch's record and logs, after a confirmation.", "D,delete", 15),
     _A(_S.HISTORY, "back", "back", "Go back.", "escape", 20),
     # Registries.
     _A(_S.REGISTRIES, "update", "update", "Fetch what is new in this registry.", "enter,u", 10),

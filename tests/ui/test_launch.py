@@ -33,7 +33,7 @@ from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
 from sparkrun_tui.ui.widgets.log.view import LogView
 
-from .conftest import Pilots, lines_with, press, screen_text, settle
+from .conftest import Pilots, lines_with, press, screen_text, settle, until
 from .fakes import FakeBackend, FakeLaunch
 
 DIAGNOSIS = Diagnosed(
@@ -200,10 +200,10 @@ async def test_a_failure_shows_its_cause_and_a_repair_on_one_key(open_app: Pilot
         assert "To serve at least one request" in text
         assert "max_model_len 32768 → 16384" in text
         await press(pilot, "enter")
-        await settle(pilot)
-        assert isinstance(pilot.app.screen, PlanScreen)
-        await press(pilot, "enter")
-        await settle(pilot)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        assert lines_with(pilot, "max_model_len 32768 → 16384") and len(backend.launches) == 1
+        await press(pilot, "y")
+        await until(pilot, lambda: len(backend.launches) == 2)
         assert backend.calls[-1] == "launch alpha-8b {'max_model_len': '16384'}"
 
 
@@ -276,10 +276,9 @@ async def test_going_without_ray_is_one_key(open_app: Pilots, backend: FakeBacke
         tick(pilot)
         await pilot.pause()
         await press(pilot, "enter")
-        await settle(pilot)
-        assert isinstance(pilot.app.screen, PlanScreen)
-        await press(pilot, "enter")
-        await settle(pilot)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await press(pilot, "y")
+        await until(pilot, lambda: len(backend.launches) == 2)
         assert backend.calls[-1] == "launch alpha-8b {'distributed_executor_backend': 'mp'}"
 
 

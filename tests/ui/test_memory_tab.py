@@ -72,7 +72,7 @@ async def test_the_memory_tab_tells_every_part_with_its_source(open_app: Pilots,
     async with open_app(size) as pilot:
         await press(pilot, "m")
         assert lines_with(pilot, "[Memory]")
-        assert lines_with(pilot, "probed now")
+        assert lines_with(pilot, "probed at")
         screen = cast(BrowseScreen, pilot.app.screen)
         part = screen.detail.query_one("#part")
         shown = texts(list(part.lines))  # type: ignore[attr-defined]

@@ -27,6 +27,7 @@ WAIT_FOR_LINK = 15.0
 DRAIN = 10.0
 _FORCED_WAIT = 2.0
 _CALL = 10.0
+_NOT_CONFIRMED = "not confirmed on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,12 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
     """One line about hosts where containers may be left; empty when there are none."""
     if not left:
         return ""
-    return f"not confirmed on {', '.join(item.host for item in left)}"
+    return f"{_NOT_CONFIRMED} {', '.join(item.host for item in left)}"
+
+
+def unconfirmed(detail: str) -> str:
+    """The detail of a launch that has ended, if it says that containers may be left; else empty."""
+    return detail if detail.startswith(_NOT_CONFIRMED) else ""
 
 
 async def _clear_host(given: Given, running: Running, report: Reporter, host: str, grace: float) -> None:

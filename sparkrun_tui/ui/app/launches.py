@@ -56,10 +56,23 @@ class Launches:
         """A launch of this session."""
         return self._followed.get(launch_id)
 
-    def counts(self) -> tuple[int, int]:
-        """How many launches are starting, and how many are serving."""
-        states = [launch.state.status for launch in self._followed.values()]
-        return sum(state in COMING for state in states), sum(state in SERVING for state in states)
+    def running(self) -> tuple[list[str], list[str]]:
+        """The names of what is starting, and of what serves: launches of this session, and what the hosts report."""
+        starting: list[str] = []
+        serving: list[str] = []
+        for launch in self._followed.values():
+            state = launch.state
+            if state.status in COMING:
+                starting.append(state.recipe)
+            elif state.status in SERVING:
+                serving.append(state.recipe)
+        world = self._app.state.known_world
+        for workload in world.running if world is not None else ():
+            if workload.launch_id in self._followed:
+                continue
+            names = starting if workload.health.value == "starting" else serving
+            names.append(workload.recipe or workload.model or "?")
+        return starting, serving
 
     def states(self) -> list[LaunchState]:
         """The states of all of them, oldest first."""
@@ -69,10 +82,13 @@ class Launches:
         state = launch.state
         self._app.update_title()
         self._show_offer(launch)
+        self._app.launch_heard(launch)
         if self._reported.get(launch.launch_id) is state.status:
             return
         self._reported[launch.launch_id] = state.status
         self._app.update_bars()
+        if state.status not in COMING:
+            self._app.hosts_settled(launch.launch_id)
         if self._app.shows(launch):
             if state.status in ("ready", "failed"):
                 self._app.bell()

@@ -54,10 +54,10 @@ class FieldRow:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the bar shows: the cluster's name, (host, state) pairs, running launches, and whether it is the demo."""
+    """What the bar shows: the cluster's name, (host, state) pairs, what serves by name, and whether it is the demo."""
 
     cluster: str = ""
     hosts: tuple[tuple[str, str], ...] = ()
-    running: int = 0
+    running: tuple[str, ...] = ()
     launching: int = 0
     demo: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.settings import Cluster, Settings
@@ -16,18 +16,30 @@ from sparkrun_tui.ui.model.catalog import AnyRecipe, Catalog
 from sparkrun_tui.ui.model.edits import Edits
 
 if TYPE_CHECKING:
+    from sparkrun_tui.fleet.world import World
     from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
     from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.listing import Listing
 
+SUPPOSED = "supposed"
+"""The sign of a recipe that fits an idle Spark, where its own hosts have not been asked or do not answer."""
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class HostMark:
     """What the top bar and the cluster picker show of a host: its dot's state, and why it is down."""
 
     state: str = "unknown"
     problem: str = ""
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A verdict, and whether a host of it is only supposed to be idle."""
+
+    level: str
+    supposed: bool = False
 
 
 @dataclass(slots=True)
@@ -41,21 +53,61 @@ class AppState:
     selected: str = ""
     wanted: str = ""
     """The lasting place of the recipe to select once recipes are there."""
-    memory: dict[str, HostMemory] = field(default_factory=dict)
-    marks: dict[str, HostMark] = field(default_factory=dict)
     edits: dict[str, Edits] = field(default_factory=dict)
     added_clusters: list[Cluster] = field(default_factory=list)
     _saved: dict[str, dict[str, str]] = field(default_factory=dict)
-    _verdicts: dict[str, str] = field(default_factory=dict)
+    _verdicts: dict[str, _Judged] = field(default_factory=dict)
     _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None
     _suggested: tuple[Evaluation, tuple[Suggestion, ...]] | None = None
+    _world: World | None = None
+    _memory: dict[str, HostMemory] = field(default_factory=dict)
+    _revision: int = 0
+    """The revision of the world that verdicts were worked out for."""
+
+    @property
+    def world(self) -> World:
+        """The one picture of the cluster's hosts and what runs there."""
+        if self._world is None:
+            from sparkrun_tui.fleet.world import World  # not before the first paint
+
+            self._world = World.of(self.cluster)
+            self._revision = self._world.revision
+        return self._world
+
+    @property
+    def known_world(self) -> World | None:
+        """The same, or None before any host was asked."""
+        return self._world
+
+    @property
+    def marks(self) -> Mapping[str, HostMark]:
+        """The state of each host of the cluster."""
+        if self._world is None:
+            return {name: HostMark() for name in (self.cluster.hosts if self.cluster else ())}
+        hosts = self._world.hosts.values()
+        return {host.name: HostMark(host.state.value, host.problem, host.remedy) for host in hosts}
+
+    def catch_up(self) -> bool:
+        """Forget verdicts if the hosts have changed since they were worked out; whether they have."""
+        if self._world is None or self._world.revision == self._revision:
+            return False
+        from sparkrun_tui.launch.sizing.sizing import host_memory  # not before the first paint
+
+        self._revision = self._world.revision
+        self._memory = {name: replace(host_memory(facts), name=name) for name, facts in self._world.facts.items()}
+        self.forget_verdicts()
+        return True
 
     @property
     def view(self) -> Target:
         """The cluster with what is known of its hosts."""
+        return self.view_of(())
+
+    def view_of(self, picked: tuple[str, ...]) -> Target:
+        """The same for hosts that the user has chosen."""
         from sparkrun_tui.launch.sizing.evaluation import Target  # not before the first paint
 
-        return Target(self.cluster, self.memory)
+        return Target(self.cluster, self._memory, picked)
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
@@ -64,6 +116,12 @@ class AppState:
         for cluster in (*reversed(self.added_clusters), *self.settings.clusters):
             named.setdefault(cluster.name, cluster)
         return tuple(named.values())
+
+    @property
+    def clusters_known(self) -> tuple[Cluster, ...]:
+        """The current cluster, then all others."""
+        others = [cluster for cluster in self.clusters if cluster != self.cluster]
+        return (*((self.cluster,) if self.cluster is not None else ()), *others)
 
     @property
     def recipe(self) -> AnyRecipe | None:
@@ -131,7 +189,7 @@ class AppState:
             return cached[2]
         evaluation = self.catalog.evaluate(recipe, overrides, self.view)
         self._evaluated = (key, dict(overrides), evaluation)
-        self._verdicts[key] = evaluation.level.value
+        self._verdicts[key] = _Judged(evaluation.level.value, evaluation.supposed)
         return evaluation
 
     def suggestions(self, evaluation: Evaluation) -> tuple[Suggestion, ...]:
@@ -151,19 +209,27 @@ class AppState:
 
     def verdict(self, key: str) -> str:
         """The level of a recipe if it has been estimated, else empty."""
-        return self._verdicts.get(key, "")
+        known = self._verdicts.get(key)
+        return known.level if known is not None else ""
+
+    def sign(self, key: str) -> str:
+        """The same as lists show it: `supposed` when it would fit, but its hosts have not been asked."""
+        known = self._verdicts.get(key)
+        if known is None:
+            return ""
+        return SUPPOSED if known.supposed and known.level in ("good", "tight") else known.level
 
     def judge(self, key: str) -> str:
         """The level of a recipe on the cluster with its overrides, estimated now if it has not been."""
         known = self._verdicts.get(key)
         if known is None:
+            known = _Judged("bad")
             recipe = self.catalog.recipe(key)
-            if recipe is None or isinstance(recipe, BrokenRecipe):
-                known = "bad"
-            else:
-                known = self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False).level.value
+            if recipe is not None and not isinstance(recipe, BrokenRecipe):
+                found = self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False)
+                known = _Judged(found.level.value, found.supposed)
             self._verdicts[key] = known
-        return known
+        return known.level
 
     def secrets(self) -> list[str]:
         """The secrets in the overrides of any recipe, and those of the selected recipe."""
@@ -178,8 +244,8 @@ class AppState:
     def choose(self, cluster: Cluster | None) -> None:
         """Use another cluster; all verdicts are forgotten."""
         self.cluster = cluster
-        self.memory = {}
-        self.marks = {name: HostMark() for name in (cluster.hosts if cluster else ())}
+        self._world = None
+        self._memory = {}
         self.forget_verdicts()
 
     def forget_verdicts(self) -> None:

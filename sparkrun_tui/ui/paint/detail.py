@@ -14,7 +14,7 @@ from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.launching import launching_lines
 from sparkrun_tui.recipe.values.masking import dotted, redactor
 from sparkrun_tui.ui.ink import Line, Span, clip, wrap
-from sparkrun_tui.ui.paint.memory_bar import picture_lines
+from sparkrun_tui.ui.paint.memory_bar import is_supposed, picture_lines
 from sparkrun_tui.ui.paint.memory_tab import suggestion_line, suggestion_lines
 from sparkrun_tui.ui.paint.recipe_rows import short_count
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _SIGNS = {Severity.ERROR: ("✗", "bad"), Severity.WARNING: ("!", "tight"), Severity.NOTE: ("·", "dim")}
 
 
-def identity(evaluation: Evaluation) -> Line:
-    """Model, engine, number format, size and hosts on one line."""
+def identity(evaluation: Evaluation, compact: bool = False) -> Line:
+    """Model, engine, number format, size and hosts on one line; in a `compact` one hosts come early, by their names."""
     recipe = evaluation.recipe
     estimate = evaluation.estimate
     version = estimate.engine_version
@@ -39,20 +39,45 @@ def identity(evaluation: Evaluation) -> Line:
     if meta.model_params:
         active = f"-A{short_count(meta.active_params)}" if meta.active_params else ""
         words.append(short_count(meta.model_params) + active)
-    words.append(format_count(evaluation.hosts, "host"))
+    if compact:
+        words.insert(0, hosts_words(evaluation))
+    else:
+        words.append(format_count(evaluation.hosts, "host"))
     return [(clean_line(recipe.model or "no model"), "bold"), (" · " + clean_line(" · ".join(words)), "")]
 
 
+_NAMED = 4
+"""The most hosts that are named one by one."""
+
+
+def hosts_words(evaluation: Evaluation) -> str:
+    """How many hosts it takes, and which ones: `on spark-2`, `2 hosts: spark-1, spark-2`."""
+    count = format_count(evaluation.hosts, "host")
+    places = evaluation.places
+    if not places or len(places) != evaluation.hosts:
+        return count
+    if len(places) > _NAMED:
+        return f"{count}: {places[0]} … {places[-1]}"
+    return f"on {places[0]}" if len(places) == 1 else f"{count}: {', '.join(places)}"
+
+
 def headline(
-    evaluation: Evaluation, width: int, compact: bool, offered: Sequence[Suggestion] | None = ()
+    evaluation: Evaluation,
+    width: int,
+    compact: bool,
+    offered: Sequence[Suggestion] | None = (),
+    around: Sequence[Line] = (),
 ) -> list[Line]:
-    """What is always visible of a recipe: what it is, its memory, the verdicts."""
-    lines: list[Line] = [clip(identity(evaluation), width)]
+    """What is always visible of a recipe: what it is, its memory, the verdicts, and what is `around` on its hosts."""
+    lines: list[Line] = [clip(identity(evaluation, compact), width)]
     estimate = evaluation.estimate
-    if not compact:
-        lines += description(evaluation.recipe, width)
-        lines.append([])
+    if around and not compact:
+        # What runs there matters more than the rest of the description.
+        lines += description(evaluation.recipe, width)[:1]
+    elif not compact:
+        lines += [*description(evaluation.recipe, width), []]
     lines += picture_lines(estimate, width, compact)
+    lines += around
     if not compact:
         lines += extras(evaluation, estimate, width, offered)
     return [clip(line, width) for line in lines]
@@ -91,8 +116,8 @@ def extras(
             line.append((f"  ({more} more in Memory)", "dim"))
         lines.append(line)
     facts = f"facts: {estimate.facts_source}"
-    if any(picture.host.assumed for picture in estimate.hosts):
-        facts += " · ~ host memory assumed, not probed yet"
+    if is_supposed(estimate):
+        facts += " · ~ an idle Spark's memory"
     lines.append([(facts, "dim")])
     problems = _problem_counts(evaluation)
     if problems:

@@ -54,7 +54,7 @@ class BrowseScreen(PageScreen):
         self._query = parse_query(state.query)
         hint = "/ to search: qwen fp8 runtime:vllm nodes:2, tab: filters"
         search = SearchBox(hint, value=state.query, id="search", completer=lambda: state.catalog.completer)
-        self.list = RecipeList(state.verdict, id="recipes")
+        self.list = RecipeList(state.sign, id="recipes")
         self.list.message = "reading recipes …"
         chips = FilterChips(id="chips")
         self.list_panel = Panel(search, chips, self.list, Choices(id="choices"), title="Recipes", id="list-panel")
@@ -73,6 +73,10 @@ class BrowseScreen(PageScreen):
         row = self.list.current
         if row is not None and row.key == self.sparkrun.state.selected:
             self.show_selected(keep_place=True)  # otherwise the list is painted first and the detail later
+
+    def world_changed(self) -> None:
+        """The hosts were asked: the verdicts are as old as their answers."""
+        self.detail.show_around()
 
     def search_again(self, keep: bool = True) -> None:
         """Run the query over all recipes and show the matches."""

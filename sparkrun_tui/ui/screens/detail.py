@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ from sparkrun_tui.ui.widgets.tab_line import TabLine
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
+    from sparkrun_tui.fleet.world import HostNow
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
     from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.completion import Completer
@@ -114,8 +116,7 @@ class Detail(Container, Actor):
         self._try_suggestions()
 
     def _paint(self, keep_place: bool) -> None:
-        recipe = self._recipe
-        self.query_one("#headline-panel", Panel).entitle(recipe.name if recipe else "no recipe")
+        self.show_around()
         headline = self.query_one("#headline", TextPane)
         headline.show(self._headline, keep_place=True)
         count = sum(row.changed for row in self.form.rows)
@@ -129,7 +130,40 @@ class Detail(Container, Actor):
         if self._evaluation is None:
             return ()
         offered = self.sparkrun.state.suggested(self._evaluation)
-        return paint.headline(self._evaluation, width, not self.wide, offered)
+        around = self._around(self._evaluation, width)
+        return paint.headline(self._evaluation, width, not self.wide, offered, around)
+
+    def _around(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
+        """What runs on its hosts, and which of them do not answer."""
+        world = self.sparkrun.state.known_world
+        if world is None:
+            return ()
+        from sparkrun_tui.ui.paint.world_lines import world_lines  # not before the first paint
+
+        return world_lines(world, evaluation.places, width)
+
+    def show_around(self) -> None:
+        """Show how old the verdicts are, who holds memory, and which hosts do not answer."""
+        self._show_age()
+        world = self.sparkrun.state.known_world
+        needs_room = world is not None and (bool(world.holdings()) or any(map(_has_problem, world.hosts.values())))
+        self.set_class(needs_room, "-around")
+        self.query_one("#headline", TextPane).repaint()
+
+    def _show_age(self) -> None:
+        """The border of the headline says how old the verdicts are: its lower one where there is one."""
+        world = self.sparkrun.state.known_world
+        words = ""
+        if world is not None and self._evaluation is not None:
+            from sparkrun_tui.ui.paint.world_lines import age_words  # not before the first paint
+
+            words = age_words(world, self._evaluation.places, time.time())
+        name = self._recipe.name if self._recipe is not None else "no recipe"
+        panel = self.query_one("#headline-panel", Panel)
+        if self.wide or not words:
+            panel.entitle(name, words)
+        else:
+            panel.entitle(f"{name} · {words}")
 
     def _part(self, width: int) -> Sequence[Line]:
         recipe = self._recipe
@@ -430,3 +464,7 @@ class Detail(Container, Actor):
         else:
             {"undo": edits.undo, "redo": edits.redo, "reset_all": edits.reset_all}[event.what]()
         self._edited()
+
+
+def _has_problem(host: HostNow) -> bool:
+    return bool(host.problem)

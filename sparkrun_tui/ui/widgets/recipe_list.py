@@ -11,7 +11,7 @@ from textual.message import Message
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.ink import MARKS, Line, Span, fit
+from sparkrun_tui.ui.ink import MARK_STYLES, MARKS, Line, Span, fit
 from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
@@ -49,7 +49,7 @@ class Columns:
 
 
 Verdict = Callable[[str], str]
-"""The level of a recipe (`good`, `tight`, `bad`, `unknown`) by its key; empty while it is not known yet."""
+"""The sign of a recipe (`good`, `tight`, `bad`, `unknown`, `supposed`) by its key; empty while it is not known yet."""
 
 
 class Rows(Sequence[RecipeRow]):
@@ -183,7 +183,7 @@ class RecipeList(ListPane):
             spans.append((" " + fit(row.hosts, columns.hosts, "right"), ""))
         level = "bad" if row.broken else self._verdict(row.key)
         spans.append((" ", ""))
-        spans.append((MARKS[level], level) if level else _NOT_YET)
+        spans.append((MARKS[level], MARK_STYLES[level]) if level else _NOT_YET)
         if columns.origin:
             spans.append((" " + fit(row.origin, columns.origin), "dim"))
         return spans
