@@ -303,7 +303,9 @@ async def test_a_start_that_hangs_is_said_once_with_the_key_that_stops_it(
             tick(pilot)
             await settle(pilot)
         said = [notification.message for notification in pilot.app._notifications]
-        assert [text for text in said if "no news" in text] == ["alpha-8b: no news for 5:00: hung\nPress x to stop it."]
+        assert [text for text in said if "no news" in text] == [
+            "! alpha-8b: no news for 5:00: hung\nPress x to stop it."
+        ]
         await press(pilot, "x", "y")
         await settle(pilot)
         assert backend.calls[-1] == f"cancel {launch.launch_id}"
