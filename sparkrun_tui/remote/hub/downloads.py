@@ -32,8 +32,8 @@ MOST_FILES = 100_000
 STALL = 120.0
 """Seconds without a new byte after which a download is started again."""
 _TRIES = 5
-_MOST_LINE = 32 << 20
-"""Bytes of one message of the worker."""
+_MOST_LINE = 8 << 20
+"""Bytes of one message of the worker, which is parsed where the app waits; that about 100,000 files has as many."""
 _SLACK = 1 << 30
 """Bytes by which a download may outgrow what was announced: another one may go on in the same folder."""
 _SITE = "https://huggingface.co"
