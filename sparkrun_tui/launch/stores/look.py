@@ -94,7 +94,8 @@ async def look(
         return found
 
     hosts = await asyncio.gather(*map(one, places(cluster, services, with_here=with_here)))
-    return view_of(cluster.name if cluster is not None else "", services.clock(), _each_once(hosts), known)
+    shown = [beside_others(host, hosts) for host in _each_once(hosts)]
+    return view_of(cluster.name if cluster is not None else "", services.clock(), shown, known)
 
 
 def view_of(cluster: str, taken: float, hosts: Sequence[HostStores], named: Sequence[NamedBy]) -> StoresView:
@@ -138,6 +139,22 @@ def _cache_of(host: HostStores) -> tuple[str, str] | None:
     if host.store is None or not host.store.boot_id or not host.store.place:
         return None
     return host.store.boot_id, host.store.place
+
+
+def beside_others(host: HostStores, hosts: Iterable[HostStores]) -> HostStores:
+    """The host with those of `hosts` that have its cache, too: one on a disk of the network is the same for all.
+
+    One that could not be asked may have it.
+    """
+    if host.store is None or not host.store.on_network:
+        return host
+    beside = []
+    for other in hosts:
+        if other.name == host.name:
+            continue
+        if other.store is None or other.store.source == host.store.source:
+            beside.append(other)
+    return replace(host, beside=tuple(beside))
 
 
 async def ask(place: Place) -> HostStores:

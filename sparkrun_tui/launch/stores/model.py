@@ -70,6 +70,8 @@ class HostStores:
     problem: str = ""
     remedy: str = ""
     docker_problem: str = ""
+    beside: tuple[HostStores, ...] = ()
+    """Other hosts that have, or may have, the same cache on a disk of the network; their containers use it, too."""
 
 
 @dataclass(frozen=True, slots=True)

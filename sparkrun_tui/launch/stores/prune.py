@@ -16,7 +16,7 @@ from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.launch.launcher import new_launch_id
 from sparkrun_tui.launch.run.parts.leases import lease_of
 from sparkrun_tui.launch.services import Services
-from sparkrun_tui.launch.stores.look import Place, ask, names_of, places
+from sparkrun_tui.launch.stores.look import Place, ask, beside_others, names_of, places
 from sparkrun_tui.launch.stores.model import HostStores, ImageOn, StoresView, User
 from sparkrun_tui.launch.stores.uses import holding, uses_of_image, uses_of_model
 from sparkrun_tui.remote.docker.types import ImageListed
@@ -211,6 +211,10 @@ def _why_untouched(host: HostStores, stored: StoredRepo) -> str:
         return f"it is a link to {stored.leads}, which is not followed"
     if host.containers is None:
         return f"what runs there is not known: {host.docker_problem or 'Docker was not asked'}"
+    for other in host.beside:
+        if other.containers is None:
+            why = other.problem or other.docker_problem or "Docker was not asked"
+            return f"it lies on a disk of the network, and what runs on {other.name} is not known: {why}"
     if not stored.writable:
         return f"it belongs to {' and '.join(stored.owners) or 'another user'}"
     for use in holding(uses_of_model(host, stored, ())):
@@ -262,25 +266,33 @@ async def prune(items: Sequence[Item], cluster: Cluster | None, services: Servic
     for item in items:
         wanted.setdefault(item.host, []).append(item)
     by_name = {place.name: place for place in places(cluster, services)}
+    around: Sequence[HostStores] = ()
+    if any(item.kind is not Kind.IMAGE for item in items):
+        around = await asyncio.gather(*map(_asked, by_name.values()))
 
     async def one(host: str, of_host: Sequence[Item]) -> list[Pruned]:
         place = by_name.get(host)
         if not isinstance(place, Place):
             why = place.problem if place is not None else "it is not among the hosts any more"
             return [Pruned(item, None, why) for item in of_host]
-        return await _prune_host(place, of_host)
+        return await _prune_host(place, of_host, around)
 
     done = await asyncio.gather(*(one(host, of_host) for host, of_host in wanted.items()))
     return PruneReport(tuple(pruned for of_host in done for pruned in of_host))
 
 
-async def _prune_host(place: Place, items: Sequence[Item]) -> list[Pruned]:
+async def _asked(place: Place | HostStores) -> HostStores:
+    return await ask(place) if isinstance(place, Place) else place
+
+
+async def _prune_host(place: Place, items: Sequence[Item], around: Sequence[HostStores]) -> list[Pruned]:
+    """Remove things of one host; `around` are all hosts, some of which may have the same cache."""
     try:
         await place.transport.connect()
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(lease_of(place.transport, place.docker, new_launch_id()))
             # Its own lease does not count among what keeps things.
-            before = _without_lease(await ask(place))
+            before = beside_others(_without_lease(await ask(place)), around)
             if before.problem:
                 return [Pruned(item, None, before.problem) for item in items]
             reasons = {item: _why_not_now(before, item) for item in items}

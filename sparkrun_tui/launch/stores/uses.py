@@ -24,8 +24,11 @@ def repo_of_model(model: str) -> str:
 def uses_of_model(host: HostStores, stored: StoredRepo, named: Sequence[NamedBy]) -> tuple[Use, ...]:
     """What uses a model in the cache of a host."""
     found = [*_of_lease(host), *_of_parts(host, stored)]
-    for container in host.containers or ():
-        found += _of_container(host, container, stored)
+    for one in (host, *host.beside):
+        for container in one.containers or ():
+            found += _of_container(one, container, stored)
+    for other in host.beside:
+        found += _of_lease(other)
     for name in named:
         if repo_of_model(name.model) == stored.repo:
             found.append(Use(name.user, name.name, when=name.when))

@@ -158,6 +158,8 @@ class HostStore:
     boot_id: str
     place: str = ""
     """Device and number of the folder, which tell whether two names mean one cache."""
+    source: str = ""
+    """What its disk is mounted from, as `df` says: a device of its own, or `nas:/models`; empty where not known."""
     disk_free: int | None = None
     disk_total: int | None = None
     repos: tuple[StoredRepo, ...] = ()
@@ -167,6 +169,11 @@ class HostStore:
     """Seconds since the lease was renewed."""
     cut_short: bool = False
     """Whether there is more than was listed."""
+
+    @property
+    def on_network(self) -> bool:
+        """Whether its disk is one of a network, which other hosts may have, too: NFS, Lustre, SSHFS or SMB."""
+        return ":" in self.source or self.source.startswith("//")
 
 
 # The cache that engines in containers get: see the probe.
@@ -248,6 +255,7 @@ def read_store(text: str) -> HostStore:
         user=clean_line(values.get("user", ("",))[0]),
         boot_id=clean_line(values.get("boot", ("",))[0]),
         place=clean_line(place),
+        source=shorten(clean_line(next(iter(disk), "")), _MOST_WORDS),
         disk_free=_kib(disk, 3),
         disk_total=_kib(disk, 1),
         repos=tuple(repo.whole() for repo in repos),
