@@ -170,6 +170,17 @@ def test_without_a_word_the_exit_is_the_cause(ended: ExitInfo, title: str) -> No
     assert found.repairs
 
 
+def test_without_a_cause_the_last_line_that_speaks_of_a_failure_is_shown() -> None:
+    lines = ["INFO 03-01 10:42:50 [a.py:1] failed to find the optional zebra", "zebra initialization failed", "bye"]
+    found = diagnose("vllm", {"spark-1": lines}, {"spark-1": ExitInfo(1)})
+    assert found is not None
+    assert found.title == "Ended with an error"
+    assert found.evidence == "zebra initialization failed"
+    found = diagnose("vllm", {"spark-1": lines[:1]}, {"spark-1": ExitInfo(1)})
+    assert found is not None
+    assert found.evidence == "the container ended with exit code 1"
+
+
 def test_our_own_stop_is_no_failure() -> None:
     exits = {"spark-1": ExitInfo(137, stopped_by_us=True), "spark-2": ExitInfo(None)}
     assert diagnose("vllm", {"spark-1": []}, exits) is None
