@@ -101,8 +101,8 @@ _MOST_MORE = 4
 _MOST_BELOW = 12
 """Most lines below an unknown exception among which one that tells more is looked for."""
 _TELLING = LinePattern(
-    r"\b(?:[Ee]rror|ERROR|[Ff]atal|FATAL|[Uu]nable to|denied|refused|[Ff]ailed|[Cc]annot|[Uu]nsupported|undefined (?:symbol|reference)|"
-    r"not (?:found|supported|installed|available))\b"
+    r"\b(?:[Ee]rror|ERROR|[Ff]atal|FATAL|[Uu]nable to|denied|refused|[Ff]ailed|[Cc]annot|[Uu]nsupported|"
+    r"undefined (?:symbol|reference)|not (?:found|supported|installed|available))\b"
 )
 """Words of a line that says what went wrong, within the words of an exception that has several lines."""
 _MOST_RANKED = 5
