@@ -262,9 +262,11 @@ def diagnose(
 def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnosed | None:
     """The explanation of Docker's refusal to pull, create or start; None when no rule matches it."""
     context = Context(values)
+    lines = [line for line in map(str.strip, text.splitlines()) if line]
     rules = [rule for rule in _OF_DOCKER if rule.weight is Weight.CAUSE]
-    for line in filter(None, map(str.strip, text.splitlines())):
-        for rule in rules:
+    # A rule for a kind of refusals, in whatever line, comes after all that name one cause.
+    for rule in rules:
+        for line in lines:
             match = rule.matches(line, ())
             if match is not None:
                 return Diagnosed(
