@@ -170,6 +170,17 @@ def test_without_a_word_the_exit_is_the_cause(ended: ExitInfo, title: str) -> No
     assert found.repairs
 
 
+def test_without_a_cause_the_last_line_that_speaks_of_a_failure_is_shown() -> None:
+    lines = ["INFO 03-01 10:42:50 [a.py:1] failed to find the optional zebra", "zebra initialization failed", "bye"]
+    found = diagnose("vllm", {"spark-1": lines}, {"spark-1": ExitInfo(1)})
+    assert found is not None
+    assert found.title == "Ended with an error"
+    assert found.evidence == "zebra initialization failed"
+    found = diagnose("vllm", {"spark-1": lines[:1]}, {"spark-1": ExitInfo(1)})
+    assert found is not None
+    assert found.evidence == "the container ended with exit code 1"
+
+
 def test_our_own_stop_is_no_failure() -> None:
     exits = {"spark-1": ExitInfo(137, stopped_by_us=True), "spark-2": ExitInfo(None)}
     assert diagnose("vllm", {"spark-1": []}, exits) is None
@@ -712,3 +723,21 @@ def test_the_only_type_that_weights_run_in_is_set() -> None:
     refused = "  Value error, torch.bfloat16 is not supported for quantization method zebra. Supported dtypes: [{}]"
     assert overrides(diagnosed(refused.format("torch.float16"))) == {"dtype": "float16"}
     assert overrides(diagnosed(refused.format("torch.float16, torch.float32"))) == {}
+
+
+def test_a_refusal_of_docker_without_a_rule_is_told_by_its_innermost_words() -> None:
+    text = (
+        "docker: Error response from daemon: failed to create task for container: OCI runtime create failed: "
+        "runc create failed: unable to start container process: the zebra: is lame: unknown"
+    )
+    found = explain_refusal(text, "spark-1", {})
+    assert found is not None
+    assert found.title == "Docker cannot start the container"
+    assert found.explanation == "It says: the zebra: is lame"
+
+
+def test_a_rule_for_a_kind_of_refusals_never_beats_one_for_a_cause_in_a_later_line() -> None:
+    first = "OCI runtime create failed: runc create failed: no stripes: unknown"
+    found = explain_refusal(f"{first}\nno space left on device", "spark-1", {})
+    assert found is not None
+    assert found.title == "The disk is full"

@@ -376,6 +376,14 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("another tag of the image"),
         set_env("LD_LIBRARY_PATH", "/app", "the folder of llama-server in its images"),
     ),
+    # abetlen/llama-cpp-python#382
+    cause(
+        r"CUDA error(?: 3 at \S{1,300})?: initialization error",
+        "CUDA cannot be started",
+        "The driver does not work, or it is too old for the CUDA of this build.",
+        by_hand("nvidia-smi on that host; restart it where that fails"),
+        by_hand("compare the image's CUDA with the driver's: nvidia-smi"),
+    ),
     # ggml-org/llama.cpp#28403, #23546, #24310; oobabooga/textgen#6398
     cause(
         r"CUDA error: (?!out of memory|invalid device ordinal)([a-z].{3,120})",

@@ -880,7 +880,8 @@ STACK_CAUSES: tuple[Cause, ...] = (
         by_hand("docker run --ulimit nofile=1048576", "or default-ulimits in /etc/docker/daemon.json"),
     ),
     cause(
-        r"can't start new thread|pthread_create failed.{0,80}Resource temporarily unavailable",
+        r"can't start new thread|thread: Resource temporarily unavailable|"
+        r"pthread_create failed.{0,80}Resource temporarily unavailable",
         "Too many processes",
         "The container may not start more threads: a limit on processes is reached.",
         by_hand("raise the limit on processes: --pids-limit, or TasksMax of docker.service"),

@@ -101,8 +101,8 @@ _MOST_MORE = 4
 _MOST_BELOW = 12
 """Most lines below an unknown exception among which one that tells more is looked for."""
 _TELLING = LinePattern(
-    r"\b(?:[Ee]rror|ERROR|[Ff]atal|[Ff]ailed|[Cc]annot|[Uu]nsupported|undefined (?:symbol|reference)|"
-    r"not (?:found|supported|installed|available))\b"
+    r"\b(?:[Ee]rror|ERROR|[Ff]atal|FATAL|[Uu]nable to|denied|refused|[Ff]ailed|[Cc]annot|[Uu]nsupported|"
+    r"undefined (?:symbol|reference)|not (?:found|supported|installed|available))\b"
 )
 """Words of a line that says what went wrong, within the words of an exception that has several lines."""
 _MOST_RANKED = 5
@@ -199,6 +199,8 @@ class _Host:
     moves: list[tuple[str, ...]] = field(default_factory=list)
     """The process of each line with which the start made a step."""
     tracebacks: dict[tuple[str, ...], Tracebacks] = field(default_factory=dict)
+    said: str = ""
+    """The last line that speaks of a failure, whatever it means."""
 
     def feed(self, line: Line, raw: str) -> None:
         """Read how far the start has come."""
@@ -260,9 +262,11 @@ def diagnose(
 def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnosed | None:
     """The explanation of Docker's refusal to pull, create or start; None when no rule matches it."""
     context = Context(values)
+    lines = [line for line in map(str.strip, text.splitlines()) if line]
     rules = [rule for rule in _OF_DOCKER if rule.weight is Weight.CAUSE]
-    for line in filter(None, map(str.strip, text.splitlines())):
-        for rule in rules:
+    # A rule for a kind of refusals, in whatever line, comes after all that name one cause.
+    for rule in rules:
+        for line in lines:
             match = rule.matches(line, ())
             if match is not None:
                 return Diagnosed(
@@ -320,20 +324,22 @@ class Diagnosis:
             # Words of the exception above are none of their own, unless a rule knows them.
             if hit is not None and (hit.ruled or not is_more):
                 self._take(hit, host, line, log_line(raw).strip(), moment, traceback.link())
+            if part is Part.WORDS and _speaks_of_failure(line):
+                of_host.said = log_line(raw).strip()
             if part is Part.WORDS and traceback.raised(line.text) is not None:
                 traceback.ended()
             of_host.before.append(line.text)
 
     def result(self, exits: Mapping[str, ExitInfo] | None = None) -> Diagnosed | None:
         """The first cause in the lines and in the ends of the containers; None when none is found."""
-        found = [*self._standing(), *_from_exits(exits or {}, self._context)]
+        found = [*self._standing(), *self._ends(exits)]
         if not found:
             return None
         return _best(found).diagnosed()
 
     def ranked(self, exits: Mapping[str, ExitInfo] | None = None) -> tuple[Diagnosed, ...]:
         """Up to five causes that weigh as much as the best one, each title once, the best first."""
-        found = [*self._standing(), *_from_exits(exits or {}, self._context)]
+        found = [*self._standing(), *self._ends(exits)]
         ranked: list[Diagnosed] = []
         while found and len(ranked) < _MOST_RANKED:
             best = _best(found)
@@ -354,6 +360,10 @@ class Diagnosis:
         """Whether the best finding in the lines is one that a rule describes."""
         found = self._standing()
         return bool(found) and _best(found).known
+
+    def _ends(self, exits: Mapping[str, ExitInfo] | None) -> list[_Found]:
+        """The findings from the ends of the containers."""
+        return _from_exits(exits or {}, self._context, {host: of_host.said for host, of_host in self._hosts.items()})
 
     def _standing(self) -> list[_Found]:
         """The findings, without those that the start survived.
@@ -533,7 +543,15 @@ def _depth_of(who: tuple[str, ...]) -> int:
     return 0
 
 
-def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]:
+def _speaks_of_failure(line: Line) -> bool:
+    """Whether a line says that something went wrong, and is none in which a program goes on or repeats another."""
+    if line.is_note or _TELLING.search(line.text) is None:
+        return False
+    return _GOES_ON.search(line.text) is None and _ECHO.search(line.text) is None
+
+
+def _from_exits(exits: Mapping[str, ExitInfo], context: Context, said: Mapping[str, str]) -> list[_Found]:
+    """The findings from the ends of the containers; `said` are the last lines of the hosts that speak of a failure."""
     found = []
     for host, ended in exits.items():
         known = ended.restarted or ended.code is not None or _by_guard(ended)
@@ -544,6 +562,8 @@ def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]
             weight, title, explanation = words
             repairs = _exit_repairs(ended, context)
             evidence = "" if ended.restarted else f"the container ended with exit code {ended.code}"
+            if weight is Weight.CONSEQUENCE:
+                evidence = said.get(host) or evidence
             if ended.guard is not None and (ended.restarted or ended.guard.stopped):
                 evidence = _guard_line(ended.guard)
             found.append(_Found(weight, math.inf, 0, host, evidence, title, explanation, repairs))

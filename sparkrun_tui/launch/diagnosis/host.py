@@ -12,6 +12,13 @@ _TOOLKIT = by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo s
 _ARM_IMAGE = by_hand("use an image for arm64", "a Spark cannot run x86 images at a useful speed")
 
 
+def _innermost(match: re.Match[str], _: Context) -> str:
+    """What the innermost part of Docker says: each part puts its words before those of the one that it called."""
+    parts = [part.strip(' ."\\') for part in match.string.split(": ")]
+    said = [part for part in parts if part not in ("", "unknown")]
+    return f"It says: {shorten(': '.join(said[-2:]), 300)}"
+
+
 def _hook_failed(match: re.Match[str], context: Context) -> str:
     text = f"{match[1]} ended with exit code {match[2]}, so the engine was not started"
     for line in reversed(context.before):
@@ -140,7 +147,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r'unable to apply cgroup configuration|error mounting "cgroup"|'
+        r'unable to apply cgroup configuration|error mounting "cgroup"|mountpoint for devices not found|'
         r"cgroup.{0,80}(?:not mounted|mountpoint does not)",
         "Docker cannot set up control groups",
         "The host's control groups (cgroups) are not as Docker needs them.",
@@ -222,6 +229,35 @@ HOST_CAUSES: tuple[Cause, ...] = (
             '"features": {"containerd-snapshotter": false} in /etc/docker/daemon.json, then restart Docker',
             "the older store: all images are pulled anew",
         ),
+        outside=True,
+    ),
+    # DaoCloud/public-image-mirror#1441
+    cause(
+        r"unexpected commit digest \S{1,100}, expected",
+        "A layer of the image was damaged on its way",
+        "What arrived is not what the registry's list promises: a proxy, a mirror or a broken download.",
+        by_hand("launch again; leave out the proxy or mirror where it comes back"),
+        by_hand("send the image from the workstation"),
+        outside=True,
+    ),
+    # NVIDIA/dcgm-exporter#31
+    cause(
+        r"(?:unexpected (?:HTTP )?status(?: code)?:?|unexpected status from \S{1,20} request to \S{1,300}:) "
+        r"((?:429|5\d\d)\b.{0,60})",
+        "The registry has a fault",
+        "It answered with {0}.",
+        by_hand("launch again later"),
+        by_hand("send the image from the workstation"),
+        outside=True,
+    ),
+    # NVIDIA/dcgm-exporter#659
+    cause(
+        r"error from registry: (.{1,300})|unexpected status from \S{1,20} request to \S{1,300}: (.{1,200})",
+        "The registry refuses the image",
+        lambda match, _: f"It says: {shorten(match[1] or match[2], 300)}",
+        by_hand("check `container`, and `docker login` on the host", "`docker logout`, if an old login is kept there"),
+        by_hand("launch again later, or send the image from the workstation"),
+        generic=True,
         outside=True,
     ),
     # jonlabelle/docker-network-tools#44
@@ -413,7 +449,8 @@ HOST_CAUSES: tuple[Cause, ...] = (
     # moby/moby#51335
     cause(
         r"net/http: (?:TLS handshake timeout|request canceled)|dial tcp: lookup \S{1,200}|proxyconnect tcp|"
-        r"dial tcp \S{1,200}: (?:i/o timeout|connect: |getsockopt: )",
+        r"dial tcp \S{1,200}: (?:i/o timeout|connect: |getsockopt: )|"
+        r"(?:Get|Head) \"?https?://\S{1,300}: context deadline exceeded",
         "The registry cannot be reached",
         "The host cannot reach the registry: no network, no name server, or a proxy that Docker does not know.",
         by_hand("check that host's network and name server: curl -I https://REGISTRY/v2/"),
@@ -564,6 +601,15 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "The recipe wants another launcher",
         "{0} is not an engine that this program launches.",
         by_hand("choose a recipe for vLLM, SGLang or llama.cpp"),
+        outside=True,
+    ),
+    cause(
+        r"OCI runtime create failed: ",
+        "Docker cannot start the container",
+        _innermost,
+        by_hand("correct what it names: executor_config, mounts and devices of the recipe or the cluster"),
+        by_hand("restart Docker, then the host; update docker-ce, containerd.io and nvidia-container-toolkit there"),
+        generic=True,
         outside=True,
     ),
 )

@@ -464,6 +464,16 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         set_env("VLLM_WORKER_MULTIPROC_METHOD", "spawn", "each process starts anew"),
         by_hand("nvidia-smi on that host; restart it where that fails"),
     ),
+    # vllm-project/vllm#2682
+    cause(
+        r"CUDA (?:driver )?error: unknown error",
+        "The GPU or its driver is in trouble",
+        "CUDA gives no reason, which it does after a fault of the GPU, of its driver or of a kernel before.",
+        by_hand("nvidia-smi and dmesg on that host", "an Xid there names the fault"),
+        by_hand("restart the host"),
+        by_hand("another attention_backend, or a newer image", "where it comes with this engine alone"),
+        weight=Weight.UNKNOWN,
+    ),
     cause(
         r"CUDA (?:driver )?error: (invalid device ordinal)",
         "A GPU of that number is not there",
@@ -586,7 +596,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("stop other programs that hold memory on that host: nvidia-smi"),
     ),
     cause(
-        r"CUDA-capable device\(s\) is/are busy or unavailable|Error 802: system not yet initialized",
+        r"CUDA-capable device\(s\) is/are busy or unavailable|"
+        r"(?:Error 802|initialize CUDA): system not yet initialized",
         "The GPU is not ready",
         "The driver gives the GPU to nobody now: it is in exclusive use, or it has an error.",
         by_hand("nvidia-smi on that host", "shows who uses it, and errors"),
