@@ -94,8 +94,8 @@ async def insist(given: Given, report: Reporter, host: str, phase: Phase, attemp
     """The result of `attempt`, which is repeated after a lost link once the host answers again.
 
     Every attempt must first check what is already done, so that repeating it has no further effect. While the link
-    is down, the step is `unknown`. Raises `LinkLost` when the link stays down for ten minutes, or breaks for as long, and
-    `HostError` when the attempt fails again and again while the link is up.
+    is down, the step is `unknown`. Raises `LinkLost` when the link stays down for ten minutes, or breaks for as long,
+    and `HostError` when the attempt fails again and again while the link is up.
     """
     losses, rounds = Losses(), Rounds(given.transport(host))
     while True:
