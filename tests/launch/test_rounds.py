@@ -9,7 +9,7 @@ import pytest
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.run.parts.host_work import ROUNDS
-from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.failures import TransferLost
 from sparkrun_tui.remote.ports.models import Transfer
 from tests.launch.fakes import SOLO, FakeCluster
 from tests.launch.fakes.moving import FakeImages, FakeModels
@@ -25,7 +25,7 @@ def failing(rounds: list[str], before: Callable[[], object] = lambda: None) -> M
         rounds.append("tried")
         yield Transfer(0, 100)
         before()
-        raise LinkLost("the transfer broke off: Connection closed by UNKNOWN port 65535", host="spark-1")
+        raise TransferLost("the transfer broke off: Connection closed by UNKNOWN port 65535", host="spark-1")
 
     return move
 

@@ -11,7 +11,7 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
-from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.failures import LinkLost, TransferLost
 from sparkrun_tui.remote.transport import LinkState, Transport
 
 T = TypeVar("T")
@@ -56,13 +56,13 @@ class Losses:
 
 
 ROUNDS = 3
-"""Attempts in a row that may fail like a lost link while the link is up. A transfer tries several times in each."""
+"""Transfers in a row that may break off while the link is up. Each has tried several times by itself."""
 
 
 class Rounds:
-    """Counts attempts on a host that fail as if the link had broken, although it was up all the time.
+    """Counts transfers to a host that break off although our own link was up all the time.
 
-    Such a failure has another cause, a firewall or a setting of `ssh` for example, and does not pass by waiting.
+    They have another cause, a firewall or a setting of `ssh` for example, which does not pass by waiting.
     """
 
     def __init__(self, transport: Transport) -> None:
@@ -74,8 +74,8 @@ class Rounds:
         """An attempt begins."""
         self._before = self._transport.link
 
-    def failed(self, lost: LinkLost) -> None:
-        """An attempt has failed. Raises `HostError` when it is one too many."""
+    def failed(self, lost: TransferLost) -> None:
+        """A transfer has broken off. Raises `HostError` when it is one too many."""
         link = self._transport.link
         was_up = link.state is LinkState.UP and (self._before.state, self._before.since) == (link.state, link.since)
         if not was_up:
@@ -95,7 +95,7 @@ async def insist(given: Given, report: Reporter, host: str, phase: Phase, attemp
 
     Every attempt must first check what is already done, so that repeating it has no further effect. While the link
     is down, the step is `unknown`. Raises `LinkLost` when the link stays down for ten minutes, or breaks for as long,
-    and `HostError` when the attempt fails again and again while the link is up.
+    and `HostError` when a transfer breaks off again and again while the link is up.
     """
     losses, rounds = Losses(), Rounds(given.transport(host))
     while True:
@@ -103,7 +103,8 @@ async def insist(given: Given, report: Reporter, host: str, phase: Phase, attemp
         try:
             return await attempt()
         except LinkLost as lost:
-            rounds.failed(lost)
+            if isinstance(lost, TransferLost):
+                rounds.failed(lost)
             report.step(host, phase, StepState.UNKNOWN, "connection lost")
             await regain(given, report, host, lost)
             await losses.one(lost)

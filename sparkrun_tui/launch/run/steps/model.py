@@ -25,7 +25,7 @@ from sparkrun_tui.launch.plan.model_sources import (
 )
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.run.parts.given import Given
-from sparkrun_tui.launch.run.parts.host_work import Losses, Rounds, insist, on_all, regain
+from sparkrun_tui.launch.run.parts.host_work import Losses, insist, on_all, regain
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.steps.check import replan
@@ -165,15 +165,10 @@ async def _without_hub(given: Given, report: Reporter, request: ModelRequest, wh
 async def _insist(given: Given, report: Reporter, ask: Callable[[], Awaitable[T]]) -> T:
     """The result of `ask`, which asks several hosts and is repeated once a lost host is back."""
     losses = Losses()
-    rounds = {host: Rounds(given.transport(host)) for host in given.hosts}
     while True:
-        for counted in rounds.values():
-            counted.begin()
         try:
             return await ask()
         except LinkLost as lost:
-            if lost.host in rounds:
-                rounds[lost.host].failed(lost)
             await regain(given, report, lost.host, lost)
             await losses.one(lost)
 
