@@ -15,11 +15,11 @@ from sparkrun_tui.cli import output
 from sparkrun_tui.cli.context import Target, open_services
 from sparkrun_tui.cli.exits import Exit, report, say
 from sparkrun_tui.cli.following import LogPrinter
-from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.codec import to_json
 from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StepState
+from sparkrun_tui.launch.record.narration import Narrator, diagnosis_lines
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run.cleanup import unconfirmed
 from sparkrun_tui.launch.run.launch import Launch

@@ -15,6 +15,10 @@ class LinkLost(HostError):
     """The link broke during an operation: its outcome on the host is not known."""
 
 
+class TransferLost(LinkLost):
+    """A bulk transfer broke off, which has a connection of its own, and was tried several times."""
+
+
 class NeedsUser(HostError):
     """The person must do something first (a key, a passphrase, a host key); automatic retries cannot succeed."""
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.cli.overriding import SHORT, Short
-from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
 from sparkrun_tui.engines.fields.declared import FIELDS
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
@@ -24,6 +23,7 @@ from sparkrun_tui.launch.record.events import (
     StepChanged,
     StepState,
 )
+from sparkrun_tui.launch.record.narration import Narrator, diagnosis_lines
 from tests.cli.conftest import Cli
 from tests.launch.fakes import SOLO, FakeCluster, FakeContainer, FakeHost
 from tests.support.programs import need

@@ -36,6 +36,12 @@ class Capture:
         """The result with what was kept."""
         return Result(outcome, code, self._kept["stdout"].text(), self._kept["stderr"].text())
 
+    @property
+    def shell_says(self) -> str:
+        """What the login shell printed before the script, as one safe line; empty when it printed nothing."""
+        said = self._marks["stdout"].banner.strip() or self._marks["stderr"].banner.strip()
+        return shorten(clean_line(decode(said)), 200)
+
     def check_marked(self, host: str) -> None:
         """Raises `HostError` when the script never began: the login shell did not run it."""
         if self._marks["stdout"].found:

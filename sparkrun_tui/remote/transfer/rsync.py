@@ -18,7 +18,7 @@ from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.aio import closing
-from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.failures import LinkLost, TransferLost
 from sparkrun_tui.remote.hub import host_cache
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
@@ -354,7 +354,7 @@ def explain(code: int, said: str, host: str) -> HostError:
     if code in (23, 24):
         return HostError(f"some files could not be sent: {last}", host=host)
     if code in _PASSING:
-        return LinkLost(f"the transfer broke off: {last}", host=host)
+        return TransferLost(f"the transfer broke off: {last}", host=host)
     return HostError(f"rsync failed ({code}): {last}", host=host)
 
 

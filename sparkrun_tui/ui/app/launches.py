@@ -27,6 +27,8 @@ class Launches:
         self._demo: set[str] = set()
         self._reported: dict[str, LaunchStatus] = {}
         self._ends: dict[str, Callable[[], None]] = {}
+        self._heard: dict[str, str] = {}
+        """What each host has said at the login: it says the same at every one."""
         self._offered: dict[str, int] = {}
         """The number of the notice of each launch whose offer was shown last."""
 
@@ -112,6 +114,14 @@ class Launches:
         self._offered[launch.launch_id] = notice.seq
         how = "Press x to stop it." if self._app.shows(launch) else "It is among what runs: press f."
         self._app.say(f"{state.recipe}: {notice.text}\n{how}", "warning")
+
+    def host_says(self, host: str, text: str, link: str) -> None:
+        """Show what a host says at the login; what asks for something stays for longer."""
+        if link:
+            self._app.say(f"{host} waits for a login in the browser: {link}\n{text}", "error")
+        elif text and self._heard.get(host) != text:
+            self._app.say(f"{host} says: {text}")
+        self._heard[host] = text
 
     async def host_key(self, question: KeyQuestion) -> bool:
         """Ask whether to trust an unknown host key."""

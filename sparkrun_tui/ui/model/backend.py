@@ -50,7 +50,7 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, Question
+from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, LoginNotice, Question
 from sparkrun_tui.ui.model.ports import Ask, HostSeen, KeyQuestion, LaunchPort, Opened, PassphraseAsked, PastLaunch
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ class LocalBackend:
             if isinstance(question, HostKeyQuestion):
                 shown = KeyQuestion(question.host, question.key_type, question.fingerprint, question.note)
                 return YES if await ask.host_key(shown) else None
+            if isinstance(question, LoginNotice):
+                ask.host_says(question.host, question.text, question.link)
+                return None
             return await ask.passphrase(PassphraseAsked(question.host, question.path, question.again))
 
         self._launcher = Launcher(self._settings, real_services(answer))

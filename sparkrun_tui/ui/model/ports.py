@@ -124,6 +124,9 @@ class PassphraseAsked:
 class Ask(Protocol):
     """Questions that the backend puts to the user."""
 
+    def host_says(self, host: str, text: str, link: str) -> None:
+        """Show what a host says at the login; with a `link` it waits for a login in the browser."""
+
     async def host_key(self, question: KeyQuestion) -> bool:
         """Whether the user trusts a host key."""
 
