@@ -15,6 +15,7 @@ class Scope(StrEnum):
     APP = "everywhere"
     LIST = "any list"
     BROWSE = "recipes"
+    RECIPES = "list of recipes"
     SEARCH = "search box"
     FORM = "overrides"
     EDITOR = "value being edited"
@@ -27,6 +28,7 @@ class Scope(StrEnum):
     HISTORY = "history"
     REGISTRIES = "registries"
     CHANGES = "summary of overrides"
+    COLUMNS = "columns of the list"
     PICKER = "cluster picker"
     ANSWER = "text being entered"
     DIALOG = "dialogs"
@@ -107,11 +109,30 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.BROWSE, "memory", "memory", "Show the memory in figures, and how it grows with the context.", "m"),
     _A(_S.BROWSE, "changes", "differences", "Show what is overridden; save it as a new recipe, or copy it.", "d"),
     _A(_S.BROWSE, "zoom", "full-screen detail", "Show the detail on the full screen, or the list again.", "z"),
+    _A(_S.BROWSE, "list_only", "full-screen list", "Show the list on the full screen, or the detail again.", "Z"),
+    _A(_S.BROWSE, "wider", "larger list", "Give the list more room; this is remembered.", "greater_than_sign"),
+    _A(_S.BROWSE, "narrower", "smaller list", "Give the list less room; this is remembered.", "less_than_sign"),
+    _A(_S.BROWSE, "columns", "columns", "Choose the columns of the list, and by which one it is sorted.", "S", 52),
+    _A(
+        _S.BROWSE,
+        "favourite",
+        "favourite",
+        "Make this recipe, or those marked, favourites or no longer.",
+        "asterisk",
+    ),
     _A(_S.BROWSE, "argv", "arguments", "Show the command one argument per line, or as its author wrote it.", "v"),
     _A(_S.BROWSE, "edit_file", "edit file", "Open the recipe's file in $EDITOR; it is read again afterwards.", "e"),
     _A(_S.BROWSE, "copy", "copy", "Copy the selection, or the command.", "y"),
     _A(_S.BROWSE, "reload", "reload", "Read all recipes again.", "ctrl+r,f5"),
     _A(_S.BROWSE, "back", "back", "Go back to the list; from there, clear the search.", "escape", palette=False),
+    # The list of recipes.
+    _A(
+        _S.RECIPES,
+        "mark",
+        "mark",
+        "Mark this recipe, or no longer; other keys take all that are marked.",
+        "space",
+    ),
     # The search box.
     _A(
         _S.SEARCH,
@@ -308,6 +329,10 @@ ACTIONS: tuple[Action, ...] = (
     ),
     _A(_S.CHANGES, "reset_all", "reset all", "Remove all overrides of this recipe.", "U", 12),
     _A(_S.CHANGES, "back", "back", "Go back.", "escape,q,d", 20),
+    # The columns of the list.
+    _A(_S.COLUMNS, "sort", "sort", "Sort by this column; again for the other direction, then no longer.", "enter", 10),
+    _A(_S.COLUMNS, "toggle", "show/hide", "Show this column, or no longer.", "space", 11),
+    _A(_S.COLUMNS, "back", "back", "Go back.", "escape,q,S", 20),
     # The cluster picker.
     _A(_S.PICKER, "choose", "choose", "Use this cluster.", "enter", 10),
     _A(_S.PICKER, "add", "add", "Save a new cluster.", "a", 11),
@@ -382,6 +407,9 @@ _KEY_NAMES = {
     "slash": "/",
     "plus": "+",
     "minus": "-",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "asterisk": "*",
     "right_square_bracket": "]",
     "left_square_bracket": "[",
     "escape": "esc",

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.memory.result import HostMemory, Level
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.recipe.values.masking import private_texts, secrets_of_recipe
 from sparkrun_tui.recipe.values.saved_overrides import lasting_place, save_overrides, saved_overrides
 from sparkrun_tui.ui.model.catalog import AnyRecipe, Catalog
 from sparkrun_tui.ui.model.edits import Edits
+from sparkrun_tui.ui.model.list_order import ListOrder
+from sparkrun_tui.ui.model.rows import Figures
 
 if TYPE_CHECKING:
     from sparkrun_tui.fleet.world import World
@@ -40,6 +42,7 @@ class _Judged:
 
     level: str
     supposed: bool = False
+    figures: Figures | None = None
 
 
 @dataclass(slots=True)
@@ -56,6 +59,8 @@ class AppState:
     edits: dict[str, Edits] = field(default_factory=dict)
     added_clusters: list[Cluster] = field(default_factory=list)
     _saved: dict[str, dict[str, str]] = field(default_factory=dict)
+    order: ListOrder = field(default_factory=ListOrder)
+    """How the list of recipes is sorted and laid out."""
     _verdicts: dict[str, _Judged] = field(default_factory=dict)
     _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None
     _suggested: tuple[Evaluation, tuple[Suggestion, ...]] | None = None
@@ -189,7 +194,7 @@ class AppState:
             return cached[2]
         evaluation = self.catalog.evaluate(recipe, overrides, self.view)
         self._evaluated = (key, dict(overrides), evaluation)
-        self._verdicts[key] = _Judged(evaluation.level.value, evaluation.supposed)
+        self._verdicts[key] = _judged(evaluation)
         return evaluation
 
     def suggestions(self, evaluation: Evaluation) -> tuple[Suggestion, ...]:
@@ -219,6 +224,11 @@ class AppState:
             return ""
         return SUPPOSED if known.supposed and known.level in ("good", "tight") else known.level
 
+    def figures(self, key: str) -> Figures | None:
+        """What is left on the hosts of a recipe, and how many requests fit; None before it has been estimated."""
+        known = self._verdicts.get(key)
+        return known.figures if known is not None else None
+
     def judge(self, key: str) -> str:
         """The level of a recipe on the cluster with its overrides, estimated now if it has not been."""
         known = self._verdicts.get(key)
@@ -227,7 +237,7 @@ class AppState:
             recipe = self.catalog.recipe(key)
             if recipe is not None and not isinstance(recipe, BrokenRecipe):
                 found = self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False)
-                known = _Judged(found.level.value, found.supposed)
+                known = _judged(found)
             self._verdicts[key] = known
         return known.level
 
@@ -257,3 +267,22 @@ class AppState:
         """Forget the verdict of a recipe that has changed."""
         self._verdicts.pop(key, None)
         self._evaluated = None
+
+
+def _judged(evaluation: Evaluation) -> _Judged:
+    """What is kept of an evaluation for the list."""
+    return _Judged(evaluation.level.value, evaluation.supposed, _figures_of(evaluation))
+
+
+def _figures_of(evaluation: Evaluation) -> Figures:
+    """What the list shows of an estimate; of what does not start or fit, nothing is known."""
+    estimate = evaluation.estimate
+    free = [picture.free for picture in estimate.hosts]
+    left = None
+    if free and estimate.headroom.level is not Level.UNKNOWN:
+        known = [size for size in free if size is not None]
+        left = min(known) if len(known) == len(free) else None
+    at_once = None
+    if estimate.context.level in (Level.GOOD, Level.TIGHT):
+        at_once = estimate.concurrency
+    return Figures(left, at_once)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.base.text import visible_line
+from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.fields.types import Field, FieldType
 from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
-from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.entry import Entry, dtype_text
 from sparkrun_tui.recipe.search.index import light
 from sparkrun_tui.recipe.search.query import Query
 from sparkrun_tui.recipe.values import launch_keys
@@ -15,7 +18,7 @@ from sparkrun_tui.recipe.values.masking import holds_secret, private_texts
 from sparkrun_tui.recipe.values.overrides import from_data
 from sparkrun_tui.recipe.values.rendered import Origin, Rendered, value_text
 from sparkrun_tui.ui.model.edits import Edits
-from sparkrun_tui.ui.model.rows import FieldRow, RecipeRow
+from sparkrun_tui.ui.model.rows import FieldRow, Figures, RecipeRow
 
 
 def short_count(count: int | None) -> str:
@@ -49,8 +52,46 @@ def size_word(entry: Entry) -> str:
     return count
 
 
-def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> RecipeRow:
-    """One entry as the list shows it, with the letters marked that the query matched."""
+def context_word(entry: Entry) -> str:
+    """The context that a recipe asks for, short: `128k`, `262k`; empty when it states none."""
+    tokens = entry.context
+    if not tokens or tokens < 0:
+        return ""
+    if tokens % 1024 == 0:
+        return f"{tokens // 1024}Ki"
+    return f"{tokens // 1000}k" if tokens >= 1000 else str(tokens)
+
+
+def ago(moment: float | None, now: float) -> str:
+    """How long ago something was, in four characters at most: `5m`, `3h`, `12d`; empty when never."""
+    if moment is None:
+        return ""
+    seconds = max(now - moment, 0)
+    for unit, length in (("d", 86400), ("h", 3600)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{int(seconds // 60)}m"
+
+
+def judged_cells(figures: Figures | None) -> Mapping[str, str]:
+    """The cells that are known once a recipe was estimated."""
+    if figures is None:
+        return {}
+    return {
+        "left": "?" if figures.left is None else f"{figures.left / GIB:.0f}",
+        "once": "?" if figures.at_once is None else f"{figures.at_once:.1f}",
+    }
+
+
+def recipe_row(
+    entry: Entry,
+    title: str,
+    query: Query,
+    has_overrides: bool,
+    favourite: bool = False,
+    last: str = "",
+) -> RecipeRow:
+    """One entry as the list shows it, with the letters marked that the query matched; `last` is its last launch."""
     from sparkrun_tui.engines.registry import ENGINES  # not before the first paint
 
     source = entry.source
@@ -59,13 +100,19 @@ def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> R
     return RecipeRow(
         key=source.path,
         name=title,
-        engine=(engine.short if engine is not None else "") or visible_line(entry.runtime),
-        size=size_word(entry),
-        hosts=hosts_word(entry),
-        origin=origin,
+        cells={
+            "engine": (engine.short if engine is not None else "") or visible_line(entry.runtime),
+            "size": size_word(entry),
+            "hosts": hosts_word(entry),
+            "dtype": visible_line(dtype_text(entry)),
+            "context": context_word(entry),
+            "last": last,
+            "origin": origin,
+        },
         broken=bool(entry.error),
         matched=frozenset(light(title, query)) if query.words else frozenset(),
         has_overrides=has_overrides,
+        favourite=favourite,
     )
 
 

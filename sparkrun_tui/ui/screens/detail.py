@@ -44,7 +44,12 @@ if TYPE_CHECKING:
 
 _REST = 0.12
 """Seconds after the last change before suggestions are tried."""
+BESIDE_FROM = 96
+"""From this width of the detail on, in cells, form and command stand side by side."""
+ABOVE_FROM = 36
+"""From this height of the screen on, in rows, they stand one above the other where they have no room side by side."""
 WIDE_TABS = ("command", "memory", "source", "problems")
+MIDDLE_TABS = ("overrides", "command", "memory", "source", "problems")
 NARROW_TABS = ("overview", "overrides", "memory", "command", "source", "problems")
 
 
@@ -62,6 +67,8 @@ class Detail(Container, Actor):
         super().__init__(id="detail")
         self.tab = "command"
         self.wide = True
+        self.split = True
+        self.beside = True
         self.as_argv = False
         self._recipe: AnyRecipe | None = None
         self._evaluation: Evaluation | None = None
@@ -251,25 +258,42 @@ class Detail(Container, Actor):
 
     def _arrange(self) -> None:
         """Show the widgets for the width and the chosen tab."""
-        self.query_one("#narrow-tabs", TabLine).show(self._labels(NARROW_TABS), self.tab)
+        self.query_one("#narrow-tabs", TabLine).show(self._labels(self._tabs), self.tab)
         self.query_one("#wide-tabs", TabLine).show(self._labels(WIDE_TABS), self._part_tab())
         on_form = self.tab == "overrides"
-        self.query_one("#form-panel").display = self.wide or on_form
-        self.query_one("#part-panel").display = self.wide or not on_form
-        self.query_one("#narrow-tabs").display = not self.wide
-        self.query_one("#wide-tabs").display = self.wide
+        self.query_one("#form-panel").display = self.split or on_form
+        self.query_one("#part-panel").display = self.split or not on_form
+        self.query_one("#narrow-tabs").display = not self.split
+        self.query_one("#wide-tabs").display = self.split
+        self.query_one("#parts").styles.layout = "horizontal" if self.beside or not self.split else "vertical"
 
-    def set_wide(self, wide: bool) -> None:
-        """Lay out for a wide or a narrow screen."""
-        if wide != self.wide:
-            self.wide = wide
-            if not wide and self.query_one("#form-panel").has_focus_within:
-                self.tab = "overrides"
-            elif not wide and self.tab == "command" and not self.has_focus_within:
-                self.tab = "overview"
-            elif wide and self.tab in ("overview", "overrides"):
-                self.tab = "command"
-            self._paint(True)
+    @property
+    def _tabs(self) -> Sequence[str]:
+        """The tabs of the present layout."""
+        if self.split:
+            return WIDE_TABS
+        return MIDDLE_TABS if self.wide else NARROW_TABS
+
+    def arrange_for(self, wide: bool, width: int, height: int) -> None:
+        """Lay out beside the list (`wide`) or below it, with `width` cells on a screen of `height` rows.
+
+        Form and command stand side by side where both have room, else one above the other on a high screen, else they
+        are tabs.
+        """
+        beside = wide and width >= BESIDE_FROM
+        split = beside or (wide and height >= ABOVE_FROM)
+        if (wide, split, beside) == (self.wide, self.split, self.beside):
+            return
+        self.wide, self.split, self.beside = wide, split, beside
+        if not split and self.query_one("#form-panel").has_focus_within:
+            self.tab = "overrides"
+        elif not wide and self.tab == "command" and not self.has_focus_within:
+            self.tab = "overview"
+        elif split and self.tab in ("overview", "overrides"):
+            self.tab = "command"
+        elif wide and self.tab == "overview":
+            self.tab = "overrides"
+        self._paint(True)
 
     def choose_tab(self, name: str) -> None:
         """Show the tab `name`."""
@@ -279,10 +303,10 @@ class Detail(Container, Actor):
 
     def turn(self, steps: int) -> None:
         """Show the next tab (1) or the previous one (-1); the focus follows."""
-        names = WIDE_TABS if self.wide else NARROW_TABS
-        now = self._part_tab() if self.wide else self.tab
+        names = self._tabs
+        now = self._part_tab() if self.split else self.tab
         self.choose_tab(names[(names.index(now) + steps) % len(names)])
-        if not self.wide and self.has_focus_within:
+        if not self.split and self.has_focus_within:
             self.focus_part()
 
     @on(TabLine.Clicked)
@@ -291,14 +315,14 @@ class Detail(Container, Actor):
 
     def focus_part(self) -> None:
         """Focus what the current tab shows."""
-        if self.tab == "overrides" and not self.wide:
+        if self.tab == "overrides" and not self.split:
             self.form.focus()
         else:
             self.query_one("#part").focus()
 
     def focus_form(self, key: str = "") -> None:
         """Focus the form, on the field `key` if given."""
-        if not self.wide:
+        if not self.split:
             self.choose_tab("overrides")
         if key:
             self.form.select(key)
