@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.memory.result import HostMemory, Rate, Speed
@@ -26,7 +27,7 @@ _EXCHANGE = 0.08e-3
 _SLOWER, _FASTER = 0.75, 1.25
 """The band of a decode speed: nine of ten published figures lie in it."""
 
-_RATES = ((6.0, 100e12), (10.0, 60e12), (float("inf"), 45e12))
+_RATES = ((6.0, 100e12), (10.0, 60e12), (inf, 45e12))
 """Operations a second that prefill reaches on a GB10 with dense models, by bits a weight (published: 60 to 165e12 with
 four bits, 30 to 110e12 with eight)."""
 

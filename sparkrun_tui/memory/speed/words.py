@@ -27,6 +27,6 @@ def _band(rate: Rate) -> str:
 def _figure(value: float) -> str:
     """Two significant digits: more would promise what no roofline knows."""
     if value >= 100:
-        digits = len(str(int(value))) - 2
+        digits = len(f"{value:.0f}") - 2
         return f"{round(value, -digits):,.0f}"
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
