@@ -23,6 +23,7 @@ from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.remote.docker import listening
 from sparkrun_tui.remote.docker.listening import Listener, Listeners, Place, read, words
 from sparkrun_tui.remote.http.client import HttpReply
+from sparkrun_tui.remote.script.output import Kept
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes import SOLO, FakeCluster, FakeContainer, rendered
 from tests.launch.fakes.docker import FakeDocker
@@ -107,6 +108,15 @@ def test_what_cannot_be_seen_is_unknown(tmp_path: Path) -> None:
     # The sockets of a process that has ended are none.
     (hidden / "7/stat").write_text("7 (a ) b) Z 1 7 7 0 -1\n")
     assert asked(hidden, "127.0.0.1") is Listener.OTHER
+
+
+def test_what_is_left_out_of_a_long_output_may_be_the_servers_socket() -> None:
+    kept = Kept(1000)
+    kept.add(f"{row(ANY, OURS)}\n".encode())
+    for number in range(1000):
+        kept.add(b"socket:[%d]\n" % number)
+    kept.add(b"end\n")
+    assert read(kept.text(), "127.0.0.1") is Listener.UNKNOWN
 
 
 @pytest.mark.parametrize(

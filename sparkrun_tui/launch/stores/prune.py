@@ -138,6 +138,7 @@ def offer_models(view: StoresView, names: Sequence[str] = ()) -> Offer:
     unused: list[Item] = []
     named: list[Item] = []
     stays: list[Stays] = []
+    known = _named_on(view)
     for host, stored in _stored(view):
         wanted = stored.repo in names
         why = why_model_stays(host, stored)
@@ -149,7 +150,7 @@ def offer_models(view: StoresView, names: Sequence[str] = ()) -> Offer:
             named.append(Item(Kind.MODEL, host.name, stored.repo, stored.size, note))
         elif not names and left > 0 and not _why_untouched(host, stored):
             first.append(Item(Kind.PARTS, host.name, stored.repo, stored.partial, note))
-        if names or why or _is_named(host, stored, view):
+        if names or why or (host.name, stored.repo) in known:
             continue
         size = stored.size
         if left > 0:
@@ -238,15 +239,14 @@ def _stored(view: StoresView) -> Iterator[tuple[HostStores, StoredRepo]]:
             yield host, stored
 
 
-def _is_named(host: HostStores, stored: StoredRepo, view: StoresView) -> bool:
-    """Whether a recipe of the list names a model, or any container uses it."""
+def _named_on(view: StoresView) -> frozenset[tuple[str, str]]:
+    """The models, by host and repository, that a recipe of the list names or any container uses."""
+    found = set()
     for model in view.models:
-        if model.repo != stored.repo:
-            continue
         for on in model.on:
-            if on.host == host.name:
-                return any(use.user in (User.CONTAINER, User.RECIPE) for use in on.uses)
-    return False
+            if any(use.user in (User.CONTAINER, User.RECIPE) for use in on.uses):
+                found.add((on.host, model.repo))
+    return frozenset(found)
 
 
 def _whose(host: HostStores, stored: StoredRepo) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from sparkrun_tui.base.by_identity import ByIdentity
 from sparkrun_tui.engines.layout.labels import label_of
 from sparkrun_tui.launch.run.parts.leases import holder_of
 from sparkrun_tui.launch.stores.model import HostStores, NamedBy, Use, User
@@ -16,6 +18,39 @@ _NEVER_AGAIN = ("", "no")
 """Restart policies of containers that Docker does not start again by itself."""
 
 
+_MOST_NAMED = 64
+"""Models that the labels of one container may name."""
+_SEARCHED = 200
+"""Containers of one host whose commands are searched, running ones first. Others that run may use any model."""
+_MOST_USES = 32
+"""Containers that are named of those that use one thing; one that holds it is among them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Users:
+    """The containers of a host: who uses which model, who may use any, and who uses which image, by id and name.
+
+    A host may list a thousand containers, models and images: each pair of them is not looked at.
+    """
+
+    of_repo: Mapping[str, Sequence[Use]]
+    of_any: Sequence[tuple[Use, frozenset[str]]]
+    """Each with the models that it is known to use anyway."""
+    of_image: Mapping[str, Sequence[Use]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Recipes and launches by the repository and by the image that they name."""
+
+    by_repo: Mapping[str, Sequence[NamedBy]]
+    by_image: Mapping[str, Sequence[NamedBy]]
+
+
+_USERS: ByIdentity[_Users] = ByIdentity(16)
+_NAMED: ByIdentity[_Named] = ByIdentity(8)
+
+
 def repo_of_model(model: str) -> str:
     """The repository of a model as recipes and labels write it, which may name a quantisation of a GGUF."""
     return split_gguf(model)[0]
@@ -25,27 +60,103 @@ def uses_of_model(host: HostStores, stored: StoredRepo, named: Sequence[NamedBy]
     """What uses a model in the cache of a host."""
     found = [*_of_lease(host), *_of_parts(host, stored)]
     for one in (host, *host.beside):
-        for container in one.containers or ():
-            found += _of_container(one, container, stored)
+        users = _users(one)
+        found += users.of_repo.get(stored.repo, ())
+        for use, known in users.of_any:
+            if stored.repo not in known:
+                found.append(use)
     for other in host.beside:
         found += _of_lease(other)
-    for name in named:
-        if repo_of_model(name.model) == stored.repo:
-            found.append(Use(name.user, name.name, when=name.when))
+    for name in _named(named).by_repo.get(stored.repo, ()):
+        found.append(Use(name.user, name.name, when=name.when))
     return tuple(dict.fromkeys(found))
 
 
 def uses_of_image(host: HostStores, image: ImageListed, named: Sequence[NamedBy]) -> tuple[Use, ...]:
     """What uses an image of a host."""
     found = list(_of_lease(host))
-    for container in host.containers or ():
-        if container.image_id == image.id or container.image in (*image.tags, *image.digests, image.id):
-            found.append(_use(host, container, holds=True))
-    names = {_whole_name(name) for name in (*image.tags, *image.digests)}
-    for name in named:
-        if name.image and _whole_name(name.image) in names:
-            found.append(Use(name.user, name.name, when=name.when))
+    users = _users(host)
+    for name in dict.fromkeys((image.id, *image.tags, *image.digests)):
+        found += users.of_image.get(name, ())
+    by_image = _named(named).by_image
+    for whole in dict.fromkeys(_whole_name(name) for name in (*image.tags, *image.digests)):
+        for naming in by_image.get(whole, ()):
+            found.append(Use(naming.user, naming.name, when=naming.when))
     return tuple(dict.fromkeys(found))
+
+
+def _users(host: HostStores) -> _Users:
+    return _USERS.get((host,), (), lambda: _found_users(host))
+
+
+def _found_users(host: HostStores) -> _Users:
+    """Who uses what among the containers of a host.
+
+    Containers of this program name their models in labels. Others are known by the cache that they mount: one that
+    names no model in its command may use any of them.
+    """
+    of_repo: dict[str, list[Use]] = {}
+    of_image: dict[str, list[Use]] = {}
+    of_any: list[tuple[Use, frozenset[str]]] = []
+    repos = host.store.repos if host.store is not None else ()
+    around = _around(host)
+    searched = 0
+    # Sorting is stable: those that run are searched first.
+    for container in sorted(host.containers or (), key=lambda info: not info.running):
+        holding_it = _use(host, container, holds=True)
+        for image in {container.image_id, container.image} - {""}:
+            _add(of_image.setdefault(image, []), holding_it)
+        labelled = _models_of(container)
+        for name in labelled:
+            _add(of_repo.setdefault(name, []), _use(host, container))
+        if labelled:
+            continue
+        mounts_all = any(PurePosixPath(source) in around for source in container.mounts)
+        mentioned: set[str] = set()
+        says_one = False
+        searched += 1
+        if searched > _SEARCHED:
+            mounts_all = mounts_all or container.running
+        else:
+            text = " ".join((container.command, *container.mounts))
+            for repo in repos:
+                in_command = repo.repo in container.command or repo.folder in container.command
+                if in_command or repo.folder in text:
+                    mentioned.add(repo.repo)
+                    says_one = says_one or in_command
+        for name in mentioned:
+            _add(of_repo.setdefault(name, []), _use(host, container))
+        if mounts_all and not says_one:
+            use = _use(host, container)
+            detail = f"{use.detail}; it mounts the cache and may use any model"
+            if searched > _SEARCHED:
+                detail = f"{use.detail}; it is one of very many, and may use any model"
+            of_any.append((replace(use, detail=detail), frozenset(mentioned)))
+    # Those that hold something come first.
+    of_any.sort(key=lambda item: not item[0].holds)
+    return _Users(of_repo, of_any[:_MOST_USES], of_image)
+
+
+def _add(uses: list[Use], use: Use) -> None:
+    """Add one, as far as there are few; one that holds is always among them."""
+    if len(uses) < _MOST_USES:
+        uses.append(use)
+    elif use.holds and not any(known.holds for known in uses):
+        uses[-1] = use
+
+
+def _named(named: Sequence[NamedBy]) -> _Named:
+    return _NAMED.get((named,), (), lambda: _found_named(named))
+
+
+def _found_named(named: Sequence[NamedBy]) -> _Named:
+    by_repo: dict[str, list[NamedBy]] = {}
+    by_image: dict[str, list[NamedBy]] = {}
+    for name in named:
+        by_repo.setdefault(repo_of_model(name.model), []).append(name)
+        if name.image:
+            by_image.setdefault(_whole_name(name.image), []).append(name)
+    return _Named(by_repo, by_image)
 
 
 def _of_lease(host: HostStores) -> Iterator[Use]:
@@ -63,47 +174,22 @@ def _of_parts(host: HostStores, stored: StoredRepo) -> Iterator[Use]:
         yield Use(User.TRANSFER, f"it is being downloaded on {host.name}", host.name, holds=True)
 
 
-def _of_container(host: HostStores, container: ContainerInfo, stored: StoredRepo) -> Iterator[Use]:
-    """Whether a container uses a model.
-
-    Containers of this program name their models in labels. Others are known by the cache that they mount: one that
-    names no model in its command may use any of them.
-    """
-    named = _models_of(container)
-    if named:
-        if stored.repo in named:
-            yield _use(host, container)
-        return
-    mentions = stored.repo in container.command or stored.folder in " ".join((container.command, *container.mounts))
-    if mentions:
-        yield _use(host, container)
-        return
-    if not _mounts_all(host, container) or _mentions_one(host, container):
-        return
-    use = _use(host, container)
-    yield Use(use.user, use.name, use.host, use.holds, f"{use.detail}; it mounts the cache and may use any model")
-
-
 def _models_of(container: ContainerInfo) -> set[str]:
     """The repositories that the labels of a container name; empty for one that another tool made."""
-    names = [label_of(container.labels, "model"), *label_of(container.labels, "models").split(",")]
+    more = label_of(container.labels, "models").split(",", _MOST_NAMED)[:_MOST_NAMED]
+    names = [label_of(container.labels, "model"), *more]
     return {repo_of_model(name) for name in names if name}
 
 
-def _mounts_all(host: HostStores, container: ContainerInfo) -> bool:
-    """Whether a container mounts the whole cache of its host, or a folder that it lies in."""
+def _around(host: HostStores) -> frozenset[PurePosixPath]:
+    """The cache of a host and the folders that it lies in: who mounts one of them has all of the cache.
+
+    Programs that watch a host mount all of it: they use no model.
+    """
     if host.store is None or not host.store.hub:
-        return False
+        return frozenset()
     hub = PurePosixPath(host.store.hub)
-    # Programs that watch a host mount all of it: they use no model.
-    around = [folder for folder in (hub, *hub.parents) if folder != folder.parent]
-    return any(PurePosixPath(source) in around for source in container.mounts)
-
-
-def _mentions_one(host: HostStores, container: ContainerInfo) -> bool:
-    """Whether its command names some model of the cache, so that it needs no other."""
-    assert host.store is not None
-    return any(repo.repo in container.command or repo.folder in container.command for repo in host.store.repos)
+    return frozenset(folder for folder in (hub, *hub.parents) if folder != folder.parent)
 
 
 def _use(host: HostStores, container: ContainerInfo, holds: bool | None = None) -> Use:

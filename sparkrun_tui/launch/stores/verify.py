@@ -104,6 +104,8 @@ class _Hub:
         self._services = services
         self._token = token
         self._asks = asks
+        self.one_header = asyncio.Lock()
+        """Held while the header of a GGUF is read, which may have 64 MiB: hosts choose how many there are."""
         self._known: dict[tuple[str, str], asyncio.Task[Mapping[str, int]]] = {}
 
     async def sizes(self, repo: str, commit: str) -> Mapping[str, int]:
@@ -142,7 +144,7 @@ async def _checked(
         listing = await listing_in(place.transport, folder, stored.repo, revision.commit)
         if listing is None:
             return result(Verdict.UNKNOWN, "it is gone by now")
-        cut = set(listing.cut) | await _cut_ggufs(place, folder, stored, listing)
+        cut = set(listing.cut) | await _cut_ggufs(place, folder, stored, listing, hub.one_header)
     except HostError as error:
         return result(Verdict.UNKNOWN, error.what)
     listed = await hub.sizes(stored.repo, revision.commit)
@@ -197,14 +199,17 @@ def _named(names: Iterable[str]) -> str:
     return text
 
 
-async def _cut_ggufs(place: Place, folder: str, stored: StoredRepo, listing: CacheListing) -> set[str]:
+async def _cut_ggufs(
+    place: Place, folder: str, stored: StoredRepo, listing: CacheListing, turn: asyncio.Lock
+) -> set[str]:
     """The GGUF files of a revision that are shorter than their headers say. Raises `HostError`."""
     cut = set()
     for file in listing.files:
         if not file.name.endswith(".gguf"):
             continue
         path = f"{folder}/{stored.folder}/snapshots/{listing.commit}/{file.name}"
-        least = await gguf_least_size(place.transport, path, file.size)
+        async with turn:
+            least = await gguf_least_size(place.transport, path, file.size)
         if least is not None and file.size < least:
             cut.add(file.name)
     return cut

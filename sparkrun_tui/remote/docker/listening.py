@@ -90,7 +90,8 @@ def read(text: str, address: str) -> Listener:
     if text.startswith("\n"):
         listed, sockets = "", text[1:]
     lines = sockets.split("\n", _MOST_LINES)
-    if "end" not in lines[-2:]:
+    if "end" not in lines[-2:] or "\n… " in text:
+        # It is not whole: of a long output the middle is left out.
         return Listener.UNKNOWN
     own = frozenset(line[len("socket:[") : -1] for line in lines if line.startswith("socket:["))
     rows = list(_rows(listed))

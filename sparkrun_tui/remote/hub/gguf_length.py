@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sparkrun_tui.base import shell
 from sparkrun_tui.models.gguf.header import least_size
 from sparkrun_tui.remote.aio import closing
@@ -30,24 +32,25 @@ async def gguf_least_size(transport: Transport, path: str, size: int) -> int | N
     while True:
         data = await _beginning(transport, path, most)
 
-        def fetch(start: int, count: int, data: bytes = data) -> bytes:
+        def fetch(start: int, count: int, data: bytearray = data) -> bytes:
             if start + count > len(data) and len(data) < size:
                 raise _MoreError
-            return data[start : start + count]
+            return bytes(data[start : start + count])
 
         try:
-            return least_size(fetch)
+            # A header may have millions of values, which take seconds.
+            return await asyncio.to_thread(least_size, fetch)
         except _MoreError:
             if most >= _MOST or len(data) < most:
                 return None
         most *= 4
 
 
-async def _beginning(transport: Transport, path: str, most: int) -> bytes:
+async def _beginning(transport: Transport, path: str, most: int) -> bytearray:
     found = bytearray()
     script = shell.script(_HEAD, most=most, path=shell.path_word(path))
     async with closing(transport.stream(script)) as pieces:
         async for stream, piece in pieces:
             if stream == "stdout":
                 found += piece[: most - len(found)]
-    return bytes(found)
+    return found
