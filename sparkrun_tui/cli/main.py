@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "ask": ("workloads", "ask_command", "Send a prompt to a running workload."),
     "models": ("stores", "models_group", "List, verify and prune the models on the hosts and here."),
     "images": ("stores", "images_group", "List, verify and prune the images on the hosts and here."),
-    "history": ("history", "history_group", "List and show earlier launches."),
+    "history": ("history", "history_group", "List, show and replay earlier launches."),
     "cluster": ("clusters", "cluster_group", "List, add, choose, remove and check clusters."),
     "registry": ("registries", "registry_group", "Add, remove, list and update recipe registries."),
     "config": ("config", "config_group", "Show where the settings are."),

@@ -207,3 +207,16 @@ def test_registries_are_listed_and_one_that_cannot_be_is_refused(cli: Cli) -> No
     assert cli("registry", "update", "nope").code == 2
     assert cli("registry", "remove", "eugr").code == 0
     assert [item["name"] for item in cli("registry", "list", "--json").json] == ["spark-arena"]
+
+
+def test_a_report_and_a_replay_of_an_earlier_launch(cli: Cli, lab: FakeCluster, served: str) -> None:
+    assert cli("stop", served, *BOTH).code == 0
+    done = cli("history", "show", served[:4], "--report")
+    assert done.code == 0 and done.out.startswith("# pair: ")
+    assert "## What happened" in done.out and "spark-1" not in done.out
+    shown = cli("history", "replay", "pair", "--speed", "0")
+    assert shown.code == 0 and "  0:00  launch " in shown.out and "spark-2: check ok" in shown.out
+    with_logs = cli("history", "replay", "pair", "--speed", "0", "--logs", "--json").events
+    assert {"began", "step", "log"} <= {event["kind"] for event in with_logs}
+    assert cli("history", "show", "pair", "--report", "--json").code == 2
+    assert cli("history", "replay", "nope").code == 2

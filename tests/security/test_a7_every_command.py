@@ -63,7 +63,8 @@ WALK: dict[tuple[str, ...], list[tuple[str, ...]]] = {
         ("sg", "-H", "spark-3", "--json"),
     ],
     ("history", "list"): [(), ("--json",)],
-    ("history", "show"): [("sg",), ("sg", "--json")],
+    ("history", "show"): [("sg",), ("sg", "--json"), ("sg", "--report"), ("keyed", "--report")],
+    ("history", "replay"): [("sg", "--speed", "0", "--logs"), ("keyed", "--speed", "0", "--logs", "--json")],
     ("status",): [ON, (*ON, "--json")],
     ("logs",): [
         ("keyed", *ON),

@@ -203,7 +203,10 @@ async def _rest(walk: Walk) -> None:
     """Earlier launches, registries, clusters, help, the palette, and a passphrase."""
     await walk.keys("escape", "h")
     walk.on(HistoryScreen)
-    await walk.keys("y", "enter", "escape", "escape")
+    await walk.keys("y", "r", "enter", "r", "escape")
+    await walk.keys("v")
+    await walk.until(lambda: "plain •••" in walk.seen, "replay")
+    await walk.keys("escape", "escape")
     await walk.keys("R")
     walk.on(RegistriesScreen)
     assert "mine" in walk.seen

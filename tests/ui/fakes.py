@@ -19,6 +19,7 @@ from sparkrun_tui.launch.record.events import AnyEvent, EndpointUp, LaunchBegan,
 from sparkrun_tui.launch.record.export import Exported, export_logs
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
+from sparkrun_tui.launch.record.report import report
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.stores.model import StoresView
 from sparkrun_tui.launch.stores.prune import Item, Pruned, PruneReport
@@ -247,6 +248,18 @@ class FakeBackend:
 
     def history(self) -> Sequence[PastLaunch]:
         return self.past
+
+    async def report(self, launch: LaunchPort) -> tuple[str, str]:
+        self.calls.append(f"report {launch.launch_id}")
+        lines = {host: buffer.since(0) for host, buffer in launch.logs.items()}
+        return report(launch.state, (), lines, Redactor()), "/state/reports/one.md"
+
+    async def recorded(self, past: PastLaunch) -> LaunchPort:
+        return FakeLaunch(past.launch_id, past.hosts)
+
+    async def replay(self, past: PastLaunch) -> LaunchPort:
+        self.calls.append(f"replay {past.launch_id}")
+        return FakeLaunch(past.launch_id, past.hosts)
 
     async def export_logs(self, launch: LaunchPort) -> Exported:
         self.calls.append(f"export_logs {launch.launch_id}")

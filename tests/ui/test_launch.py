@@ -290,6 +290,36 @@ async def test_escape_leaves_the_launch_running(open_app: Pilots, backend: FakeB
         assert not [call for call in backend.calls if call.startswith(("stop", "cancel"))]
 
 
+async def test_one_key_copies_and_saves_the_report(open_app: Pilots, backend: FakeBackend) -> None:
+    async with open_app((80, 24)) as pilot:
+        launch = await begin(pilot, backend)
+        await press(pilot, "r")
+        await settle(pilot)
+        app = cast(SparkrunApp, pilot.app)
+        assert app.clipboard.startswith("# alpha-8b: starting") and "spark-1" not in app.clipboard
+        said = [notification.message for notification in pilot.app._notifications]
+        assert any("saved the report in\n/state/reports/one.md" in text for text in said)
+        launch.send(DIAGNOSIS, StatusChanged(status=LaunchStatus.FAILED))
+        tick(pilot)
+        await settle(pilot)
+        await press(pilot, "y")
+        await settle(pilot)
+        assert "KV cache too small for the context" in app.clipboard
+
+
+async def test_history_replays_and_reports(open_app: Pilots, backend: FakeBackend) -> None:
+    backend.past = [PastLaunch("abcd2345", "alpha-8b", "lab", ("spark-1",), "ready", 1000.0, None, 65.0)]
+    async with open_app((80, 24)) as pilot:
+        await press(pilot, "h")
+        await settle(pilot)
+        await press(pilot, "r")
+        await settle(pilot)
+        assert cast(SparkrunApp, pilot.app).clipboard.startswith("# ")
+        await press(pilot, "v")
+        await settle(pilot)
+        assert backend.calls[-1] == "replay abcd2345" and isinstance(pilot.app.screen, LaunchScreen)
+
+
 async def test_a_start_that_hangs_is_said_once_with_the_key_that_stops_it(
     open_app: Pilots, backend: FakeBackend
 ) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from sparkrun_tui.launch.record.events import LaunchStatus, Noticed, StatusChanged
+from sparkrun_tui.launch.record.report import report
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.ink import text_of, width_of
-from sparkrun_tui.ui.paint.launch_text import report
 from sparkrun_tui.ui.paint.notices import newest_line, notice_lines
 from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
@@ -58,7 +58,7 @@ def test_notices_are_told_in_full_and_safely() -> None:
 def test_the_report_has_the_warnings() -> None:
     launch = FakeLaunch("one", ("spark-1",))
     launch.send(LEFT, NOTE)
-    text = report(launch.state, launch.logs)
+    text = report(launch.state, (), {}, str)
     assert "containers may be left" in text and "lease" not in text
 
 

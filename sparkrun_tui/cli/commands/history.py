@@ -1,4 +1,4 @@
-"""`history`: earlier launches, as the journals on this machine record them."""
+"""`history`: earlier launches, as the journals on this machine record them: shown, reported, shown once more."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import launch_names
 from sparkrun_tui.cli.exits import Exit
+from sparkrun_tui.cli.gate import gate
 from sparkrun_tui.cli.groups import CommandGroup
 
 if TYPE_CHECKING:
@@ -53,11 +54,17 @@ def _list(as_json: bool) -> int:
 @history_group.command("show")
 @click.argument("name", shell_complete=launch_names)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def show_command(name: str, as_json: bool) -> int:
+@click.option("--report", "as_report", is_flag=True, help="Print a report as Markdown, without secrets and names.")
+def show_command(name: str, as_json: bool, as_report: bool) -> int:
     """Show one launch: NAME is the beginning of its id, or a recipe, whose newest launch is meant."""
     from sparkrun_tui.launch.record.narration import diagnosis_lines
 
+    if as_json and as_report:
+        raise UsageError("give --json or --report")
     past = chosen(name)
+    if as_report:
+        output.raw(_report(past))
+        return Exit.OK
     if as_json:
         output.as_json(_json(past))
         return Exit.OK
@@ -80,6 +87,51 @@ def show_command(name: str, as_json: bool) -> int:
         output.line()
         for text in diagnosis_lines(state.diagnosis):
             output.line(text)
+    return Exit.OK
+
+
+def _report(past: PastLaunch) -> str:
+    """The report of a launch, from its journal."""
+    from sparkrun_tui.launch.record.journal import read_events, read_log
+    from sparkrun_tui.launch.record.report import LAST_LINES, report
+
+    logs = {host: read_log(past.folder, host, LAST_LINES) for host in past.state.hosts}
+    return report(past.state, read_events(past.folder), logs, gate().redact)
+
+
+@history_group.command("replay")
+@click.argument("name", shell_complete=launch_names)
+@click.option(
+    "--speed",
+    default=20.0,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="How much faster than it happened; 0 prints all at once.",
+)
+@click.option("--logs", "with_logs", is_flag=True, help="Print the lines of the logs, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print each event, and each line with --logs, as a JSON object.")
+def replay_command(name: str, speed: float, with_logs: bool, as_json: bool) -> int:
+    """Show what happened in an earlier launch, in its order and with its pauses, none of which takes over 2 seconds.
+
+    NAME is the beginning of its id, or a recipe, whose newest launch is meant.
+    """
+    from sparkrun_tui.cli.following import print_line
+    from sparkrun_tui.launch.record.codec import to_json
+    from sparkrun_tui.launch.record.narration import Narrator
+    from sparkrun_tui.launch.record.replay import moments, timed
+
+    past = chosen(name)
+    hosts = tuple(past.state.hosts)
+    narrator = Narrator()
+    for pause, moment in timed(moments(past.folder, hosts if with_logs else ()), speed):
+        time.sleep(pause)
+        if moment.line is not None:
+            print_line(moment.host, moment.line, prefixed=len(hosts) > 1, as_json=as_json)
+        elif moment.event is not None and as_json:
+            output.as_json_line(to_json(moment.event))
+        elif moment.event is not None:
+            for text in narrator.lines(moment.event):
+                output.line(text)
     return Exit.OK
 
 

@@ -28,10 +28,12 @@ from sparkrun_tui.launch.question import ask_served
 from sparkrun_tui.launch.record import journal
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.export import Exported, export_logs
-from sparkrun_tui.launch.record.fold import FINAL
+from sparkrun_tui.launch.record.fold import FINAL, fold
 from sparkrun_tui.launch.record.guard_seen import keeper
 from sparkrun_tui.launch.record.logs import LogBuffer
-from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.launch.record.replay import moments, timed
+from sparkrun_tui.launch.record.report import LAST_LINES, report, save_report
+from sparkrun_tui.launch.record.state import HostRow, LaunchState
 from sparkrun_tui.launch.run.cleanup import unconfirmed
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services, choose_gguf, real_services
@@ -77,6 +79,37 @@ class Reopened:
             self.logs = {**self.logs, host: buffer}
 
 
+class Replayed:
+    """An earlier launch that happens once more, from its journal, faster and without long pauses."""
+
+    def __init__(self, folder: Path) -> None:
+        whole = journal.read_state(folder)
+        self._moments = timed(moments(folder, tuple(whole.hosts)))
+        self.launch_id = whole.launch_id
+        self.state = LaunchState(launch_id=whole.launch_id, recipe=whole.recipe, hosts=_bare(whole))
+        self.rendered: Rendered | None = None
+        self.revision = 0
+        self.logs: Mapping[str, LogBuffer] = {host: LogBuffer() for host in whole.hosts}
+        self.now = whole.started or 0.0
+
+    async def play(self) -> None:
+        """Let it happen, to its end."""
+        for pause, moment in self._moments:
+            if pause:
+                await asyncio.sleep(pause)
+            self.now = moment.time
+            if moment.event is not None:
+                self.state = fold(self.state, moment.event)
+                self.revision += 1
+            elif moment.line is not None:
+                self.logs[moment.host].extend([moment.line])
+
+
+def _bare(state: LaunchState) -> dict[str, HostRow]:
+    """The hosts of a launch before anything has happened."""
+    return {name: HostRow(name, row.rank) for name, row in state.hosts.items()}
+
+
 class LocalBackend:
     """The backend on the real hosts, launches and journals, and on the demo cluster."""
 
@@ -86,6 +119,7 @@ class LocalBackend:
         self._demo: DemoCluster | None = None
         self._demo_launcher: Launcher | None = None
         self._clusters: dict[str, Cluster] = {}
+        self._replaying: asyncio.Task[None] | None = None
 
     async def open(self, ask: Ask) -> None:
         """Get the services ready; no host is contacted yet."""
@@ -103,6 +137,8 @@ class LocalBackend:
 
     async def close(self) -> None:
         """Detach from launches and close links; what runs on the hosts keeps running. The demo cluster ends."""
+        if self._replaying is not None:
+            self._replaying.cancel()
         if self._launcher is not None:
             await self._launcher.close()
         if self._demo_launcher is not None:
@@ -275,6 +311,30 @@ class LocalBackend:
     def history(self) -> Sequence[PastLaunch]:
         """Earlier launches from their journals."""
         return [_past(past) for past in journal.past_launches()]
+
+    async def report(self, launch: LaunchPort) -> tuple[str, str]:
+        """The report of a launch, from its journal and from memory."""
+        lines = {host: buffer.since(buffer.end - LAST_LINES) for host, buffer in launch.logs.items()}
+        redact = redactor(rendered=launch.rendered)
+
+        def made() -> tuple[str, str]:
+            events = journal.read_events(journal.launches_dir() / Path(launch.launch_id).name)
+            text = report(launch.state, events, lines, redact)
+            return text, str(save_report(launch.state, text))
+
+        return await asyncio.to_thread(made)
+
+    async def recorded(self, past: PastLaunch) -> LaunchPort:
+        """An earlier launch from its journal."""
+        return await asyncio.to_thread(Reopened, Path(past.folder))
+
+    async def replay(self, past: PastLaunch) -> LaunchPort:
+        """An earlier launch once more."""
+        replayed = await asyncio.to_thread(Replayed, Path(past.folder))
+        if self._replaying is not None:
+            self._replaying.cancel()
+        self._replaying = asyncio.create_task(replayed.play(), name=f"replay {past.launch_id}")
+        return replayed
 
     async def export_logs(self, launch: LaunchPort) -> Exported:
         """Write the complete logs into files, from the journal and from memory."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -50,6 +50,15 @@ class LaunchPort(Protocol):
     @property
     def rendered(self) -> Rendered | None:
         """The recipe as it was launched; None when it was launched from elsewhere."""
+
+
+@runtime_checkable
+class ReplayPort(Protocol):
+    """A launch that happens once more, in a time of its own."""
+
+    @property
+    def now(self) -> float:
+        """The Unix time that it has come to."""
 
 
 Changed: TypeAlias = "Callable[[bool, bool], None]"
@@ -213,6 +222,15 @@ class Backend(Protocol):
 
     def history(self) -> Sequence[PastLaunch]:
         """Earlier launches, newest first. Reads files: call it in a thread."""
+
+    async def report(self, launch: LaunchPort) -> tuple[str, str]:
+        """The report of a launch as Markdown, without secrets and names, and the path where it is saved."""
+
+    async def recorded(self, past: PastLaunch) -> LaunchPort:
+        """An earlier launch as its journal has it; no host is asked."""
+
+    async def replay(self, past: PastLaunch) -> LaunchPort:
+        """An earlier launch that happens once more, from its journal; no host is asked."""
 
     async def export_logs(self, launch: LaunchPort) -> Exported:
         """Write the complete logs of a launch into files."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from rich.cells import cell_len
 
@@ -12,12 +12,8 @@ from sparkrun_tui.engines.offers import BY_NAME, CHAT, TEXT
 from sparkrun_tui.engines.plan import KEY_VARIABLE
 from sparkrun_tui.launch.plan.curl import post
 from sparkrun_tui.launch.record.events import LaunchStatus
-from sparkrun_tui.launch.record.guard_words import guard_words
-from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.ink import Line, Span, clip, width_of
-
-_REPORT_LINES = 60
 
 STATUS: Mapping[LaunchStatus, tuple[str, str]] = {
     LaunchStatus.STARTING: ("▶", "accent"),
@@ -86,25 +82,3 @@ def curl(state: LaunchState) -> str:
     if endpoint.wants_key:
         key = KEY_VARIABLE
     return post(base, offer, endpoint.model, "Hello", key)
-
-
-def report(state: LaunchState, logs: Mapping[str, LogBuffer]) -> str:
-    """A failure as text to paste into an issue: what was launched, the cause, and the last lines of each host."""
-    lines = [f"{state.recipe} ({state.engine}) on {state.cluster}: {state.status.value} {state.detail}".rstrip()]
-    lines.append(f"model {state.model}, hosts {', '.join(state.hosts)}")
-    lines += [f"  {key}={value}" for key, value in sorted(state.settings.items())]
-    if state.diagnosis:
-        diagnosis = state.diagnosis
-        lines += ["", f"{diagnosis.host}: {diagnosis.title}", diagnosis.explanation, diagnosis.evidence]
-        lines += [f"- {repair.title}: {repair.why}" for repair in diagnosis.repairs]
-    for row in state.hosts.values():
-        if row.guard is not None:
-            lines.append(f"{row.name}: memory guard: {guard_words(row.guard)}")
-    lines += [f"{notice.level}: {notice.host}: {notice.text}" for notice in state.notices if notice.level != "note"]
-    for host, buffer in logs.items():
-        lines += ["", f"--- {host}, last lines ---", *_last(buffer)]
-    return "\n".join(clean_line(line) for line in lines) + "\n"
-
-
-def _last(buffer: LogBuffer) -> Sequence[str]:
-    return [line.text for line in buffer.since(buffer.end - _REPORT_LINES)]

@@ -302,6 +302,22 @@ class HistoryScreen(PageScreen):
             await self.sparkrun.backend.forget(past)
             await self._read()
 
+    async def do_replay(self) -> None:
+        """Show it once more as it happened."""
+        past = self.list.current
+        if past is not None:
+            self.sparkrun.open_launch(await self.sparkrun.backend.replay(past), follow=False)
+
+    async def do_report(self) -> None:
+        """Copy its report and save it, and show where."""
+        past = self.list.current
+        if past is None:
+            return
+        launch = self.sparkrun.followed(past.launch_id) or await self.sparkrun.backend.recorded(past)
+        text, path = await self.sparkrun.backend.report(launch)
+        self.sparkrun.copy(text, "report")
+        self.sparkrun.say(f"saved the report in\n{path}")
+
     def do_copy(self) -> None:
         """Copy the command line that launches it again."""
         past = self.list.current

@@ -20,9 +20,9 @@ from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.launch_keys import FLAGS
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.launch_status import COMING, SERVING
-from sparkrun_tui.ui.model.ports import LaunchPort
+from sparkrun_tui.ui.model.ports import LaunchPort, ReplayPort
 from sparkrun_tui.ui.paint.change_lines import change_words
-from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines, report
+from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines
 from sparkrun_tui.ui.paint.past_lines import ran_words
 from sparkrun_tui.ui.paint.phases import LastTime
 from sparkrun_tui.ui.screens.base import PageScreen
@@ -114,7 +114,8 @@ class LaunchScreen(PageScreen):
         state = self.launch.state
         sign, _ = STATUS[state.status]
         has_room = len(state.hosts) * 2 + 1 <= self.size.height // 3
-        self.phases.show(state, has_room and self._active(state), self._last)
+        now = self.launch.now if isinstance(self.launch, ReplayPort) else None
+        self.phases.show(state, has_room and self._active(state), self._last, now)
         title = state.recipe
         if state.cluster:
             title += f" on {state.cluster}"
@@ -124,7 +125,7 @@ class LaunchScreen(PageScreen):
             title += f"  {sign} {state.status.value}"
             if state.detail and state.diagnosis is None:
                 title += f": {state.detail}"
-        self.query_one("#phases-panel", Panel).entitle(title, elapsed(state, time.time()))
+        self.query_one("#phases-panel", Panel).entitle(title, elapsed(state, now or time.time()))
 
     def _ran(self) -> str:
         """When a launch that is over ran, and how it ended."""
@@ -250,18 +251,22 @@ class LaunchScreen(PageScreen):
 
         self.app.push_screen(PromptScreen(self.launch))
 
-    def do_copy(self) -> None:
+    async def do_copy(self) -> None:
         """Copy the selection, the URL or the report, whichever there is."""
         selected = self.get_selected_text()
         state = self.launch.state
         if selected:
             self.sparkrun.copy(selected, "selection")
-        elif state.status is LaunchStatus.FAILED or state.diagnosis:
-            self.sparkrun.copy(report(state, self.launch.logs), "report")
-        elif state.endpoint is not None:
+        elif state.status is not LaunchStatus.FAILED and not state.diagnosis and state.endpoint is not None:
             self.sparkrun.copy(state.endpoint.url, "URL")
         else:
-            self.sparkrun.copy(report(state, self.launch.logs), "report so far")
+            await self.do_report()
+
+    async def do_report(self) -> None:
+        """Copy the report and save it, and show where."""
+        text, path = await self.sparkrun.backend.report(self.launch)
+        self.sparkrun.copy(text, "report")
+        self.sparkrun.say(f"saved the report in\n{path}")
 
     async def do_save_logs(self) -> None:
         """Save the complete logs, and show where."""

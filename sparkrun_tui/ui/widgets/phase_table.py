@@ -28,9 +28,14 @@ class PhaseTable(LinePane):
         """The cells that the lines were laid out for."""
         self.activity = True
         self._last: LastTime | None = None
+        self._now: float | None = None
 
-    def show(self, state: LaunchState, activity: bool, last: LastTime | None = None) -> None:
-        """Show this state; `activity` gives each host a second line, `last` adds a line of earlier times."""
+    def show(self, state: LaunchState, activity: bool, last: LastTime | None = None, now: float | None = None) -> None:
+        """Show this state; `activity` gives each host a second line, `last` adds a line of earlier times.
+
+        `now` is the time of a launch that is replayed.
+        """
+        self._now = now
         before = self.line_count
         self._state, self.activity, self._last = state, activity, last
         layout = self.line_count != before
@@ -52,5 +57,5 @@ class PhaseTable(LinePane):
         """One line of the table."""
         if self._lines is None or self._lines_width != self.text_width:
             self._lines_width = self.text_width
-            self._lines = table(self._state, time.time(), self.text_width, self.activity, self._last)
+            self._lines = table(self._state, self._now or time.time(), self.text_width, self.activity, self._last)
         return self._lines[number]
