@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cluster import Cluster as Hosts
 from cluster import Host, HostSpec
+from cluster.generations import Generation, on, on_both
 from cluster.hub_client import Hub
 from cluster.spec import REGISTRY
 from cluster.workstation import Workstation
@@ -33,6 +34,7 @@ def untouched(host: Host) -> bool:
 # --- seen before anything is changed -----------------------------------------------------------------------------
 
 
+@on_both
 async def test_a_port_that_is_taken_is_said_before_anything_is_changed(hosts: list[Host]) -> None:
     hosts[0].run("setsid python3 -m http.server 8000 </dev/null >/dev/null 2>&1 & echo $! >/tmp/server.pid; sleep 0.7")
     try:
@@ -63,6 +65,7 @@ async def test_a_disk_that_is_too_small_is_said_before_anything_is_changed(
         cluster.remove_host(small)
 
 
+@on_both
 async def test_the_same_launch_again_is_told_that_it_runs(hosts: list[Host]) -> None:
     async with launcher() as at:
         first = begin(at, hosts[:1], recipe("tiny-llama"))
@@ -79,6 +82,7 @@ async def test_the_same_launch_again_is_told_that_it_runs(hosts: list[Host]) -> 
     assert remaining(hosts) == []
 
 
+@on(Generation.OWN, Generation.MIXED)
 async def test_of_two_launchers_one_wins_and_the_other_is_told_whose_turn_it_is(hosts: list[Host]) -> None:
     async with launcher() as here, launcher() as there:
         launches = [begin(here, hosts, pair("hang")), begin(there, list(reversed(hosts)), pair("hang"))]
@@ -122,6 +126,7 @@ def from_failing_registry() -> Rendered:
     return render(load_recipe(path), {})
 
 
+@on_both
 @pytest.mark.parametrize(("status", "cause"), [(404, "manifest unknown|not found"), (401, "unauthorized|denied")])
 async def test_a_registry_that_refuses_is_not_asked_again(
     hosts: list[Host], failing: Callable[[int], None], status: int, cause: str
@@ -135,6 +140,7 @@ async def test_a_registry_that_refuses_is_not_asked_again(
     assert remaining(hosts) == []
 
 
+@on_both
 async def test_a_registry_that_stumbles_is_asked_again(hosts: list[Host], failing: Callable[[int], None]) -> None:
     failing(500)
     async with launcher() as at:

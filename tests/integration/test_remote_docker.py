@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from cluster import Host
+from cluster.generations import Generation, on, on_both
 from cluster.images import Images
 from cluster.workstation import Workstation
 
@@ -42,6 +43,7 @@ def body(image: str, script: str) -> dict[str, object]:
     return {"Image": image, "Cmd": ["sh", "-c", script], "Labels": LABEL, "HostConfig": {"NetworkMode": "host"}}
 
 
+@on_both
 async def test_a_container_with_an_uploaded_script(docker: DockerClient, all_images: Images, hosts: list[Host]) -> None:
     script = "printf '%s\\n' \"it's\" '{\"a\": [1]}' \"$HOME\" `echo tick` 'ü'; sleep 1; exit 3\n"
     made = await docker.create(
@@ -68,6 +70,7 @@ async def test_a_container_with_an_uploaded_script(docker: DockerClient, all_ima
     assert await docker.inspect(made) is None
 
 
+@on_both
 async def test_commands_events_and_the_end_by_signal(docker: DockerClient, all_images: Images) -> None:
     made = await docker.create("t2", body(all_images.busybox.reference, "trap 'exit 0' TERM; sleep 300 & wait"))
     seen: list[tuple[str, int | None]] = []
@@ -92,6 +95,7 @@ async def test_commands_events_and_the_end_by_signal(docker: DockerClient, all_i
     assert ("start", None) in seen
 
 
+@on_both
 async def test_logs_lose_and_double_nothing_while_sessions_are_killed(
     docker: DockerClient, all_images: Images, hosts: list[Host]
 ) -> None:
@@ -114,6 +118,7 @@ async def test_logs_lose_and_double_nothing_while_sessions_are_killed(
         assert [line.text for line in seen if line.stream == stream] == [f"{word} {n}" for n in range(1, lines + 1)]
 
 
+@on_both
 async def test_logs_outlive_the_daemon(docker: DockerClient, all_images: Images, hosts: list[Host]) -> None:
     made = await docker.create("t4", body(all_images.busybox.reference, "echo one; sleep 300"))
     await docker.start(made)
@@ -132,6 +137,7 @@ async def test_logs_outlive_the_daemon(docker: DockerClient, all_images: Images,
     assert seen == ["one"]
 
 
+@on_both
 async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
     pool: SshPool, hosts: list[Host], all_images: Images
 ) -> None:
@@ -156,6 +162,7 @@ async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
     assert again[-1].done == again[-1].total
 
 
+@on_both
 async def test_a_pull_that_is_stopped_leaves_nothing_running(
     pool: SshPool, hosts: list[Host], all_images: Images
 ) -> None:
@@ -172,6 +179,7 @@ async def test_a_pull_that_is_stopped_leaves_nothing_running(
     assert "docker pull" not in host.run("ps -eo args | grep -v grep")
 
 
+@on_both
 async def test_an_image_that_does_not_exist(pool: SshPool, hosts: list[Host]) -> None:
     images = DockerImages(DockerClient, pool.resolver, pool.policy)
     with pytest.raises(DockerError):
@@ -189,6 +197,7 @@ async def test_without_the_docker_group_the_cause_is_named(pool: SshPool, hosts:
         hosts[0].run("chmod 660 /var/run/docker.sock")
 
 
+@on_both
 async def test_a_hanging_daemon_does_not_hang_us(docker: DockerClient, hosts: list[Host]) -> None:
     await docker.ping()
     hosts[0].faults.dockerd_stop()
@@ -197,6 +206,7 @@ async def test_a_hanging_daemon_does_not_hang_us(docker: DockerClient, hosts: li
             await docker.info()
 
 
+@on(*Generation)
 async def test_an_image_is_sent_from_the_workstation(
     pool: SshPool, hosts: list[Host], all_images: Images, workstation: Workstation
 ) -> None:
@@ -224,6 +234,7 @@ async def test_an_image_is_sent_from_the_workstation(
     assert "docker save" not in processes()
 
 
+@on_both
 async def test_an_image_is_asked_for_a_program(docker: DockerClient, all_images: Images, hosts: list[Host]) -> None:
     image = all_images.busybox.reference
     assert await look_for(docker, image, "no-such-program") == ImageProgram(False)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Host, models
+from cluster.generations import Generation, on, on_both
 from cluster.workstation import Workstation
 
 from sparkrun_tui.base.errors import HostError
@@ -63,6 +64,7 @@ def big_model(size: int = 60_000_000) -> StoredModel:
     return StoredModel("acme/big", commit, str(hub), files)
 
 
+@on(Generation.OWN, Generation.MIXED)
 async def test_from_the_hub_onto_both_hosts(pool: SshPool, shipper: RsyncShipper, hosts: list[Host]) -> None:
     model = await fetched(models.CHECKPOINT)
     for host in hosts:
@@ -91,6 +93,7 @@ async def test_only_the_chosen_quantisation_travels(pool: SshPool, shipper: Rsyn
     assert there == [file.name for file in model.files]
 
 
+@on_both
 async def test_broken_transfers_resume_and_never_look_whole(
     pool: SshPool, shipper: RsyncShipper, hosts: list[Host]
 ) -> None:
@@ -111,6 +114,7 @@ async def test_broken_transfers_resume_and_never_look_whole(
     assert "sparkrun-partial" not in host.run("find /root/.cache/huggingface")
 
 
+@on_both
 async def test_a_stopped_transfer_leaves_no_process(
     pool: SshPool, shipper: RsyncShipper, hosts: list[Host], workstation: Workstation
 ) -> None:
@@ -126,6 +130,7 @@ async def test_a_stopped_transfer_leaves_no_process(
     assert "rsync" not in hosts[0].run("ps -eo comm")
 
 
+@on_both
 async def test_a_cache_that_cannot_be_written_says_so(pool: SshPool, shipper: RsyncShipper, hosts: list[Host]) -> None:
     model = big_model(1000)
     with pytest.raises(HostError, match="cannot be written") as caught:
