@@ -11,7 +11,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.registry import family_of
-from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours
+from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours, one_server_a_port
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
 from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo
 from sparkrun_tui.remote.http.client import HttpCall, addresses_of_server
@@ -58,7 +58,8 @@ async def survey(cluster: Cluster, services: HostServices) -> FleetView:
         else:
             seen += [FoundContainer(name, info) for info in answer.containers]
     judge = _Judge(services, addresses)
-    workloads = await asyncio.gather(*(judge.judged(item) for item in group(seen, frozenset(silent))))
+    found = one_server_a_port(group(seen, frozenset(silent)))
+    workloads = await asyncio.gather(*(judge.judged(item) for item in found))
     return FleetView(
         cluster=cluster.name,
         taken=services.clock(),
