@@ -34,6 +34,16 @@ def matching(view: FleetView, text: str) -> tuple[Workload, ...]:
     return tuple(found)
 
 
+def prepared_by(view: FleetView, launch_id: str) -> tuple[str, ...]:
+    """The hosts that a launch prepares by their leases, also when it has no container yet."""
+    found = []
+    for host in view.hosts:
+        lease = host.facts.lease if host.facts is not None else None
+        if lease is not None and lease.launch is not None and lease.launch == launch_id:
+            found.append(host.name)
+    return tuple(found)
+
+
 def choose(view: FleetView, text: str) -> Workload:
     """The one workload that `text` means.
 

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.identifiers import LaunchId
 from sparkrun_tui.engines.layout.common import role_of
-from sparkrun_tui.engines.layout.labels import health_path_of, hosts_of, label_of, nodes_of, offers_of, port_of, rank_of
+from sparkrun_tui.engines.layout.labels import (
+    engine_is_exec,
+    health_path_of,
+    hosts_of,
+    label_of,
+    nodes_of,
+    offers_of,
+    port_of,
+    rank_of,
+)
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
 from sparkrun_tui.remote.docker.types import ContainerInfo
@@ -110,6 +119,7 @@ def _workload(launch: str, items: Sequence[FoundContainer], silent: frozenset[st
         expected_ranks=expected,
         health=health,
         detail=detail,
+        engine_is_exec=engine_is_exec(labels),
     )
 
 

@@ -264,3 +264,28 @@ async def test_a_probe_that_fails_says_why() -> None:
     lost.lose()
     with pytest.raises(LinkLost):
         await probe(lost)
+
+
+@pytest.mark.parametrize(
+    ("answer", "launch", "user", "in_force"),
+    [
+        (
+            'lease_renewed=999990\n[[lease\n{"launch": "abcd2345", "user": "ann@desk"}\n]]\n',
+            "abcd2345",
+            "ann@desk",
+            True,
+        ),
+        ('lease_renewed=999000\n[[lease\n{"launch": "abcd2345"}\n]]\n', "abcd2345", "", False),
+        ('lease_renewed=1000000\n[[lease\n{"launch": "$(reboot)", "user": 5}\n]]\n', None, "", True),
+        ("lease_renewed=1000000\n[[lease\n\n]]\n", None, "", True),
+    ],
+)
+def test_who_prepares_a_host(answer: str, launch: str | None, user: str, in_force: bool) -> None:
+    lease = facts_of(SPARK.replace("boot_id=abc\n", "boot_id=abc\n" + answer)).lease
+    assert lease is not None
+    assert (lease.launch, lease.user, lease.in_force) == (launch, user, in_force)
+
+
+def test_a_host_that_nobody_prepares() -> None:
+    assert facts_of(SPARK).lease is None
+    assert facts_of(SPARK.replace("boot_id=abc\n", "boot_id=abc\nlease_renewed=soon\n")).lease is None

@@ -9,6 +9,7 @@ from itertools import islice
 
 from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.remote.lease import Lease, lease_of
 from sparkrun_tui.remote.probe.facts import Disk, DockerKind, Gpu, HostFacts, RdmaPort
 from sparkrun_tui.remote.probe.script import CONTAINERD_ROOT, TOOLS
 
@@ -86,8 +87,18 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         infiniband=bool(answer.one("infiniband_dev")),
         used_ports=frozenset(owners),
         tools=frozenset(TOOLS).intersection(answer.values.get("tool", [])),
+        lease=_lease(answer),
         port_owners={port: owners[port] for port in ports if owners.get(port)},
     )
+
+
+def _lease(answer: _Answer) -> Lease | None:
+    """The lease that the host has; its age is by the host's own clock."""
+    renewed = decimal(answer.one("lease_renewed"), least=0.0, most=_LATEST)
+    now = decimal(answer.one("epoch").rstrip("N").rstrip("."), least=0.0, most=_LATEST)
+    if renewed is None or now is None:
+        return None
+    return lease_of("\n".join(answer.block("lease")), now - renewed)
 
 
 def complete(text: str) -> bool:

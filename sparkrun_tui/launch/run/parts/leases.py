@@ -2,14 +2,15 @@
 
 A lease is a folder on the host that only one launch can create, with a file that names its owner. Its owner renews it
 and removes it at the end. Times are those of the host's clock. A lease that was not renewed for two minutes, or whose
-program was killed on this machine, is taken over, unless a container of its owner's launch is running.
+program was killed on this machine, is taken over: it is about preparing, not about serving. Containers that run
+protect themselves by their labels (`launch/plan/preflight.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,16 +20,14 @@ from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import format_duration
-from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.run.parts import owner
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import drop
 from sparkrun_tui.launch.run.parts.reporter import Reporter
+from sparkrun_tui.remote.lease import TTL, mention, release
 from sparkrun_tui.remote.transport import Outcome, Result
 
-TTL = 120
 RENEW = 30.0
-_RELEASE_TIMEOUT = 5.0
 
 _ACQUIRE = """\
 # sparkrun-tui: lease-take
@@ -67,12 +66,6 @@ _RENEW = (
     "# sparkrun-tui: lease-renew\n"
     'lock="$HOME/.cache/sparkrun-tui/lock"; grep -qF -e {launch} "$lock/owner.json" && date +%s >"$lock/renewed"\n'
 )
-_RELEASE = """\
-# sparkrun-tui: lease-release
-lock="$HOME/.cache/sparkrun-tui/lock"
-grep -qF -e {launch} "$lock/owner.json" 2>/dev/null && rm -rf "$lock"
-true
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,28 +108,28 @@ class Leases:
             await drop([self._renewing])
             self._renewing = None
         hosts, self._held = self._held, []
-        script = shell.script(_RELEASE, launch=_mention(self._given.plan.launch_id))
-        await self._run_on(hosts, script, timeout=_RELEASE_TIMEOUT)
-
-    async def _renew(self) -> None:
-        script = shell.script(_RENEW, launch=_mention(self._given.plan.launch_id))
-        while True:
-            await asyncio.sleep(RENEW)
-            await self._run_on(self._held, script)
-
-    async def _run_on(self, hosts: Sequence[str], script: shell.Text, timeout: float = 60.0) -> None:
-        """Run a script on all hosts in parallel. Failures are ignored: a lease without renewal expires by itself."""
 
         async def one(host: str) -> None:
-            await self._given.transport(host).run(script, timeout=timeout)
+            await release(self._given.transport(host), self._given.plan.launch_id)
 
         await asyncio.gather(*(one(host) for host in hosts), return_exceptions=True)
+
+    async def _renew(self) -> None:
+        script = shell.script(_RENEW, launch=mention(self._given.plan.launch_id))
+
+        async def one(host: str) -> None:
+            await self._given.transport(host).run(script, timeout=60.0)
+
+        while True:
+            await asyncio.sleep(RENEW)
+            # Failures are ignored: a lease without renewal expires by itself.
+            await asyncio.gather(*(one(host) for host in self._held), return_exceptions=True)
 
 
 async def _acquire_one(given: Given, report: Reporter, host: str) -> None:
     answer = await _ask(given, host)
     why = _given_up(answer)
-    if why and not await _alive(given, host, answer.owner):
+    if why:
         report.notice("note", f"took over the lease of launch {owner.field(answer.owner, 'launch')}, {why}", host)
         answer = await _ask(given, host, steal=answer.owner)
     if answer.verdict != "won":
@@ -159,10 +152,8 @@ def _held(answer: _Answer, host: str) -> LaunchError:
     if launch is not None:
         remedy += f", or end it: {shell.words(['sparkrun-tui', 'stop', launch])}"
     remedy += "   (or remove ~/.cache/sparkrun-tui/lock on that host)"
-    until = "its containers still run"
     left = max(TTL - answer.age, 0)
-    if left:
-        until = f"its lease ends in {format_duration(left)} unless it is renewed"
+    until = f"its lease ends in {format_duration(left)} unless it is renewed"
     who = owner.field(answer.owner, "user") or "somebody"
     what = f"another launch is preparing this host: {launch or 'unknown'} by {who} ({until})"
     return LaunchError(what, host=host, remedy=remedy)
@@ -174,8 +165,8 @@ async def _ask(given: Given, host: str, *, steal: Mapping[str, object] | None = 
     script = shell.script(
         _ACQUIRE,
         owner=json.dumps(owner.describe(given.plan.launch_id)),
-        launch=_mention(given.plan.launch_id),
-        victim=_mention(victim) if victim else "",
+        launch=mention(given.plan.launch_id),
+        victim=mention(victim) if victim else "",
         ttl=TTL,
         steal=int(steal is not None),
     )
@@ -185,11 +176,6 @@ async def _ask(given: Given, host: str, *, steal: Mapping[str, object] | None = 
         await given.transport(host).connect()
         result = await given.transport(host).run(script)
     return _read(result, host)
-
-
-def _mention(launch: str) -> str:
-    """The launch id as it is quoted in the owner's file, so that it matches no longer id."""
-    return f'"{launch}"'
 
 
 def _read(result: Result, host: str) -> _Answer:
@@ -211,11 +197,3 @@ def _read(result: Result, host: str) -> _Answer:
     if isinstance(found, dict):
         whose = found
     return _Answer(verdict, whose, identifiers.size(age) or 0)
-
-
-async def _alive(given: Given, host: str, whose: Mapping[str, object]) -> bool:
-    launch = owner.field(whose, "launch")
-    if not launch:
-        return False
-    found = await given.docker(host).containers(labels=(f"{LABEL}launch={launch}",))
-    return any(item.running for item in found)
