@@ -89,7 +89,7 @@ class Host:
         if self._proc is None:
             raise RuntimeError(f"{self.name} is without power")
         kinds = [f"--{kind}={self._proc}/ns/{file}" for kind, file in _NAMESPACES]
-        return ["nsenter", *kinds, "--wd=/", "--", *argv]
+        return ["nsenter", *kinds, "--wdns=/", "--", *argv]
 
     def run(self, *argv: str, input: str | bytes | None = None, check: bool = True, timeout: float = 60) -> str:
         """Output of a command run on the host as root; one argument goes through a shell there.

@@ -20,9 +20,7 @@ from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.ports.models import Transfer
 
 PULL_TRIES = 5
-_PASSING = re.compile(
-    r"toomanyrequests|too many requests|\b(429|50[0234])\b|EOF|timeout|reset by peer|TLS handshake", re.I
-)
+_PASSING = re.compile(r"toomanyrequests|too many requests|\b(429|50[0234])\b|EOF|timeout|reset by peer", re.I)
 
 
 async def bring_image(given: Given, running: Running, report: Reporter, host: str) -> None:
