@@ -38,7 +38,6 @@ if [ -n "$HOST_DISK" ]; then
     mkdir "$d/disk/docker" "$d/disk/containerd" "$d/disk/huggingface"
     mount --bind "$d/disk/docker" "$d/docker"
     mount --bind "$d/disk/containerd" "$d/containerd"
-    mount --bind "$d/disk/huggingface" "$d/root/.cache/huggingface"
 fi
 
 for name in passwd group shadow hosts hostname resolv.conf ssh docker; do
@@ -55,6 +54,7 @@ containerd) mount --bind "$d/containerd" /var/lib/containerd ;;
 podman) mount --bind "$d/podman" /var/lib/containers ;;
 esac
 mount --bind "$d/root" /root
+[ -z "$HOST_DISK" ] || mount --bind "$d/disk/huggingface" /root/.cache/huggingface
 mount --bind "$d/home" /home
 mount --bind "$d/log" /var/log
 mount -t overlay -o "lowerdir=$d/bin:/usr/local/bin" overlay /usr/local/bin
