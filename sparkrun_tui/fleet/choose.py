@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from sparkrun_tui.base.errors import HostError, LaunchError, UsageError
-from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.fleet.model import FleetView, Health, Workload
 
 
 def silent_hosts(view: FleetView) -> tuple[str, ...]:
@@ -51,6 +51,10 @@ def choose(view: FleetView, text: str) -> Workload:
     be asked; `LaunchError` when none matches and all hosts were asked.
     """
     found = matching(view, text)
+    alive = [item for item in found if item.health is not Health.EXITED]
+    if len(alive) == 1:
+        # Earlier launches of the recipe that have ended are not meant.
+        return alive[0]
     if len(found) == 1:
         return found[0]
     if found:

@@ -16,6 +16,7 @@ import pytest
 from cluster import Host
 from cluster.generations import Generation, on
 from cluster.images import Images
+from cluster.workstation import Workstation
 from fetching import ask
 from test_cli_vllm import SMALL, Run, begin
 
@@ -43,16 +44,16 @@ def launches_on(hosts: list[Host]) -> set[str]:
     return found
 
 
-def children(word: str) -> list[str]:
-    """The command lines on the workstation that contain `word`."""
+def children(home: Path) -> list[str]:
+    """The transfers of the person whose home this is: command lines on this machine that name it."""
     shown = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in shown.splitlines() if word in line]
+    return [line for line in shown.splitlines() if "rsync" in line and str(home) in line]
 
 
 @pytest.mark.parametrize("moment", moments())
 @on(Generation.MIXED)
 def test_a_new_start_shows_the_truth_and_goes_on_or_cleans_up(
-    hosts: list[Host], sparkrun: Run, recipes: Path, all_images: Images, moment: float
+    hosts: list[Host], sparkrun: Run, recipes: Path, all_images: Images, workstation: Workstation, moment: float
 ) -> None:
     names = ",".join(host.name for host in hosts)
     recipe = str(recipes / "tiny-sglang.yaml")
@@ -88,4 +89,4 @@ def test_a_new_start_shows_the_truth_and_goes_on_or_cleans_up(
     for host in hosts:
         assert host.run(PROCESSES).strip() == ""
         assert "lock" not in host.run(LEFT, check=False).split()
-    assert children("rsync") == []
+    assert children(workstation.home) == []

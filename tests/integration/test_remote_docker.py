@@ -18,6 +18,7 @@ from sparkrun_tui.remote.docker.logs import LogRecord, follow
 from sparkrun_tui.remote.docker.look import look_for
 from sparkrun_tui.remote.docker.types import DockerError, ImageProgram
 from sparkrun_tui.remote.ports.models import Transfer
+from sparkrun_tui.remote.script.jobs import Jobs
 from sparkrun_tui.remote.ssh.pool import SshPool
 from sparkrun_tui.remote.transfer.images import DockerImages
 from sparkrun_tui.remote.transport import Outcome
@@ -163,7 +164,7 @@ async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
 
 
 @on_both
-async def test_a_pull_that_is_stopped_leaves_nothing_running(
+async def test_a_pull_that_is_not_waited_for_goes_on_until_it_is_ended(
     pool: SshPool, hosts: list[Host], all_images: Images
 ) -> None:
     host = hosts[1]
@@ -176,6 +177,8 @@ async def test_a_pull_that_is_stopped_leaves_nothing_running(
         if moved.done:
             break
     await pulling.aclose()
+    assert "docker pull" in host.run("ps -eo args | grep -v grep")
+    await Jobs(pool.transport(host.name)).end(images.pull_job(reference))
     assert "docker pull" not in host.run("ps -eo args | grep -v grep")
 
 

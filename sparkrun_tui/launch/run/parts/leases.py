@@ -34,7 +34,17 @@ _ACQUIRE = """\
 base="$HOME/.cache/sparkrun-tui"; lock="$base/lock"
 mkdir -p "$base" || exit 3
 now=$(date +%s) won=
-take() {{ mkdir "$lock" 2>/dev/null && printf %s {owner} >"$lock/owner.json" && echo "$now" >"$lock/renewed"; }}
+take() {{
+    mkdir "$lock" 2>/dev/null || {{
+        # It is another's, unless it cannot be made at all: a home that is full or read-only is not held by anybody.
+        if [ -d "$lock" ] || said=$(mkdir "$lock" 2>&1); then return 1; fi
+        echo "$said" >&2
+        exit 3
+    }}
+    if printf %s {owner} >"$lock/owner.json" && echo "$now" >"$lock/renewed"; then return 0; fi
+    rm -rf "$lock"
+    exit 3
+}}
 if take; then echo won; exit 0; fi
 if grep -qF -e {launch} "$lock/owner.json" 2>/dev/null; then echo "$now" >"$lock/renewed"; echo won; exit 0; fi
 renewed=$(cat "$lock/renewed" 2>/dev/null || stat -c %Y "$lock" 2>/dev/null || echo "$now")
