@@ -29,6 +29,8 @@ class Result:
     code: int | None
     stdout: str
     stderr: str
+    login: str = ""
+    """What the login shell printed on stdout before the command, as a noisy `~/.bashrc` does; unsanitised."""
 
     @property
     def ok(self) -> bool:

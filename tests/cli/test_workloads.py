@@ -82,6 +82,15 @@ def test_a_launch_without_containers_is_shown_and_its_lease_ended(cli: Cli, lab:
     assert cli("run", solo, "-H", "spark-2").code == 0
 
 
+def test_the_one_that_runs_is_meant_and_not_those_that_have_ended(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    first = cli("run", solo, "-H", "spark-1", "--json").events[0]["launch_id"]
+    (ended,) = lab[1].containers.values()
+    ended.info = replace(ended.info, state="exited", exit_code=255)
+    second = cli("run", solo, "-H", "spark-2", "--json").events[0]["launch_id"]
+    assert cli("stop", "solo", *BOTH).out == f"{second}: stopped\n"
+    assert cli("stop", "solo", *BOTH).out == f"{first}: stopped\n"
+
+
 def test_stopping_all_needs_a_yes(cli: Cli, lab: FakeCluster, served: str) -> None:
     done = cli("stop", "--all", *BOTH)
     assert done.code == 2

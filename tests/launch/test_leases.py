@@ -189,6 +189,14 @@ async def test_a_lease_that_outlived_its_launcher_does_not_lock_a_host_that_serv
     await docker.kill(identity)
 
 
+async def test_a_lease_that_cannot_be_made_is_not_called_held(cluster: FakeCluster) -> None:
+    """As in a home that was remounted read-only, or is full, after an earlier launch."""
+    lease("spark-1").parent.mkdir(parents=True)
+    lease("spark-1").write_text("in the way")
+    with pytest.raises(HostError, match=r"cannot write to ~/\.cache/sparkrun-tui: mkdir"):
+        await holder(cluster).leases.acquire()
+
+
 async def test_a_home_that_cannot_be_written_is_reported_with_the_shells_words(cluster: FakeCluster) -> None:
     (HOMES / "spark-1").mkdir()
     (HOMES / "spark-1" / ".cache").write_text("a file in the way")

@@ -152,6 +152,12 @@ async def test_what_runs_already_in_part_has_to_be_stopped_first(cluster: FakeCl
     assert f"sparkrun-tui stop {first.launch_id}" in state.diagnosis.repairs[0].title
 
 
+def test_a_login_shell_that_prints_is_warned_of() -> None:
+    (found,) = findings(SOLO, {"login_prints": "Welcome!"})
+    assert (found.code, found.verdict, found.measured) == ("tools", Verdict.WARN, "Welcome!")
+    assert "no model can be sent there" in found.what
+
+
 def test_a_missing_image_needs_room() -> None:
     small = {"disks": (Disk("/var/lib/docker", 12 * GIB, 99 * GIB), Disk("/home/me/.cache/huggingface", 99 * GIB, 1))}
     found = findings(SOLO, small, around=Surroundings())

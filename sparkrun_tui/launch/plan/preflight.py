@@ -150,6 +150,7 @@ def _host(
     yield from _adapters(plan, facts, host)
     if memory_needed is not None:
         yield from _memory(facts, host, memory_needed)
+    yield from _tools(facts, host)
 
 
 def _model_path(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
@@ -356,6 +357,16 @@ def _names_one_of(value: str, has: Iterable[str]) -> bool:
 
 def _tools(facts: HostFacts, host: str) -> Iterator[Finding]:
     """A host that models cannot be sent to."""
+    if facts.login_prints:
+        yield Finding(
+            host=host,
+            code="tools",
+            verdict=Verdict.WARN,
+            what="the login shell prints, and rsync takes that for an answer: no model can be sent there",
+            measured=facts.login_prints,
+            needed="silence without a terminal",
+            remedy=f"On {host}: begin ~/.bashrc with: case $- in *i*) ;; *) return ;; esac",
+        )
     if "rsync" in facts.tools:
         return
     yield Finding(

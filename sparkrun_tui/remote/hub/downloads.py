@@ -321,7 +321,7 @@ def explain(message: Decoded, repo: str, revision: str) -> HubError:
             f"the Hub wants a file of {repo} to be written outside the model's folder in the cache",
             "Is HF_ENDPOINT a mirror of the Hub? Do not use it.",
         ),
-        "disk": ("the disk is full", "Make room in the model cache: hf cache ls, hf cache prune"),
+        "disk": ("this machine's disk is full", "Make room in its model cache: hf cache ls, hf cache prune"),
         "limited": (f"the Hub limits how often we may ask: {said}", f"Wait a little. {token}"),
     }
     if kind == "offline" and os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):

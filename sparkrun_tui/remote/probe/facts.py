@@ -95,6 +95,8 @@ class HostFacts:
     """Where the images of Docker lie; empty where that is not known."""
     driver_stale: bool = False
     """Whether the driver's libraries were updated and the kernel still runs the old driver."""
+    login_prints: str = ""
+    """What its login shell prints before each command, shortened: rsync cannot talk through it."""
     lease: Lease | None = None
     """The launch that prepares this host, or has died while it did."""
 
