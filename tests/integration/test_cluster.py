@@ -165,6 +165,8 @@ def test_a_host_may_have_a_small_disk_and_no_gpu(cluster: Cluster, all_images: I
     with pytest.raises(RuntimeError, match="could not select device driver"):
         host.docker("run", "--gpus", "all", all_images.busybox.reference, "true")
     assert not host.path("/usr/local/bin/nvidia-smi").exists()
+    for folder in ("/srv", "/root/.cache/huggingface"):
+        assert host.run(f"df -Pk {folder} | tail -n 1").split()[:2] == ["tmpfs", "40960"]
     cluster.remove_host(host)
     assert host not in cluster.hosts
 

@@ -26,11 +26,6 @@ from sparkrun_tui.remote.ssh.pool import SshPool
 from sparkrun_tui.remote.transfer.images import DockerImages
 
 
-def received(host: Host) -> int:
-    """Bytes that the host's network card has received."""
-    return int(host.run("cat /sys/class/net/eth0/statistics/rx_bytes"))
-
-
 def has_image(host: Host, image: str) -> bool:
     return bool(host.docker("images", "-q", image))
 
@@ -78,13 +73,13 @@ def test_a_closed_terminal_leaves_the_pull_to_the_host(
     assert not has_image(host, image)
     running.send_signal(signal.SIGHUP)
     running.communicate(timeout=30)
-    before = received(host)
+    before = host.received()
     host.faults.full_speed()
     wait(lambda: has_image(host, image))
     assert host.containers() == []
     again = sparkrun("run", str(recipes / "tiny-llama.yaml"), "-H", host.name)
     assert again.returncode == 0, again.stderr
-    assert received(host) - before < all_images.llama.layers[0].size, "what was there is not fetched again"
+    assert host.received() - before < all_images.llama.layers[0].size, "what was there is not fetched again"
     assert sparkrun("stop", "tiny-llama", "-H", host.name).returncode == 0
 
 

@@ -100,6 +100,7 @@ done
 if command -v ss >/dev/null 2>&1; then block listen ss -Hltnp
 else block tcp cat {root}/proc/net/tcp {root}/proc/net/tcp6
 fi
+echo "epoch_end=$(date +%s.%N)"
 echo "end=yes"
 """
 

@@ -119,6 +119,10 @@ class Host:
         """Names of its containers."""
         return self.docker("ps", "--format", "{{.Names}}", *(["--all"] if all else [])).split()
 
+    def received(self) -> int:
+        """Bytes that its network card has received since it was started."""
+        return int(self.run("cat /sys/class/net/eth0/statistics/rx_bytes"))
+
     def path(self, path: str) -> Path:
         """A file of the host as seen from outside (any path, through its own mounts)."""
         if self._proc is None:
