@@ -167,7 +167,6 @@ async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
     assert again[-1].done == again[-1].total
 
 
-@on_both
 async def test_a_pull_that_is_not_waited_for_goes_on_until_it_is_ended(
     pool: SshPool, hosts: list[Host], all_images: Images
 ) -> None:
