@@ -24,6 +24,12 @@ class Remembered:
     cluster: str = ""
     theme: str = ""
     """The theme chosen in the app."""
+    sorting: str = ""
+    """By what the list of recipes is sorted: `size-`, `name+`."""
+    columns: str = ""
+    """The columns that it does not show."""
+    sizes: str = ""
+    """The shares of its panes, in percent."""
     theme_then: str = ""
     """The theme of the settings at that time: when the settings name another one, they are newer and win."""
 

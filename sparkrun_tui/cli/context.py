@@ -102,16 +102,19 @@ def found_recipe(name: str, settings: Settings) -> Recipe:
 
     Raises `RecipeError`, and `UsageError` for an address that is not https.
     """
-    from sparkrun_tui.recipe.search.sources import find_recipe
-
-    address = ""
-    if "://" in name or name.startswith("@"):
-        from sparkrun_tui.launch.plan.web_recipes import address_of, web_recipe
-
-        address = address_of(name)
-    recipe = web_recipe(address) if address else find_recipe(name, settings)
+    recipe = _found(name, settings)
     hide_recipe(recipe)
     return recipe
+
+
+def _found(name: str, settings: Settings) -> Recipe:
+    if "://" in name or name.startswith("@"):
+        from sparkrun_tui.launch.plan.web_recipes import any_recipe
+
+        return any_recipe(name, settings)
+    from sparkrun_tui.recipe.search.sources import find_recipe
+
+    return find_recipe(name, settings)
 
 
 def saved_cluster(settings: Settings, target: Target) -> Cluster | None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import HostError
@@ -15,19 +15,22 @@ from sparkrun_tui.cli import output
 from sparkrun_tui.cli.context import Target, open_services
 from sparkrun_tui.cli.exits import Exit, report, say
 from sparkrun_tui.cli.following import LogPrinter
-from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.codec import to_json
 from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, StepState
+from sparkrun_tui.launch.record.narration import Narrator, diagnosis_lines
 from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.launch.run.cleanup import unconfirmed
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.sizing.evaluation import judged_size
+from sparkrun_tui.launch.sizing.placing import propose
 from sparkrun_tui.launch.sizing.sizing import host_memory, needed_bytes
 from sparkrun_tui.memory.result import Estimate, Level
 from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.probe.facts import HostFacts
 
 SERVING = frozenset({LaunchStatus.READY, LaunchStatus.DEGRADED})
 _DOWN = frozenset({"reconnecting", "unreachable", "needs user"})
@@ -69,16 +72,44 @@ async def _plan(launcher: Launcher, request: RunRequest, cluster: Cluster) -> La
     """
     consented = consented_variables(request.rendered.recipe)
     first = launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
-    found = await launcher.probe(cluster, first.host_names)
-    silent = [error for error in found.values() if isinstance(error, HostError)]
+    names = first.host_names
+    found = dict(await launcher.probe(cluster, names))
+    others = [name for name in cluster.hosts if name not in names]
+    # Hosts that the user names are taken as they are named.
+    may_choose = bool(others) and not request.target.hosts and not request.solo
+    if may_choose and not _has_room(launcher, first, found):
+        found |= await launcher.probe(cluster, others)
+        names = _emptiest(cluster, names, found)
+    silent = [error for name, error in found.items() if isinstance(error, HostError) and name in names]
     for error in silent[1:]:
         report(error)
     if silent:
         raise silent[0]
-    not_kept = await launcher.learn(first)
+    plan = launcher.plan(request.rendered, cluster, names, solo=request.solo, consented=consented)
+    not_kept = await launcher.learn(plan)
     if not_kept:
         say(f"warning: {not_kept}")
-    return launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
+    return launcher.plan(request.rendered, cluster, names, solo=request.solo, consented=consented)
+
+
+def _has_room(launcher: Launcher, plan: LaunchPlan, found: Mapping[str, HostFacts | HostError]) -> bool:
+    """Whether the hosts of a plan answer, and the estimate does not say that they have too little memory."""
+    if any(isinstance(answer, HostError) for answer in found.values()):
+        return False
+    return _estimate(launcher, plan).level is not Level.BAD
+
+
+def _emptiest(cluster: Cluster, first: Sequence[str], found: Mapping[str, HostFacts | HostError]) -> tuple[str, ...]:
+    """The hosts that the app would propose, too; they are named when they are not the first ones."""
+    memory = {name: host_memory(facts) for name, facts in found.items() if isinstance(facts, HostFacts)}
+    names = propose(cluster.hosts, memory, len(first))
+    reasons = []
+    for name in first:
+        if name not in names:
+            reasons.append(f"{name} has less free memory" if name in memory else f"{name} does not answer")
+    if reasons:
+        say(f"launching on {', '.join(names)}: {', '.join(reasons)} (-H chooses the hosts)")
+    return names
 
 
 def _warn(plan: LaunchPlan) -> None:
@@ -160,7 +191,7 @@ def ending(launch: Launch, detached: bool, as_json: bool) -> Exit:
         say("cancelled; images and models that were sent to the hosts stay there")
         return Exit.INTERRUPTED
     if state.status is LaunchStatus.STOPPED:
-        return Exit.HOST if state.detail.startswith("not confirmed") else Exit.OK
+        return Exit.HOST if unconfirmed(state.detail) else Exit.OK
     if detached:
         say(f"detached before it was ready; to see it: sparkrun-tui status, to stop it: sparkrun-tui stop {name}")
         return Exit.INTERRUPTED

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.cli.exits import piece, say
-from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, Question
+from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, LoginNotice, Question
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.trust import Demand
@@ -39,6 +39,9 @@ class Asker:
 
     async def __call__(self, question: Question) -> str | None:
         """The answer; None when there is none."""
+        if isinstance(question, LoginNotice):
+            say_notice(question)
+            return None
         async with self._turn:
             if isinstance(question, HostKeyQuestion):
                 return await _aside(lambda: _host_key(question))
@@ -46,6 +49,14 @@ class Asker:
             if question.again:
                 text = f"That passphrase was wrong. {text}"
             return await _aside(lambda: _hidden(clean_line(text)))
+
+
+def say_notice(notice: LoginNotice) -> None:
+    """Print what a host says at the login."""
+    for line in notice.text.split("\n"):
+        say(f"{notice.host} says: {line}")
+    if notice.link:
+        say(f"{notice.host} waits for you to log in there: {notice.link}")
 
 
 async def _aside(question: Callable[[], str | None]) -> str | None:

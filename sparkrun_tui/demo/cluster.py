@@ -19,6 +19,7 @@ from sparkrun_tui.demo.engines.eugr import EugrScripts
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.models import DemoModels, DemoShipper
 from sparkrun_tui.demo.ssh_keys import DemoPolicy, DemoResolver, DemoRing, Door, new_key
+from sparkrun_tui.demo.stores import OLD_MODEL, furnish
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.sizing.sizing import FactsStore
 from sparkrun_tui.recipe.model import Recipe
@@ -90,6 +91,9 @@ class DemoCluster:
             self._acceptors.append(acceptor)
             doors[host.name] = Door(acceptor.get_port(), key)
         self._services = self._make_services(doors, client)
+        old = await self._services.models.plan(OLD_MODEL)
+        for host in self.site.hosts:
+            furnish(host, old)
         return self
 
     async def __aexit__(

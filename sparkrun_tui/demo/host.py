@@ -34,6 +34,12 @@ class Happening:
     attributes: dict[str, str] = field(default_factory=dict)
 
 
+class Leftover(Protocol):
+    """What a broken download has left."""
+
+    size: int
+
+
 class ActedScripts(Protocol):
     """Foreign scripts that a simulated host simulates instead of running them."""
 
@@ -64,6 +70,10 @@ class Host:
     images: set[str] = field(default_factory=set)
     models: dict[str, StoredModel] = field(default_factory=dict)
     """By snapshot folder, relative to the cache's folder `hub`."""
+    leftovers: dict[str, Leftover] = field(default_factory=dict)
+    """What broken downloads have left, by repository."""
+    read: dict[str, float] = field(default_factory=dict)
+    """When a model was last read, by repository; the others are read all the time."""
     ports: dict[int, Serve] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     """Detached jobs by key."""
@@ -102,6 +112,7 @@ class Host:
     def disk_free(self) -> int:
         """Free bytes for images and models."""
         used = len(self.images) * int(2.3 * IMAGE_SIZE) + sum(model.size for model in self.models.values())
+        used += sum(left.size for left in self.leftovers.values())
         return max(DISK_TOTAL - 412 * GIB - used, 0)
 
     def find(self, name: str) -> Container | None:

@@ -13,6 +13,7 @@ from sparkrun_tui.demo.guard import guard_in
 from sparkrun_tui.demo.host import HOME, Host
 from sparkrun_tui.demo.jobs import Job
 from sparkrun_tui.demo.probe import answer as probe_answer
+from sparkrun_tui.demo.stores import files_of, listed, removed
 
 _OUTER = re.compile(r"sh /dev/fd/3 3<<'(?P<mark>[\w-]+)S'[^\n]*\n(?P<body>.*?)\n(?P=mark)S\n", re.DOTALL)
 _WITH_STDIN = re.compile(
@@ -218,6 +219,33 @@ def _model_path(host: Host, sent: Sent) -> Said:
     return Said(f"kind\t{kind}\nreal\t{path}\nconfig\te30=\nend\n")
 
 
+def _store_list(host: Host, sent: Sent) -> Said:
+    return Said(listed(host))
+
+
+def _store_remove(host: Host, sent: Sent) -> Said:
+    return Said(removed(host, sent.script))
+
+
+def _cache_list(host: Host, sent: Sent) -> Said:
+    return Said(files_of(host, sent.script))
+
+
+def _activity(host: Host, sent: Sent) -> Said:
+    """A simulated host reads 400 MiB a second while one of its engines loads."""
+    loads = any(container.running and not container.serving for container in host.containers.values())
+    sectors = 0
+    if loads:
+        sectors = 2_400_000
+    lines = [f"hz\t100\ntime\t{3 * n}\nticks\t{90 * n}\nprocesses\t2\nsectors\t{sectors * n}" for n in (1, 2)]
+    return Said("\n".join([*lines, "end", ""]))
+
+
+def _file_head(host: Host, sent: Sent) -> Said:
+    """A simulated model has no bytes, so its header says nothing."""
+    return Said()
+
+
 _ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
     "hook": _hook,
     "probe": _probe,
@@ -231,4 +259,9 @@ _ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
     "lease-take": _lease_take,
     "lease-renew": _lease_renew,
     "lease-release": _lease_release,
+    "activity": _activity,
+    "store-list": _store_list,
+    "store-remove": _store_remove,
+    "cache-list": _cache_list,
+    "file-head": _file_head,
 }

@@ -21,7 +21,7 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import RecipeError, UsageError
 from sparkrun_tui.base.identifiers import port as port_number
 from sparkrun_tui.base.identifiers import variable_name
-from sparkrun_tui.base.secrets import looks_secret
+from sparkrun_tui.base.secrets import LONG, Redactor, flag_gives_secret, holds_password, looks_secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.command.arguments import Arguments, Given, is_flag, read_arguments
 from sparkrun_tui.engines.command.shell_edit import Splice, find_serve, splice
@@ -35,7 +35,7 @@ from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
 from sparkrun_tui.recipe.names.mounts import is_below
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.environment import references
-from sparkrun_tui.recipe.values.masking import gives_secret
+from sparkrun_tui.recipe.values.masking import gives_secret, names_file
 from sparkrun_tui.recipe.values.shell_scanner import Word
 from sparkrun_tui.recipe.values.shellwords import is_shell_call
 
@@ -107,7 +107,9 @@ def converted(text: str, path: str, wanted: str = "") -> Converted:
     others = [other for other in services if other != name]
     if others:
         work.note(f"other services of the file are not carried over: {listed(others, 'and')}")
-    return Converted(name, made, tuple(dict.fromkeys(work.notes)))
+    # A default that a note repeats may be a secret.
+    notes = map(Redactor(work.secrets), work.notes)
+    return Converted(name, made, tuple(dict.fromkeys(notes)))
 
 
 def _insist_on_keys(made: str, path: str) -> None:
@@ -210,6 +212,8 @@ class _Service:
     as_arguments: set[str] = field(default_factory=set)
     """Variables that have become arguments of the command."""
     model: str = ""
+    secrets: list[str] = field(default_factory=list)
+    """The values that are not copied."""
 
     def note(self, text: str) -> None:
         """Something that a person must know."""
@@ -331,7 +335,8 @@ class _Service:
                 continue
             spelling = "--" + name.removeprefix(prefix).lower().replace("_", "-")
             flag = flags.get(spelling)
-            if flag is None or flag.kind != "value":
+            is_argument = flag is not None and flag.kind == "value" and not gives_secret(name, value)
+            if not is_argument:
                 continue
             self.as_arguments.add(name)
             if flag not in given:
@@ -412,25 +417,31 @@ class _Service:
     def _line(self, entry: Given) -> str:
         """A flag with its values; a secret in clear becomes a variable."""
         values = []
+        name, equals, attached = entry.word.partition("=")
+        if equals and self._is_secret(name, attached):
+            # An engine that takes no values behind an equals sign: what is meant is clear all the same.
+            return self._joined([f"{name}=\ue000{self._secret(name, attached)}\ue001"])
         for value in entry.values:
-            if self._is_secret(entry, value):
-                value = f"\ue000{self._secret(entry)}\ue001"
+            if self._is_secret(entry.word, value):
+                value = f"\ue000{self._secret(entry.word, value)}\ue001"
             values.append(value)
         if entry.attached and entry.values:
             return self._joined([f"{entry.word}={values[0]}"])
         return self._joined([entry.word, *values])
 
-    def _is_secret(self, entry: Given, value: str) -> bool:
-        """Whether a flag gives a secret in clear."""
-        if _MARK.search(value) or _PLACEHOLDER.fullmatch(value):
+    def _is_secret(self, flag: str, value: str) -> bool:
+        """Whether a flag as written, also one that is abbreviated, gives a secret in clear."""
+        if not value or _MARK.search(value) or _PLACEHOLDER.fullmatch(value):
             return False
-        return gives_secret(entry.word.lstrip("-"), value)
+        name = flag.lstrip("-")
+        return gives_secret(name, value) or (flag_gives_secret(flag) and not names_file(name))
 
-    def _secret(self, entry: Given) -> str:
+    def _secret(self, flag: str, value: str) -> str:
         """The variable that takes the place of a secret in clear."""
-        variable = re.sub(r"[^A-Z0-9]+", "_", entry.word.lstrip("-").upper()).strip("_")
+        variable = re.sub(r"[^A-Z0-9]+", "_", flag.lstrip("-").upper()).strip("_")
         self.env.setdefault(variable, f"${{{variable}}}")
-        self.note(f"the value of {entry.word} is a secret and was not copied: set {variable} before a launch")
+        self.secrets.append(value)
+        self.note(f"the value of {flag} is a secret and was not copied: set {variable} before a launch")
         return variable
 
     def _script(self, script: str, mounts: Sequence[_Mount]) -> str:
@@ -451,6 +462,10 @@ class _Service:
         if self._is_flagless and first < len(words) and not is_flag(texts[first]):
             self.model = self._on_host(texts[first], mounts)
             changes[words[first]] = "{model}"
+        for attached in words:
+            flag_word, equals, value = attached.text.partition("=")
+            if equals and is_flag(flag_word) and self._is_secret(flag_word, value):
+                changes[attached] = f'{flag_word}="${{{self._secret(flag_word, value)}}}"'
         for entry in read_arguments(texts, self.family).given:
             key = entry.row.key if entry.row is not None else ""
             if entry.attached or len(entry.values) != 1:
@@ -462,11 +477,12 @@ class _Service:
             elif key in ("port", "host"):
                 self._default(key, value)
                 instead = f"{{{key}}}"
-            elif self._is_secret(entry, value):
-                instead = f'"${{{self._secret(entry)}}}"'
+            elif self._is_secret(entry.word, value):
+                instead = f'"${{{self._secret(entry.word, value)}}}"'
             else:
                 continue
-            for word in places[entry.word, value]:
+            # A flag may be repeated with the same value: its words are found by the first of them.
+            for word in places.pop((entry.word, value), ()):
                 changes[word] = instead
         lines: list[str] = []
         self._address(lines, "", "")
@@ -666,7 +682,12 @@ class _Service:
             if kind.endswith("-") and not looks_secret(inner) and not looks_secret(name):
                 return rest
             return f"${{{inner}}}"
-        if looks_secret(name) and value and "$" not in value:
+        in_clear = _VARIABLE.sub("", value)
+        least = LONG if in_clear != value else 1
+        # Beside a variable a short text is rather a word such as `Bearer`.
+        is_secret = looks_secret(name) and len(in_clear.strip()) >= least
+        if is_secret or holds_password(value):
+            self.secrets.append(in_clear.strip())
             self.note(f"the value of {name} is a secret and was not copied: set {name} before a launch")
             return f"${{{name}}}"
 

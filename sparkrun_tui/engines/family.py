@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sparkrun_tui.engines.flags import FlagTable, Read
 from sparkrun_tui.engines.logs.causes import Cause
 from sparkrun_tui.engines.logs.rules import NO_LOG, LogRules
+from sparkrun_tui.engines.values import PLAIN, Numbers
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 
@@ -48,6 +49,18 @@ class Dialect:
     loose: Callable[[Sequence[str], bool], int] | None = one_model
     switch_words: frozenset[str] = frozenset()
     gone: Mapping[str, str] = field(default_factory=dict)
+    numbers: Numbers = PLAIN
+    """How it reads the whole numbers of flags."""
+    long_numbers: Numbers = PLAIN
+    """How it reads those of `long_flags`."""
+    long_flags: frozenset[str] = frozenset()
+    """Flags, by their first spelling, whose numbers may have a suffix such as `128k`."""
+
+    def numbers_of(self, flag: str) -> Numbers:
+        """How the whole number of a flag, by its first spelling, is read."""
+        if flag in self.long_flags:
+            return self.long_numbers
+        return self.numbers
 
     def starts(self, words: Sequence[str]) -> bool:
         """Whether these words start the server."""

@@ -42,13 +42,15 @@ class Role(StrEnum):
 class Rdma:
     """The RDMA devices of a host, their network interfaces and addresses, and the RoCE v2 IPv4 GID index of all.
 
-    The index is None where it is not known or differs between the devices.
+    The index is None where it is not known or differs between the devices. `networks` are the IPv4 networks of the
+    addresses, in their order (`192.168.100.0/24`), empty texts where they are not known.
     """
 
     devices: tuple[str, ...]
     interfaces: tuple[str, ...]
     addresses: tuple[str, ...]
     gid_index: int | None
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +301,11 @@ class ModelNeed:
     """The quantisation of a GGUF repository whose files are wanted, exact (`Q4_K_M`)."""
 
 
+def delegated_name(launch_id: str) -> str:
+    """The name of the containers of a delegated launch, unique to it: the scripts would reuse a running container."""
+    return f"sparkrun-tui-{launch_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class ServePlan:
     """All the work of a launch as values: compared in tests, printed by the dry run, carried out by the launch."""
@@ -315,8 +322,8 @@ class ServePlan:
     """Seconds between the request to stop and the kill, once it serves; before that it is killed immediately."""
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
-    delegated: str = ""
-    """Name of the containers that another project's scripts create on all hosts; the plan has no ranks then."""
+    by_scripts: bool = False
+    """Whether another project's scripts create the containers; the plan has no ranks then."""
     pull_image: bool = True
     """Whether hosts get the image by pull or stream; False when a stage builds it."""
     after: tuple[Hook, ...] = ()
@@ -327,6 +334,17 @@ class ServePlan:
     """Whether the image is asked for Ray before the model is sent: the plan may become another one, or fail."""
     stop_after: bool = False
     """Whether the workload is stopped once all of these have succeeded."""
+
+    @property
+    def delegated(self) -> str:
+        """The name of the containers that another project's scripts create on all hosts; empty where there are none.
+
+        It follows from the launch's id. A container's labels and name may be anybody's, and the cleanup removes what
+        has this name on every host.
+        """
+        if not self.by_scripts:
+            return ""
+        return delegated_name(self.launch_id)
 
     def image_on(self, host: str) -> str:
         """The image that a host runs: that of its container, else the plan's."""

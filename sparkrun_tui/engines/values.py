@@ -3,47 +3,135 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
+from sparkrun_tui.base import numbers
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import decimal
 
-_SUFFIX = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_WHOLE = re.compile(r"\s*+(-?[0-9][0-9_,]{0,24}(?:\.[0-9]{1,12})?)\s*+([kmgtKMGT]?)\s*+")
 _MOST = 10**15
+_PLAIN = re.compile(r"[+-]?[0-9]{1,24}(?:_[0-9]{1,24}){0,8}")
+_VLLM = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)([kKmMgGtT])")
+_VLLM_UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_SGLANG = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)(Ki|Mi|Gi|Ti|k|M|G|T)")
+_SGLANG_UNITS = {
+    "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
+}  # fmt: skip
+_LEADING = re.compile(r"\s{0,20}([+-]?[0-9]{1,24})")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How an engine's parser reads whole numbers.
+
+    `read` raises `ValueError` for a text that it refuses. `written` says how a number may be written, behind "must be".
+    """
+
+    read: Callable[[str], int]
+    written: str = "a whole number"
+    ignores_rest: bool = False
+    """Whether it reads the digits at the beginning and ignores what follows: `128k` is 128."""
 
 
 def whole(text: str) -> int:
-    """A whole number, also with a suffix (`32k` is 32,000, `32K` 32,768) or digits grouped by `_` or `,`.
+    """A whole number as Python's `int` reads it, which is what argparse calls: no suffixes, `_` between digits.
 
     Raises `ValueError` for another text, as every function here does.
     """
-    match = _WHOLE.fullmatch(text)
+    plain = text.strip()
+    if _PLAIN.fullmatch(plain) is None:
+        raise ValueError(text)
+    return _digits(plain.replace("_", ""), text)
+
+
+def vllm_whole(text: str) -> int:
+    """A whole number, also as `128k` (128,000) or `128K` (131,072).
+
+    Source: human_readable_int in vllm/utils/argparse_utils.py; a fraction needs a decimal suffix, `25.6k`.
+    """
+    return _with_unit(text, _VLLM, _VLLM_UNITS, "KMGT")
+
+
+def sglang_whole(text: str) -> int:
+    """A whole number, also as `128k` (128,000) or `128Ki` (131,072).
+
+    Source: human_readable_int in sglang/srt/utils/common.py; `128K` and `1m` are refused.
+    """
+    return _with_unit(text, _SGLANG, _SGLANG_UNITS, "i")
+
+
+def leading_whole(text: str) -> int:
+    """The whole number at the beginning of a text, as std::stoi reads it, which common/arg.cpp of llama.cpp calls."""
+    match = _LEADING.match(text)
     if match is None:
         raise ValueError(text)
-    digits, suffix = match.groups()
-    value = decimal(digits.replace("_", "").replace(",", ""))
-    if value is None:
-        raise ValueError(text)
-    found = int(value * _SUFFIX.get(suffix, 1))
-    if abs(found) > _MOST:
+    found = _digits(match[1], text)
+    if abs(found) >= 2**31:
         raise ValueError(text)
     return found
 
 
+def _with_unit(text: str, pattern: re.Pattern[str], units: Mapping[str, int], binary: str) -> int:
+    """A number with one of `units` behind it; those that end with a letter of `binary` follow a whole number only."""
+    match = pattern.fullmatch(text.strip())
+    if match is None:
+        return whole(text)
+    digits, suffix = match.groups()
+    if "." not in digits:
+        return _bounded(_digits(digits, text) * units[suffix], text)
+    value = decimal(digits)
+    if suffix[-1] in binary or value is None:
+        raise ValueError(text)
+    return _bounded(int(value * units[suffix]), text)
+
+
+def _digits(digits: str, text: str) -> int:
+    found = numbers.whole(digits.removeprefix("+"), least=-_MOST, most=_MOST)
+    if found is None:
+        raise ValueError(text)
+    return found
+
+
+def _bounded(value: int, text: str) -> int:
+    if abs(value) > _MOST:
+        raise ValueError(text)
+    return value
+
+
+PLAIN = Numbers(whole)
+VLLM_LONG = Numbers(vllm_whole, "a whole number, also as 128k (128,000) or 128K (131,072)")
+SGLANG_LONG = Numbers(sglang_whole, "a whole number, also as 128k (128,000) or 128Ki (131,072)")
+LEADING = Numbers(leading_whole, "a whole number of digits alone", ignores_rest=True)
+
+
+def at_least_one(kind: Numbers) -> Callable[[str], int]:
+    """What reads a whole number from 1 on."""
+
+    def read(text: str) -> int:
+        found = kind.read(text)
+        if found < 1:
+            raise ValueError(text)
+        return found
+
+    return read
+
+
+def length_in(kind: Numbers) -> Callable[[str], int]:
+    """What reads a context length in tokens; `auto` and `-1` give -1, which lets the engine fit it."""
+    positive = at_least_one(kind)
+
+    def read(text: str) -> int:
+        if text.strip().lower() in ("auto", "-1"):
+            return -1
+        return positive(text)
+
+    return read
+
+
 def count(text: str) -> int:
     """A whole number that is at least 1."""
-    number = whole(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def length(text: str) -> int:
-    """A context length in tokens; `auto` and `-1` give -1, which lets the engine fit it."""
-    if text.strip().lower() in ("auto", "-1"):
-        return -1
-    return count(text)
+    return at_least_one(PLAIN)(text)
 
 
 def number(text: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
@@ -14,6 +14,7 @@ from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours, one_server_a_port
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
+from sparkrun_tui.remote.docker.listening import Listener, Place, taken_text
 from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo
 from sparkrun_tui.remote.http.client import HttpCall, addresses_of_server
 from sparkrun_tui.remote.ports.services import HostServices
@@ -41,18 +42,32 @@ class _Answer:
     """None when they could not be listed."""
 
 
-async def survey(cluster: Cluster, services: HostServices) -> FleetView:
-    """The state of all hosts of `cluster`, asked at the same time.
+async def survey(
+    cluster: Cluster,
+    services: HostServices,
+    seen: Callable[[HostStatus], None] | None = None,
+    leave_out: frozenset[str] = frozenset(),
+) -> FleetView:
+    """The state of all hosts of `cluster`, asked at the same time; `seen` is called with each as it answers or fails.
 
+    Hosts in `leave_out` are not asked: they are not in the view, and what may run there is unknown.
     Never raises for a host: its status says why it did not answer. That holds for defects of this program, too: the
     answer of one host must not hide the others.
     """
-    answers = await asyncio.gather(*(_ask(name, cluster, services) for name in cluster.hosts))
-    seen: list[FoundContainer] = []
-    silent: set[str] = set()
+
+    async def ask(name: str) -> _Answer:
+        answer = await _ask(name, cluster, services)
+        if seen is not None:
+            seen(answer.status)
+        return answer
+
+    names = [name for name in cluster.hosts if name not in leave_out]
+    answers = await asyncio.gather(*(ask(name) for name in names))
+    containers: list[FoundContainer] = []
+    silent = set(leave_out)
     addresses: dict[str, str] = {}
     prepared: set[str] = set()
-    for name, answer in zip(cluster.hosts, answers, strict=True):
+    for name, answer in zip(names, answers, strict=True):
         facts = answer.status.facts
         if facts is not None:
             addresses[name] = facts.default_address
@@ -61,9 +76,9 @@ async def survey(cluster: Cluster, services: HostServices) -> FleetView:
         if answer.containers is None:
             silent.add(name)
         else:
-            seen += [FoundContainer(name, info) for info in answer.containers]
+            containers += [FoundContainer(name, info) for info in answer.containers]
     judge = _Judge(services, addresses, frozenset(prepared))
-    found = one_server_a_port(group(seen, frozenset(silent)))
+    found = one_server_a_port(group(containers, frozenset(silent)))
     workloads = await asyncio.gather(*(judge.judged(item) for item in found))
     return FleetView(
         cluster=cluster.name,
@@ -164,11 +179,19 @@ class _Judge:
 
     async def _asked(self, workload: Workload, port: int) -> Workload:
         head = workload.head_host
+        taken = ""
         for address in addresses_of_server(self._addresses.get(head, "")):
             call = HttpCall(port, workload.health_path, address=address, timeout=HEALTH_TIMEOUT, key=None)
+            place = Place(head, workload.ranks[0].container_id, port, address)
             try:
-                reply = await self._services.http.ask(self._services.connector(head), call)
+                transport = self._services.connector(head)
+                reply = await self._services.http.ask(transport, call)
+                listener = await self._services.listeners.at(place, self._services.docker(transport))
             except HostError:
+                continue
+            if listener is Listener.OTHER:
+                taken = taken_text(address, port)
+            if not listener.may_be_asked:
                 continue
             found = replace(workload, address=address)
             if reply.ok or reply.status in NO_ENTRY:
@@ -182,6 +205,9 @@ class _Judge:
         if workload.engine_is_exec and workload.launch_id not in self._prepared and not await self._begun(workload):
             detail = "the launch was never finished: its engine was not started; stop it, and launch again"
             return replace(workload, health=Health.DEGRADED, detail=detail)
+        if taken:
+            # It is no server of this workload: it gets neither its key nor a prompt.
+            return replace(workload, health=Health.DEGRADED, detail=taken, port=None)
         return replace(workload, detail="it does not answer yet")
 
     async def _begun(self, workload: Workload) -> bool:

@@ -19,6 +19,8 @@ _TRY_ANOTHER = NOT_OFFERED | {400, 415, 422}
 """Statuses after which another way to ask may fit the server."""
 _ERROR = 500
 """The most characters that are shown of a server's error."""
+_MOST_HELD = 512
+"""The most characters of an answer that are held back, as they may be the beginning of its key."""
 
 FindKey = Callable[[], Awaitable[Secret | None]]
 """Finds the API key of a server that refuses a request; None where it is not found."""
@@ -67,14 +69,29 @@ class Question:
 
         A server that repeats its key in them does not have it shown.
         """
+        held = ""
         try:
             async with closing(self._pieces()) as pieces:
                 async for piece in pieces:
-                    yield self._without_key(piece)
+                    shown, held = self._split(held + piece)
+                    if shown:
+                        yield self._without_key(shown)
+            if held:
+                yield self._without_key(held)
         except HostError as error:
             error.what = self._without_key(error.what)
             error.args = (error.what,)
             raise
+
+    def _split(self, text: str) -> tuple[str, str]:
+        """A text that may go on, as what can be shown already and what may be the beginning of the key."""
+        if self._key is None:
+            return text, ""
+        key = self._key.reveal()
+        for length in range(min(len(key) - 1, len(text), _MOST_HELD), 0, -1):
+            if key.startswith(text[-length:]):
+                return text[:-length], text[-length:]
+        return text, ""
 
     def _without_key(self, text: str) -> str:
         if self._key is None:
@@ -215,7 +232,11 @@ async def ask_served(
     text: str,
     key: Secret | None = None,
     find_key: FindKey | None = None,
+    address: str = "",
 ) -> AsyncIterator[str]:
-    """The answer of the server at `endpoint`, asked from its head host with its API key. Raises `HostError`."""
-    async for piece in Question(services, host, endpoint, text, key=key, find_key=find_key):
+    """The answer of the server at `endpoint`, asked from its head host with its API key. Raises `HostError`.
+
+    `address` is where it answers, as seen from that host; empty where that is not known.
+    """
+    async for piece in Question(services, host, endpoint, text, key=key, find_key=find_key, address=address):
         yield piece

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.engines.llama_cpp.gguf_files import choose
+from sparkrun_tui.remote.docker.listening import Listeners
 from sparkrun_tui.remote.docker.processes import ServerKeys
 from sparkrun_tui.remote.http.client import TransportHttp
 from sparkrun_tui.remote.ports.docker import Docker, Images, Logs
@@ -18,6 +19,15 @@ from sparkrun_tui.remote.transport import Connector, Transport
 if TYPE_CHECKING:
     from sparkrun_tui.remote.hub.downloads import Choice
     from sparkrun_tui.remote.ssh.host_key_policy import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Workstation:
+    """This machine as a place that stores models and images; `hub` is the folder that holds its models."""
+
+    transport: Transport
+    docker: Docker
+    hub: str
 
 
 async def _nothing() -> None:
@@ -40,6 +50,10 @@ class Services:
     close: Callable[[], Awaitable[None]] = _nothing
     keys: ServerKeys = field(default_factory=ServerKeys)
     """The API keys of the servers that were asked, as far as they are known."""
+    listeners: Listeners = field(default_factory=Listeners)
+    """Who listens at the ports of these servers."""
+    workstation: Workstation | None = None
+    """This machine; None in the demo, which has nothing to do with it."""
 
 
 def real_services(ask: Ask | None = None) -> Services:
@@ -49,7 +63,9 @@ def real_services(ask: Ask | None = None) -> Services:
     """
     from sparkrun_tui.remote.docker.client import DockerClient
     from sparkrun_tui.remote.docker.logs import DockerLogs
+    from sparkrun_tui.remote.hub.cache import hub_folder
     from sparkrun_tui.remote.hub.downloads import HubSource
+    from sparkrun_tui.remote.local_transport import LocalTransport
     from sparkrun_tui.remote.probe.ask import probe
     from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
     from sparkrun_tui.remote.ssh.pool import SshPool
@@ -64,7 +80,11 @@ def real_services(ask: Ask | None = None) -> Services:
     def docker(transport: Transport) -> DockerClient:
         return clients.setdefault(transport.name, DockerClient(transport))
 
+    here = LocalTransport()
+    local_docker = DockerClient(here)
+
     async def close() -> None:
+        await local_docker.close()
         for client in clients.values():
             await client.close()
         await pool.close()
@@ -78,6 +98,7 @@ def real_services(ask: Ask | None = None) -> Services:
         shipper=RsyncShipper(resolver, policy, ring=pool.ring),
         probe=probe,
         close=close,
+        workstation=Workstation(here, local_docker, str(hub_folder())),
     )
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from sparkrun_tui.memory.engines import estimate_unknown, model_of
 from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.measured import Measured
-from sparkrun_tui.memory.result import Estimate, HostMemory
+from sparkrun_tui.memory.result import Estimate, HostMemory, without_contradictions
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.speed.roofline import speed_of
 from sparkrun_tui.models.config.families import SPECIAL
 from sparkrun_tui.models.facts import ModelFacts
 
@@ -38,7 +39,9 @@ def estimate(
     if facts.layers is not None and facts.model_type in SPECIAL - model.special:
         facts = replace(facts, layers=None, mtp=(), notes=(*facts.notes, _SPECIAL.format(facts.model_type)))
     try:
-        return model.estimate(facts, settings, hosts, measured or {})
+        found = without_contradictions(model.estimate(facts, settings, hosts, measured or {}))
+        used = [picture.host for picture in found.hosts]
+        return replace(found, speed=speed_of(facts, settings, used))
     except ArithmeticError as error:
         # Sizes that contradict one another: more heads than the hidden size, a page of nothing, and so on.
         unknown = estimate_unknown(facts, settings, hosts, measured or {})

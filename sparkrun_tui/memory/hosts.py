@@ -10,7 +10,8 @@ SPARK_TOTAL = int(121.69 * GIB)
 
 FLOOR_RED = 4 * GIB
 FLOOR_GREEN = 8 * GIB
-_IDLE = 5 * GIB
+IDLE = 5 * GIB
+"""The memory that the system of an idle Spark uses, roughly."""
 _CONTAINER = int(2.7 * GIB)
 """What the container and the CUDA context take before an engine on unified memory looks at free memory."""
 
@@ -32,7 +33,7 @@ def others(host: HostMemory) -> Part:
         return Part("others", held, held, held, host.source)
     if not host.unified:
         return Part("others", 0, 0, GIB, "assumed idle card")
-    return Part("others", _IDLE, int(4.5 * GIB), 11 * GIB, "assumed idle host")
+    return Part("others", IDLE, int(4.5 * GIB), 11 * GIB, "assumed idle host")
 
 
 def free_at_start(host: HostMemory) -> int:

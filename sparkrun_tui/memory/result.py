@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -84,13 +84,37 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """Tokens a second: the likely figure and its band."""
+
+    likely: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast one request is served alone, with a short context and without drafts.
+
+    `decode` is the rate of new tokens. `prefill` is that of a prompt of some thousand tokens, None for GPUs for which
+    nothing was published here. `drafts` says that a drafter is configured, which raises the decode rate by what its
+    proposals are worth. `read` is what one token reads of the weights on a rank, in bytes.
+    """
+
+    decode: Rate
+    prefill: Rate | None
+    drafts: bool
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """What an engine will allocate for a recipe on some hosts, and what follows from it.
 
     Every optional figure is None when it is unknown, never zero instead.
     `kv_bytes_per_request` is the cache of one request of full length on the rank that needs most,
     `pool_tokens` what the whole pool holds, `weights_bytes` the whole model, `concurrency` how
-    many requests of full length run at once.
+    many requests of full length run at once. `speed` is that of one request alone.
     """
 
     hosts: tuple[HostPicture, ...]
@@ -109,11 +133,41 @@ class Estimate:
     kv_bytes_per_request: int | None = None
     pool_tokens: int | None = None
     weights_bytes: int | None = None
+    speed: Speed | None = None
+    hosts_needed: int | None = None
+    """The hosts that the parallel sizes need; None where only one engine process is counted."""
 
     @property
     def level(self) -> Level:
         """The worst of the three verdicts."""
         return worst(self.starts.level, self.context.level, self.headroom.level)
+
+
+def without_contradictions(found: Estimate) -> Estimate:
+    """The estimate without verdicts that another one makes void.
+
+    What does not start has no context, and hosts that are not there keep nothing free.
+    """
+    context, headroom, min_hosts = found.context, found.headroom, found.min_hosts
+    if found.starts.level is Level.BAD and context.level in (Level.GOOD, Level.TIGHT):
+        context = Verdict(Level.UNKNOWN, "no context until it starts", f"if it started: {context.text}")
+    few = found.hosts_needed is not None and found.hosts_needed > len(found.hosts)
+    if few:
+        min_hosts = None
+        if headroom.level in (Level.GOOD, Level.TIGHT):
+            headroom = Verdict(Level.UNKNOWN, "hosts are missing", f"with all hosts: {headroom.detail}")
+    return replace(found, context=context, headroom=headroom, min_hosts=min_hosts)
+
+
+def without_hosts(found: Estimate, reason: str) -> Estimate:
+    """The estimate of a recipe that these hosts cannot run, for the reason in words: it does not start."""
+    starts = found.starts
+    if starts.level is not Level.BAD:
+        starts = Verdict(Level.BAD, "cannot run on these hosts", reason)
+    headroom = found.headroom
+    if headroom.level in (Level.GOOD, Level.TIGHT):
+        headroom = Verdict(Level.UNKNOWN, "hosts are missing", f"where it could run: {headroom.detail}")
+    return without_contradictions(replace(found, starts=starts, headroom=headroom, min_hosts=None))
 
 
 def badness(level: Level) -> int:

@@ -6,6 +6,13 @@ from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory.hosts import free_at_start, others
 from sparkrun_tui.memory.result import HostMemory, HostPicture, Level, Verdict
 
+SHORTEST = 128
+"""A context of fewer tokens is taken for a typing error."""
+
+
+SHORTEST = 128
+"""A context of fewer tokens is taken for a typing error."""
+
 
 def unknown(text: str, detail: str) -> Verdict:
     """A verdict that cannot be given, with what is missing."""
@@ -90,6 +97,8 @@ def headroom(picture: HostPicture) -> Verdict:
 def context_fits(level: Level, length: int, concurrency: float, needed: int, pool: int) -> Verdict:
     """The verdict that a request of full length fits, and how many at once; sizes in bytes."""
     text = f"{length:,} tokens fit, {concurrency:.1f} at once"
+    if length < SHORTEST:
+        return Verdict(Level.TIGHT, f"{length:,} tokens: too short for use", "longer requests are refused")
     detail = f"one request of {length:,} tokens takes {format_gib(needed, 2)}, the cache has about {format_gib(pool)}"
     if level is Level.TIGHT:
         text = f"{length:,} tokens may just fit"

@@ -16,7 +16,8 @@ from sparkrun_tui.models.facts import WeightFacts
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.safetensors")
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 4 << 20
+"""Bytes of a configuration; the largest have a tenth of it, and they are read where the app waits for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,10 @@ def weight_bytes(folder: Path) -> int | None:
                     sizes[entry.name] = entry.stat().st_size
     except OSError:
         return None
-    for name in sizes:
-        part = _SHARD.fullmatch(name)
-        if part is None:
-            continue
-        count = whole(part[3]) or 0
-        for i in range(1, count + 1):
-            if f"{part[1]}-{i:05d}-of-{part[3]}.safetensors" not in sizes:
+    # Each set of parts is checked once: there may be as many sets, or parts of one, as there are files.
+    parts = {(part[1], part[3]) for name in sizes if (part := _SHARD.fullmatch(name)) is not None}
+    for stem, count in parts:
+        for number in range(1, (whole(count) or 0) + 1):
+            if f"{stem}-{number:05d}-of-{count}.safetensors" not in sizes:
                 return None
     return sum(sizes.values()) or None

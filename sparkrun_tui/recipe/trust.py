@@ -6,7 +6,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -16,12 +16,12 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import read_text, update_private
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.text import visible_line
+from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.recipe.bundled_files.attachments import Attachments, Bundle, find_attachments
 from sparkrun_tui.recipe.format.extensions import built_by_eugr
 from sparkrun_tui.recipe.format.hooks import PEER_LABELS, Hooks, container_options, hooks_of, model_on_hosts, time_text
-from sparkrun_tui.recipe.format.pre_exec import Before
-from sparkrun_tui.recipe.model import Recipe, Runtime, SourceKind
+from sparkrun_tui.recipe.format.pre_exec import MAX_ENTRIES, Before
+from sparkrun_tui.recipe.model import Layer, Recipe, Runtime, SourceKind
 from sparkrun_tui.recipe.names.images import images_of, parse_image
 from sparkrun_tui.recipe.names.mounts import (
     harmless_capability,
@@ -36,7 +36,8 @@ from sparkrun_tui.recipe.values.conditional import with_layers
 from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.launch_keys import RESTART
 from sparkrun_tui.recipe.values.overrides import render
-from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.recipe.values.rendered import Rendered, value_text
+from sparkrun_tui.recipe.values.template import scan
 
 _DETECTORS = (
     (re.compile(r"--trust[-_]remote[-_]code\b"), "runs Python code that comes with the model"),
@@ -116,7 +117,7 @@ def _demands(
     hooks = hooks_of(rendered)
     found = [*_variables(recipe, environ), *_privileges(rendered, data_dirs), *_hooks(hooks, bundles), *_image(recipe)]
     found += _layers(recipe.original)
-    found += _hooks_of_layers(rendered, found)
+    found += _under_conditions(rendered, found, data_dirs)
     values = [demand.detail for demand in found if demand.kind is Kind.CONDITION]
     text = "\n".join([rendered.command or "", *_hook_texts(hooks, bundles), *values])
     found += [Demand(Kind.CODE, meaning) for meaning in code_fetched(text)]
@@ -244,23 +245,108 @@ def _layers(recipe: Recipe) -> list[Demand]:
     return found
 
 
-def _hooks_of_layers(rendered: Rendered, shown: Sequence[Demand]) -> list[Demand]:
-    """The commands that are others where entries of `overrides` hold: each entry alone, and all of them."""
-    layers = rendered.original.layers
-    if not layers or not any(demand.kind is Kind.HOOK for demand in shown):
+def _under_conditions(rendered: Rendered, shown: Sequence[Demand], data_dirs: Sequence[str]) -> list[Demand]:
+    """What is asked for only where entries of `overrides` hold: each entry alone, all of them, any of them together.
+
+    Consent counts for later launches as well, and others may hold in those.
+    """
+    original = rendered.original
+    if not original.layers:
         return []
-    cases = [(visible_line(layer.when_text), [layer]) for layer in layers]
-    if len(layers) > 1:
-        cases.append(("all of these conditions", list(layers)))
+    written = _written_with_values(original)
+    values = _Values(rendered)
+    reached = {text: values.reached(text) for _, text in written}
+    keys = frozenset[str]().union(*reached.values())
+    layers = [layer for layer in original.layers if not keys.isdisjoint(layer.defaults)]
+    cases: list[tuple[str, list[Layer]]] = []
+    if len(layers) <= _MOST_CASES:
+        cases += [(visible_line(layer.when_text), [layer]) for layer in layers]
+    if 1 < len(layers) <= _MOST_CASES:
+        cases.append(("all of these conditions", layers))
+    for layer in original.layers:
+        if layer.container and built_by_eugr(replace(original, container=layer.container)):
+            # With any such image the same scripts run.
+            cases.append((visible_line(layer.when_text), [layer]))
+            break
+    found: list[Demand] = []
     known = {(demand.title, demand.detail) for demand in shown}
-    found = []
     for condition, holding in cases:
-        for demand in _hooks(hooks_of(with_layers(rendered, holding)), {}):
-            if demand.kind is not Kind.HOOK or (demand.title, demand.detail) in known:
+        for demand in _of_case(with_layers(rendered, holding), data_dirs):
+            if (demand.title, demand.detail) in known:
                 continue
             known.add((demand.title, demand.detail))
             found.append(replace(demand, title=f"{demand.title}, under {condition}"))
+    if len(layers) > _MOST_TOGETHER:
+        # Any of them may hold together: these are more cases than a person reads.
+        conditional = {key for layer in layers for key in layer.defaults}
+        enough = 2 if len(layers) <= _MOST_CASES else 1
+        for key, text in written:
+            if len(reached[text] & conditional) >= enough:
+                title = f"puts `{key}` together from the values that several conditions set, as it is written here"
+                found.append(Demand(Kind.HOOK, title, visible_text(text), key in _ON_HOSTS))
     return found
+
+
+_ON_HOSTS = ("model", "post_commands")
+"""The keys whose texts a host itself acts on: a path of it is mounted, a command run."""
+_MOST_CASES = 16
+"""The most entries of `overrides` whose effects are worked out one by one."""
+_MOST_TOGETHER = 2
+"""The most entries of which each set that may hold is worked out: each alone, and both."""
+
+
+def _of_case(rendered: Rendered, data_dirs: Sequence[str]) -> Iterator[Demand]:
+    """What goes beyond serving in one case of conditions, without the variables, which are named for all cases."""
+    recipe = rendered.recipe
+    for demand in (*_privileges(rendered, data_dirs), *_hooks(hooks_of(rendered), {}), *_image(recipe)):
+        # Consent to files is asked for by what they hold.
+        if demand.kind not in _BY_CONTENT and (demand.is_risky or demand.kind in _ALWAYS_ASKED):
+            yield demand
+
+
+def _written_with_values(recipe: Recipe) -> list[tuple[str, str]]:
+    """The texts of a recipe beside its command that its values go into, with their keys, as they are written."""
+    found = [("model", recipe.model)]
+    for key in ("pre_exec", "post_exec", "post_commands"):
+        data = recipe.runtime_config.get(key)
+        entries = data if isinstance(data, list) else [data]
+        for entry in entries[:MAX_ENTRIES]:
+            parts = list(entry.values()) if isinstance(entry, Mapping) else [entry]
+            found += [(key, part) for part in parts if isinstance(part, str)]
+    return [(key, text) for key, text in found if "{" in text]
+
+
+class _Values:
+    """Which keys the texts of a recipe refer to, also through values of other keys, in any case of its conditions."""
+
+    def __init__(self, rendered: Rendered) -> None:
+        recipe = rendered.original
+        self._doubled = recipe.version == "1"
+        self._references: dict[str, set[str]] = {}
+        self._add("model", recipe.model)
+        for key, link in rendered.chain.items():
+            self._add(key, value_text(link.value))
+        for values in (recipe.defaults, *(layer.defaults for layer in recipe.layers)):
+            for key, value in values.items():
+                self._add(key, value_text(value))
+
+    def _add(self, key: str, text: str) -> None:
+        self._references.setdefault(key, set()).update(self._slots(text))
+
+    def _slots(self, text: str) -> set[str]:
+        return {slot.key for slot in scan(text, self._doubled).slots} if "{" in text else set()
+
+    def reached(self, text: str) -> frozenset[str]:
+        """The keys of the values that are a part of a text."""
+        found: set[str] = set()
+        waiting = self._slots(text)
+        while waiting:
+            found |= waiting
+            inner: set[str] = set()
+            for key in waiting:
+                inner |= self._references.get(key, set())
+            waiting = inner - found
+        return frozenset(found)
 
 
 def _before(entry: Before, bundle: Bundle | None) -> Demand:

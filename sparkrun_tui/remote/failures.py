@@ -15,8 +15,20 @@ class LinkLost(HostError):
     """The link broke during an operation: its outcome on the host is not known."""
 
 
+class TransferLost(LinkLost):
+    """A bulk transfer broke off, which has a connection of its own, and was tried several times."""
+
+
 class NeedsUser(HostError):
     """The person must do something first (a key, a passphrase, a host key); automatic retries cannot succeed."""
+
+
+class NoDocker(HostError):
+    """No Docker was found on the host: none is installed, or where `installed` is true, none runs."""
+
+    def __init__(self, what: str, *, host: str = "", remedy: str = "", installed: bool = False) -> None:
+        super().__init__(what, host=host, remedy=remedy)
+        self.installed = installed
 
 
 class SocketRefused(HostError):

@@ -29,8 +29,6 @@ class Result:
     code: int | None
     stdout: str
     stderr: str
-    login: str = ""
-    """What the login shell printed on stdout before the command, as a noisy `~/.bashrc` does; unsanitised."""
 
     @property
     def ok(self) -> bool:
@@ -57,11 +55,17 @@ class LinkStatus:
     since: float
     detail: str = ""
     remedy: str = ""
+    says: str = ""
+    """What the host says at the login: its banner."""
+    shell_says: str = ""
+    """What its login shell prints before our scripts. It would stand in the way of rsync."""
 
     def __post_init__(self) -> None:
         # A host chooses the words with which it hangs up. On one line they cannot pass for the row of another host.
         object.__setattr__(self, "detail", clean_line(self.detail))
         object.__setattr__(self, "remedy", clean_text(self.remedy))
+        object.__setattr__(self, "says", clean_text(self.says))
+        object.__setattr__(self, "shell_says", clean_line(self.shell_says))
 
 
 class ByteStream(Protocol):

@@ -15,6 +15,7 @@ class Scope(StrEnum):
     APP = "everywhere"
     LIST = "any list"
     BROWSE = "recipes"
+    RECIPES = "list of recipes"
     SEARCH = "search box"
     FORM = "overrides"
     EDITOR = "value being edited"
@@ -23,9 +24,11 @@ class Scope(StrEnum):
     REPAIR = "repairs"
     LOG = "log"
     FLEET = "fleet"
+    STORES = "models and images"
     HISTORY = "history"
     REGISTRIES = "registries"
     CHANGES = "summary of overrides"
+    COLUMNS = "columns of the list"
     PICKER = "cluster picker"
     ANSWER = "text being entered"
     DIALOG = "dialogs"
@@ -66,6 +69,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.APP, "how_to_leave", "how to quit", "Show how to quit; on a launch, cancel it.", "ctrl+c", palette=False),
     _A(_S.APP, "cluster", "cluster", "Choose the cluster; all verdicts are for it.", "c", 30),
     _A(_S.APP, "fleet", "fleet", "Show what is running on the cluster.", "f", 50),
+    _A(_S.APP, "stores", "models", "Show the models and images on the hosts and on this machine.", "M"),
     _A(_S.APP, "history", "history", "Show earlier launches and how they ended.", "h", 51),
     _A(_S.APP, "registries", "registries", "Add, update and remove registries: git repositories of recipes.", "R"),
     _A(_S.APP, "next_pane", "next pane", "Move to the next pane.", "tab", palette=False),
@@ -105,11 +109,30 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.BROWSE, "memory", "memory", "Show the memory in figures, and how it grows with the context.", "m"),
     _A(_S.BROWSE, "changes", "differences", "Show what is overridden; save it as a new recipe, or copy it.", "d"),
     _A(_S.BROWSE, "zoom", "full-screen detail", "Show the detail on the full screen, or the list again.", "z"),
+    _A(_S.BROWSE, "list_only", "full-screen list", "Show the list on the full screen, or the detail again.", "Z"),
+    _A(_S.BROWSE, "wider", "larger list", "Give the list more room; this is remembered.", "greater_than_sign"),
+    _A(_S.BROWSE, "narrower", "smaller list", "Give the list less room; this is remembered.", "less_than_sign"),
+    _A(_S.BROWSE, "columns", "columns", "Choose the columns of the list, and by which one it is sorted.", "S", 52),
+    _A(
+        _S.BROWSE,
+        "favourite",
+        "favourite",
+        "Make this recipe, or those marked, favourites or no longer.",
+        "asterisk",
+    ),
     _A(_S.BROWSE, "argv", "arguments", "Show the command one argument per line, or as its author wrote it.", "v"),
     _A(_S.BROWSE, "edit_file", "edit file", "Open the recipe's file in $EDITOR; it is read again afterwards.", "e"),
     _A(_S.BROWSE, "copy", "copy", "Copy the selection, or the command.", "y"),
     _A(_S.BROWSE, "reload", "reload", "Read all recipes again.", "ctrl+r,f5"),
     _A(_S.BROWSE, "back", "back", "Go back to the list; from there, clear the search.", "escape", palette=False),
+    # The list of recipes.
+    _A(
+        _S.RECIPES,
+        "mark",
+        "mark",
+        "Mark this recipe, or no longer; other keys take all that are marked.",
+        "space",
+    ),
     # The search box.
     _A(
         _S.SEARCH,
@@ -147,10 +170,30 @@ ACTIONS: tuple[Action, ...] = (
     # The plan.
     _A(_S.PLAN, "launch", "launch", "Start the launch.", "enter,l", 10),
     _A(
-        _S.PLAN, "anyway", "launch anyway", "Launch although checks of the hosts failed, after a confirmation.", "L", 10
+        _S.PLAN,
+        "anyway",
+        "launch anyway",
+        "Launch although checks failed or the memory is too small, after a confirmation.",
+        "L",
+        10,
     ),
     _A(_S.PLAN, "dry_run", "dry run as text", "Show every command in order, to read or paste.", "d", 11),
-    _A(_S.PLAN, "commands", "commands", "Show or hide this step's commands.", "right,space", 12),
+    _A(
+        _S.PLAN,
+        "commands",
+        "choose",
+        "Choose this host for the launch, or another in its place; on a step, show or hide its commands.",
+        "space,right",
+        12,
+    ),
+    _A(
+        _S.PLAN,
+        "stop_first",
+        "stop first, launch",
+        "Stop what runs on the chosen hosts, after a confirmation, then check again and launch.",
+        "x",
+        9,
+    ),
     _A(_S.PLAN, "copy", "copy commands", "Copy the selection, or all commands of the plan.", "y", 13),
     _A(_S.PLAN, "back", "back", "Go back; nothing has been done.", "escape", 20),
     # The launch.
@@ -202,10 +245,60 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.FLEET, "copy", "copy URL", "Copy the endpoint's URL.", "y", 13),
     _A(_S.FLEET, "stop", "stop", "Stop this workload on all its hosts, after a confirmation.", "x", 14),
     _A(_S.FLEET, "refresh", "refresh", "Query all hosts now.", "r", 15),
+    _A(_S.FLEET, "stores", "models", "Show the models and images on the hosts and on this machine.", "m", 16),
     _A(_S.FLEET, "back", "back", "Go back.", "escape", 20),
+    # Models and images.
+    _A(
+        _S.STORES,
+        "switch",
+        "models/images",
+        "Show the images, or the models again.",
+        "right_square_bracket,left_square_bracket,i",
+        10,
+    ),
+    _A(_S.STORES, "verify", "verify", "Check whether this is whole, by headers, lists and digests.", "v", 11),
+    _A(_S.STORES, "verify_all", "verify all", "Check everything in the list.", "V"),
+    _A(_S.STORES, "remove", "remove", "Remove this from all hosts, after a confirmation.", "x", 12),
+    _A(
+        _S.STORES,
+        "prune",
+        "leftovers",
+        "Remove unfinished downloads, or images that lost their name, after a confirmation.",
+        "p",
+        13,
+    ),
+    _A(
+        _S.STORES,
+        "unused",
+        "unused",
+        "Remove what no recipe names and no container uses, after a confirmation.",
+        "u",
+        14,
+    ),
+    _A(_S.STORES, "copy", "copy", "Copy the name.", "y"),
+    _A(_S.STORES, "refresh", "refresh", "Ask all hosts again.", "r", 15),
+    _A(_S.STORES, "back", "back", "Go back.", "escape", 20),
     # History.
-    _A(_S.HISTORY, "open", "open", "Show this launch's phases and logs.", "enter", 10),
-    _A(_S.HISTORY, "copy", "copy", "Copy this launch's settings as a command line.", "y", 11),
+    _A(
+        _S.HISTORY,
+        "open",
+        "open",
+        "Show this launch's phases and logs; its hosts are asked whether it still runs.",
+        "enter",
+        10,
+    ),
+    _A(
+        _S.HISTORY,
+        "launch",
+        "launch again",
+        "Launch it again with its overrides, after a confirmation that says what is other than then.",
+        "l",
+        11,
+    ),
+    _A(_S.HISTORY, "plan", "plan", "Show what launching it again would do on each host.", "p", 12),
+    _A(_S.HISTORY, "filter", "filter", "Narrow the list by words of recipe, host, override or outcome.", "slash", 13),
+    _A(_S.HISTORY, "copy", "copy", "Copy this launch's settings as a command line.", "y", 14),
+    _A(_S.HISTORY, "delete", "delete", "Delete this launch's record and logs, after a confirmation.", "D,delete", 15),
     _A(_S.HISTORY, "back", "back", "Go back.", "escape", 20),
     # Registries.
     _A(_S.REGISTRIES, "update", "update", "Fetch what is new in this registry.", "enter,u", 10),
@@ -236,6 +329,10 @@ ACTIONS: tuple[Action, ...] = (
     ),
     _A(_S.CHANGES, "reset_all", "reset all", "Remove all overrides of this recipe.", "U", 12),
     _A(_S.CHANGES, "back", "back", "Go back.", "escape,q,d", 20),
+    # The columns of the list.
+    _A(_S.COLUMNS, "sort", "sort", "Sort by this column; again for the other direction, then no longer.", "enter", 10),
+    _A(_S.COLUMNS, "toggle", "show/hide", "Show this column, or no longer.", "space", 11),
+    _A(_S.COLUMNS, "back", "back", "Go back.", "escape,q,S", 20),
     # The cluster picker.
     _A(_S.PICKER, "choose", "choose", "Use this cluster.", "enter", 10),
     _A(_S.PICKER, "add", "add", "Save a new cluster.", "a", 11),
@@ -310,6 +407,9 @@ _KEY_NAMES = {
     "slash": "/",
     "plus": "+",
     "minus": "-",
+    "greater_than_sign": ">",
+    "less_than_sign": "<",
+    "asterisk": "*",
     "right_square_bracket": "]",
     "left_square_bracket": "[",
     "escape": "esc",

@@ -58,6 +58,15 @@ class AppPort(Protocol):
     def choose_cluster(self, cluster: Cluster | None) -> None:
         """Use another cluster from now on."""
 
+    async def refresh_hosts(self) -> None:
+        """Ask all hosts now what they have and what runs there, and wait for it."""
+
+    def world_changed(self) -> None:
+        """Show what was learned of the hosts; verdicts only when they may have changed."""
+
+    def page_shown(self) -> None:
+        """Called when another page is shown, which may need news of the hosts more often."""
+
     def state_changed(self) -> None:
         """Refresh the visible page; the others refresh when they are shown again."""
 
@@ -77,8 +86,11 @@ class AppPort(Protocol):
 
     # Opening screens.
 
-    def open_plan(self, rendered: Rendered) -> None:
-        """Show what a launch would do."""
+    def open_plan(self, rendered: Rendered, hosts: tuple[str, ...] = (), *, go: bool = False) -> None:
+        """Show what a launch would do, on these hosts or on those that are proposed.
+
+        With `go` it is launched as soon as the hosts were checked and nothing is wrong.
+        """
 
     def open_launch(self, launch: LaunchPort, follow: bool = True) -> None:
         """Show a launch. `follow` is false for one read from the journal, which does not change."""

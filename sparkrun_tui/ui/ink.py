@@ -51,8 +51,11 @@ STYLES = (
 
 _WORDS = re.compile(r"\s*\S+(?:[ ]\\(?=\s*$))?\s?|\s+")
 
-MARKS = {"good": "✓", "tight": "!", "bad": "✗", "unknown": "?"}
-"""The glyph of each verdict level, so that it can be read without colour."""
+MARKS = {"good": "✓", "tight": "!", "bad": "✗", "unknown": "?", "supposed": "○"}
+"""The glyph of each verdict level, to be read without colour; `supposed` is for hosts that were not asked."""
+
+MARK_STYLES = {"good": "good", "tight": "tight", "bad": "bad", "unknown": "unknown", "supposed": "dim"}
+"""The style of each of these glyphs."""
 
 
 def text_of(line: Line) -> str:

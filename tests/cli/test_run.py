@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.base.units import GIB
 from sparkrun_tui.cli.overriding import SHORT, Short
-from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
 from sparkrun_tui.engines.fields.declared import FIELDS
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
@@ -24,6 +24,7 @@ from sparkrun_tui.launch.record.events import (
     StepChanged,
     StepState,
 )
+from sparkrun_tui.launch.record.narration import Narrator, diagnosis_lines
 from tests.cli.conftest import Cli
 from tests.launch.fakes import SOLO, FakeCluster, FakeContainer, FakeHost
 from tests.support.programs import need
@@ -176,6 +177,45 @@ def test_events_as_json_lines(cli: Cli, lab: FakeCluster, solo: str) -> None:
 def test_solo_uses_the_first_host_alone(cli: Cli, lab: FakeCluster, solo: str) -> None:
     assert cli("run", solo, "-H", "spark-2,spark-1", "--solo").code == 0
     assert [host.running != [] for host in lab.hosts.values()] == [False, True]
+
+
+def _fill(lab: FakeCluster, number: int, free_gib: float) -> None:
+    lab[number].facts = replace(lab[number].facts, memory_available=int(free_gib * GIB))
+
+
+def test_of_a_cluster_an_idle_host_is_taken_when_the_first_one_is_busy(
+    cli: Cli, lab: FakeCluster, tmp_path: Path
+) -> None:
+    path = tmp_path / "sized.yaml"
+    path.write_text(SOLO + "metadata: {model_params: 8B, model_dtype: bf16, num_layers: 32}\n")
+    assert cli("cluster", "add", "lab", "spark-1,spark-2").code == 0
+    _fill(lab, 1, 5)
+    _fill(lab, 2, 110)
+    done = cli("run", str(path))
+    assert "launching on spark-2: spark-1 has less free memory" in done.err
+    assert "on spark-2" in done.out.splitlines()[0]
+    for chosen in (("-H", "spark-1"), ("--solo",)):
+        named = cli("run", str(path), *chosen)
+        assert "launching on" not in named.err and "on spark-1" in named.out.splitlines()[0]
+
+
+def test_of_a_cluster_the_first_host_is_taken_while_it_has_room(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    assert cli("cluster", "add", "lab", "spark-1,spark-2").code == 0
+    _fill(lab, 1, 90)
+    _fill(lab, 2, 110)
+    done = cli("run", solo, "--", "--gpu-memory-utilization", "0.5")
+    assert done.code == 0 and "launching on" not in done.err
+    assert [host.running != [] for host in lab.hosts.values()] == [True, False]
+
+
+def test_of_a_cluster_a_host_that_does_not_answer_is_passed_over(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    assert cli("cluster", "add", "lab", "spark-1,spark-2").code == 0
+    lab[1].unreachable = True
+    done = cli("run", solo)
+    assert done.code == 0, done.err
+    assert "launching on spark-2: spark-1 does not answer" in done.err
+    lab[2].unreachable = True
+    assert cli("run", solo).code == 3
 
 
 async def _no_room(host: FakeHost, container: FakeContainer) -> int:

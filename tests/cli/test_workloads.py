@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.base.settings import load_settings
+from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from tests.cli.conftest import Cli
 from tests.launch.fakes import FakeCluster
+from tests.launch.fakes.transport import FakeTransport
 
 BOTH = ("-H", "spark-1,spark-2")
 
@@ -39,6 +41,18 @@ def test_status_shows_hosts_and_workloads(cli: Cli, lab: FakeCluster, served: st
     table = cli("status", *BOTH).out
     assert served in table
     assert "serving" in table
+
+
+def test_a_check_shows_what_a_host_says_and_a_login_shell_that_prints(
+    cli: Cli, lab: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = LinkStatus(LinkState.UP, 1.0, says="Be nice.\nAuthorised only.", shell_says="Welcome to DGX OS")
+    monkeypatch.setattr(FakeTransport, "link", property(lambda self: link))
+    shown = cli("cluster", "check", "-H", "spark-1").out
+    assert "spark-1 says: Be nice.\nspark-1 says: Authorised only.\n" in shown
+    assert "! spark-1: its login shell prints text into every command" in shown and "Welcome to DGX OS" in shown
+    (host,) = cli("cluster", "check", "-H", "spark-1", "--json").json
+    assert (host["says"], host["shell_says"]) == ("Be nice.\nAuthorised only.", "Welcome to DGX OS")
 
 
 def test_a_silent_host_is_unknown_and_exit_code_3(cli: Cli, lab: FakeCluster, served: str) -> None:

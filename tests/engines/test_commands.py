@@ -108,7 +108,7 @@ def test_a_folder_of_the_hosts_has_no_revision() -> None:
 @pytest.mark.parametrize(
     ("runtime", "image", "default", "said"),
     [
-        ("vllm", "vllm/vllm-openai:v0.31.0", "kv_cache_memory_bytes: 8X", "takes a whole number, not `8X`"),
+        ("vllm", "vllm/vllm-openai:v0.31.0", "kv_cache_memory_bytes: 8X", "(131,072), not `8X`"),
         ("vllm", "vllm/vllm-openai:v0.31.0", "dtype: float99", "does not take `float99`"),
         ("vllm", "vllm/vllm-openai:v0.10.1", "moe_backend: triton", "was added in vLLM 0.17.0"),
         ("llama-cpp", "ghcr.io/ggml-org/llama.cpp:server-b8076", "split_mode: sideways", "does not take `sideways`"),

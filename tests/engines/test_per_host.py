@@ -55,7 +55,7 @@ def test_the_flags_of_the_check_are_those_that_a_plan_adds(runtime: str, command
 
 def test_the_variables_of_the_check_are_those_that_name_devices() -> None:
     devices = {"enP7s7", "rocep1s0f0,roceP2p1s0f0", "rocep1s0f0:1,roceP2p1s0f0:1"}
-    env = nccl_env(host(1), 2)
+    env = nccl_env(host(1), (host(1), host(2)))
     assert {name for name, value in env.items() if value in devices} == DEVICE_VARIABLES
 
 

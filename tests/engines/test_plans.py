@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,32 @@ def test_vllm_alone() -> None:
     assert (box.gpus, box.network, box.ipc, box.privileged) == (True, "host", "host", False)
     assert box.ulimits == {"memlock": -1, "stack": 67_108_864}
     assert [need.repo for need in serve.models] == ["acme/Falcon-30B"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "count", "raised"),
+    [
+        ({"model_params": "120B", "model_dtype": "mxfp4"}, 1, True),
+        ({"model_params": "120B", "model_dtype": "bf16"}, 2, True),
+        ({"model_params": "120B", "model_dtype": "fp8"}, 4, False),
+        ({"model_params": "8B", "model_dtype": "bf16"}, 1, False),
+        ({"model_params": "30B"}, 1, True),
+        # A size that only the name suggests is none that is known.
+        ({}, 1, False),
+    ],
+)
+def test_the_limit_of_a_start_is_raised_where_large_weights_are_loaded(
+    metadata: Mapping[str, str], count: int, raised: bool
+) -> None:
+    text = SOLO if count == 1 else VLLM.replace("tensor_parallel: 2", f"tensor_parallel: {count}")
+    block = "".join(f"  {key}: {value}\n" for key, value in metadata.items())
+    if block:
+        text += f"metadata:\n{block}"
+    serve = plan(rendered(text), count)
+    found = {rank.container.env.get("VLLM_ENGINE_READY_TIMEOUT_S") for rank in serve.ranks}
+    assert found == ({"3600"} if raised else {None})
+    own = plan(rendered(text), count, env={"VLLM_ENGINE_READY_TIMEOUT_S": "99"})
+    assert own.ranks[0].container.env["VLLM_ENGINE_READY_TIMEOUT_S"] == "99"
 
 
 def test_vllm_through_ray() -> None:

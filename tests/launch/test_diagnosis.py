@@ -170,6 +170,17 @@ def test_without_a_word_the_exit_is_the_cause(ended: ExitInfo, title: str) -> No
     assert found.repairs
 
 
+def test_without_a_cause_the_last_line_that_speaks_of_a_failure_is_shown() -> None:
+    lines = ["INFO 03-01 10:42:50 [a.py:1] failed to find the optional zebra", "zebra initialization failed", "bye"]
+    found = diagnose("vllm", {"spark-1": lines}, {"spark-1": ExitInfo(1)})
+    assert found is not None
+    assert found.title == "Ended with an error"
+    assert found.evidence == "zebra initialization failed"
+    found = diagnose("vllm", {"spark-1": lines[:1]}, {"spark-1": ExitInfo(1)})
+    assert found is not None
+    assert found.evidence == "the container ended with exit code 1"
+
+
 def test_our_own_stop_is_no_failure() -> None:
     exits = {"spark-1": ExitInfo(137, stopped_by_us=True), "spark-2": ExitInfo(None)}
     assert diagnose("vllm", {"spark-1": []}, exits) is None
@@ -546,3 +557,187 @@ def test_what_an_engine_repeats_of_its_worker_is_read_as_the_worker_wrote_it() -
     unknown = diagnosed("RuntimeError: Worker failed with error 'no stripes', please check the stack trace above")
     assert unknown.title == "Cause not known: RuntimeError"
     assert unknown.explanation == "The engine failed with RuntimeError: no stripes"
+
+
+def test_a_kernel_that_a_drafter_called_may_be_avoided_without_the_drafter() -> None:
+    says = "torch.AcceleratorError: CUDA error: device-side assert triggered"
+    without = "leave out the drafter: speculative_config, speculative_algorithm"
+    drafting = diagnosed(*traceback(f"{SITE}/vllm/v1/spec_decode/eagle.py in propose", says=says))
+    assert drafting.title == "A kernel crashed on the GPU"
+    assert drafting.repairs[-1].title == without
+    other = diagnosed(*traceback(f"{SITE}/vllm/v1/worker/gpu_worker.py in run", says=says))
+    assert without not in [repair.title for repair in other.repairs]
+
+
+def test_a_refused_setting_is_named_by_its_words() -> None:
+    refused = "  Value error, {} [type=value_error, input_value=1]"
+    found = diagnosed(refused.format("Model Runner V2 does not yet support: speculative decoding with stripes"))
+    assert found.title == "A setting is refused"
+    titles = [repair.title for repair in found.repairs]
+    assert titles[0] == "change speculative_config"
+    assert overrides(found) == {"env.VLLM_USE_V2_MODEL_RUNNER": "0"}
+    assert titles[-1] == "correct it in the recipe or the overrides"
+    found = diagnosed(refused.format("max_num_seqs is odd"))
+    assert found.repairs[0].title == "change or leave out max_num_seqs"
+    found = diagnosed(refused.format("the zebra is lame"))
+    assert found.repairs[0].title == "correct it in the recipe or the overrides"
+
+
+def test_a_refusal_names_variables_and_values_as_settings() -> None:
+    found = diagnosed("ValueError: VLLM_ZEBRA_MODE cannot be used with stripes")
+    assert [repair.title for repair in found.repairs] == ["change or leave out VLLM_ZEBRA_MODE in env"]
+    found = diagnosed("AssertionError: extra_buffer is only supported on plains", engine="sglang")
+    assert [repair.title for repair in found.repairs] == ["change --mamba-radix-cache-strategy"]
+    given = {"zebra_backend": "striped_kernel"}
+    found = diagnosed("AssertionError: striped_kernel is only supported on plains", values=given)
+    assert [repair.title for repair in found.repairs] == ["change zebra_backend"]
+
+
+def test_the_line_that_tells_more_is_shown_with_an_exception_of_several_lines() -> None:
+    found = diagnosed(
+        '(EngineCore pid=7) ERROR [core.py:1] RuntimeError: extern "C"',
+        "(EngineCore pid=7) ERROR [core.py:1] __global__ void zebra() {",
+        "(EngineCore pid=7) ERROR [core.py:1] }",
+        "(EngineCore pid=7) ERROR [core.py:1] zebracc: error: stripes are not supported",
+        "(EngineCore pid=7) ERROR [core.py:1] another error",
+    )
+    assert found.title == "Cause not known: RuntimeError"
+    assert found.explanation.endswith('RuntimeError: extern "C" zebracc: error: stripes are not supported')
+
+
+def test_what_llama_cpp_says_before_the_lines_that_only_pass_it_on() -> None:
+    found = diagnosed(
+        "0.00.100.264 I srv    load_model: loading model '/models/zebra.gguf'",
+        "0.00.174.596 E gguf_init_from_reader: the stripes are required",
+        "0.00.180.001 E llama_model_load_from_file_impl: failed to load model",
+        "0.00.181.002 E srv  llama_server: exiting due to model loading error",
+        engine="llama-cpp",
+    )
+    assert found.title == "The model could not be loaded"
+    assert found.explanation == "llama.cpp says: the stripes are required"
+
+
+def test_a_repair_sets_only_what_the_engine_knows() -> None:
+    crashed = "RuntimeError: CUDA error: initialization error"
+    assert overrides(diagnosed(crashed)) == {"env.VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
+    assert overrides(diagnosed(crashed, engine="sglang")) == {}
+    unknown = "RuntimeError: CUDA error: unspecified zebra"
+    assert overrides(diagnosed(unknown)) == {"enforce_eager": "true"}
+    assert overrides(diagnosed(unknown, engine="llama-cpp", values={})) == {"env.GGML_CUDA_DISABLE_GRAPHS": "1"}
+
+
+def test_a_size_that_does_not_divide_asks_for_fewer_ranks() -> None:
+    says = "ValueError: the 70 stripes must be divisible by 3"
+    found = diagnosed(says)
+    assert found.repairs[0].title == "a lower tensor_parallel"
+    one = diagnosed(says, values={**VALUES, "tensor_parallel": "1"})
+    assert "a lower tensor_parallel" not in [repair.title for repair in one.repairs]
+
+
+def test_a_rank_that_was_ended_while_the_ranks_connected() -> None:
+    died = "[2026-08-27 10:05:05] Rank 0 scheduler died during initialization (exit code: -9). See above."
+    begins = "[2026-08-27 10:00:00 TP0] Init torch distributed begin."
+    ends = "[2026-08-27 10:00:09 TP0] Init torch distributed ends. mem usage=0.1 GB"
+    assert diagnosed(begins, died, engine="sglang").title == "The ranks waited for each other"
+    assert diagnosed(begins, ends, died, engine="sglang").title == "A rank's process was killed"
+    assert diagnosed(died, engine="sglang").title == "A rank's process was killed"
+
+
+def test_graphs_that_fail_for_want_of_memory_and_for_other_reasons() -> None:
+    failed = "Exception: Capture cuda graph failed: {}"
+    memory = diagnosed(failed.format("not enough memory for stripes"), engine="sglang")
+    assert "gpu_memory_utilization" in overrides(memory)
+    other = diagnosed(failed.format("the zebra is lame"), engine="sglang")
+    assert overrides(other) == {"enforce_eager": "true"}
+    assert other.repairs[0].title == "set attention_backend to triton"
+
+
+def test_a_value_that_is_not_among_the_allowed_ones_is_told_with_its_setting() -> None:
+    words = "  Input should be 'auto' or 'half' [type=literal_error, input_value='zebra', input_type=str]"
+    found = diagnosed(
+        "pydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig", "dtype", words
+    )
+    assert found.explanation == "The engine refuses `dtype`: Input should be 'auto' or 'half'"
+    assert found.repairs[0].title == "correct dtype in the recipe or the overrides"
+    found = diagnosed("run this: rm -r /", words)
+    assert found.explanation.startswith("The engine refuses a setting: ")
+    assert found.repairs[0].title == "correct it in the recipe or the overrides"
+
+
+def test_the_compilers_own_words_are_shown_with_a_build_that_failed() -> None:
+    found = diagnosed(
+        "(EngineCore pid=7) ERROR [core.py:1] RuntimeError: Ninja build failed. Ninja output:",
+        "(EngineCore pid=7) ERROR [core.py:1] [1/3] nvcc -c zebra.cu -o zebra.o",
+        "(EngineCore pid=7) ERROR [core.py:1] zebra.cuh(623): error: class Zebra has no member stripes",
+        "(EngineCore pid=7) ERROR [core.py:1] ninja: build stopped: subcommand failed.",
+    )
+    assert found.title == "Kernels could not be compiled"
+    assert found.explanation.endswith("failed. zebra.cuh(623): error: class Zebra has no member stripes")
+    assert found.evidence.endswith("class Zebra has no member stripes")
+
+
+def test_what_containerd_writes_before_a_line_is_left_out() -> None:
+    stamp = "2026-06-17T19:51:53.290682000+02:00 stderr F"
+    found = diagnosed(
+        f"{stamp} [2026-06-17 17:51:53 TP0] Scheduler hit an exception: Traceback (most recent call last):",
+        f'{stamp}   File "/usr/lib/sglang/srt/layers/attention/zebra_backend.py", line 21, in forward',
+        f"{stamp}     stripes.shape",
+        f"{stamp} AttributeError: 'NoneType' object has no attribute 'shape'",
+        f"{stamp}",
+        engine="sglang",
+    )
+    assert found.title == "The attention kernel failed"
+
+
+def test_an_exception_that_speaks_of_the_cache_type_asks_for_another_one() -> None:
+    where = [f"{SITE}/flashinfer/zebra.py in plan"]
+    other = "kv_cache_dtype auto, or another one"
+    found = diagnosed(*traceback(*where, says="ValueError: kv_data_type striped is not known"))
+    assert found.repairs[0].title == other
+    found = diagnosed(*traceback(*where, says="ValueError: the zebra is lame"))
+    assert other not in [repair.title for repair in found.repairs]
+
+
+def test_blocks_that_do_not_divide_are_not_a_matter_of_ranks() -> None:
+    found = diagnosed("ValueError: page_size must be divisible by 3")
+    assert "a lower tensor_parallel" not in [repair.title for repair in found.repairs]
+
+
+def test_a_library_that_everything_calls_is_not_the_place_of_a_failure() -> None:
+    places = [f"{SITE}/lmcache/v1/zebra.py in connect", "zmq/backend/cython/_zmq.py in zmq.Socket.connect"]
+    found = diagnosed(*traceback(*places, says="zmq.error.ZMQError: Invalid argument"))
+    assert found.title == "The KV cache cannot be moved"
+
+
+def test_what_failed_while_the_cache_was_laid_out_may_be_of_its_type() -> None:
+    says = "RuntimeError: shape '[4, 16]' is invalid for input of size 3"
+    other = "kv_cache_dtype auto, or another one"
+    found = diagnosed(*traceback(f"{SITE}/vllm/v1/worker/zebra.py in _reshape_kv_cache_tensors", says=says))
+    assert found.title == "The model and this version do not fit together"
+    assert found.repairs[-1].title == other
+    found = diagnosed(*traceback(f"{SITE}/vllm/v1/worker/zebra.py in run", says=says))
+    assert other not in [repair.title for repair in found.repairs]
+
+
+def test_the_only_type_that_weights_run_in_is_set() -> None:
+    refused = "  Value error, torch.bfloat16 is not supported for quantization method zebra. Supported dtypes: [{}]"
+    assert overrides(diagnosed(refused.format("torch.float16"))) == {"dtype": "float16"}
+    assert overrides(diagnosed(refused.format("torch.float16, torch.float32"))) == {}
+
+
+def test_a_refusal_of_docker_without_a_rule_is_told_by_its_innermost_words() -> None:
+    text = (
+        "docker: Error response from daemon: failed to create task for container: OCI runtime create failed: "
+        "runc create failed: unable to start container process: the zebra: is lame: unknown"
+    )
+    found = explain_refusal(text, "spark-1", {})
+    assert found is not None
+    assert found.title == "Docker cannot start the container"
+    assert found.explanation == "It says: the zebra: is lame"
+
+
+def test_a_rule_for_a_kind_of_refusals_never_beats_one_for_a_cause_in_a_later_line() -> None:
+    first = "OCI runtime create failed: runc create failed: no stripes: unknown"
+    found = explain_refusal(f"{first}\nno space left on device", "spark-1", {})
+    assert found is not None
+    assert found.title == "The disk is full"

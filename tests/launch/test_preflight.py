@@ -11,9 +11,9 @@ import pytest
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.layout.nccl import nccl_env
-from sparkrun_tui.engines.plan import LABEL, Phase
+from sparkrun_tui.engines.plan import LABEL, HostView, Phase
 from sparkrun_tui.launch.plan import preflight
-from sparkrun_tui.launch.plan.host_views import view_of
+from sparkrun_tui.launch.plan.host_views import fast_address, view_of
 from sparkrun_tui.launch.plan.preflight import IGNORABLE, STRICT, Finding, Surroundings, Verdict, judge, judge_hosts
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.run.steps.start import ray_nodes
@@ -52,7 +52,12 @@ def test_hosts_as_they_should_be_have_no_findings() -> None:
         ({"docker_access": "denied"}, "docker", Verdict.FAIL, "usermod -aG docker me"),
         ({"docker_access": "not running"}, "docker", Verdict.FAIL, "systemctl start docker"),
         ({"gpu_runtime": False}, "gpu-runtime", Verdict.FAIL, "nvidia-ctk"),
-        ({"disks": (Disk("/home/me/.cache/huggingface", GIB, 9 * GIB),)}, "disk", Verdict.FAIL, "du -sh"),
+        (
+            {"disks": (Disk("/home/me/.cache/huggingface", GIB, 9 * GIB),)},
+            "disk",
+            Verdict.FAIL,
+            "sparkrun-tui models prune -H",
+        ),
         ({"disks": (Disk("/home/me/.cache/huggingface", 99 * GIB, 99 * GIB, 900),)}, "disk", Verdict.FAIL, "df -i"),
         ({"gpus": ()}, "gpu", Verdict.WARN, "nvidia-smi"),
         ({"gpus": (), "driver_stale": True}, "driver", Verdict.FAIL, "Restart"),
@@ -152,12 +157,6 @@ async def test_what_runs_already_in_part_has_to_be_stopped_first(cluster: FakeCl
     assert f"sparkrun-tui stop {first.launch_id}" in state.diagnosis.repairs[0].title
 
 
-def test_a_login_shell_that_prints_is_warned_of() -> None:
-    (found,) = findings(SOLO, {"login_prints": "Welcome!"})
-    assert (found.code, found.verdict, found.measured) == ("tools", Verdict.WARN, "Welcome!")
-    assert "no model can be sent there" in found.what
-
-
 def test_a_missing_image_needs_room() -> None:
     small = {"disks": (Disk("/var/lib/docker", 12 * GIB, 99 * GIB), Disk("/home/me/.cache/huggingface", 99 * GIB, 1))}
     found = findings(SOLO, small, around=Surroundings())
@@ -227,7 +226,7 @@ def test_the_address_index_of_devices_that_do_not_agree(indices: tuple[int | Non
     cluster = FakeCluster("spark-1")
     view = view_of(facts("spark-1", rdma=rdma), cluster.cluster, "spark-1")
     assert view.rdma is not None and view.rdma.gid_index == one
-    environment = nccl_env(view, 2)
+    environment = nccl_env(view, (view, view))
     assert environment.get("NCCL_IB_GID_INDEX") == (None if one is None else str(one))
 
 
@@ -260,6 +259,75 @@ def test_adapters_that_only_the_authors_hosts_have(name: str, value: str, fits: 
     assert [item.code for item in found] == expected
     # Nothing is said of hosts whose adapters are not known.
     assert findings(text) == []
+
+
+def ring(count: int) -> list[dict[str, Any]]:
+    """Facts of hosts that are cabled in a ring without a switch: each link is a network of its own."""
+    hosts = []
+    for number in range(count):
+        before = (number - 1) % count
+        hosts.append(
+            {
+                "rdma": (
+                    RdmaPort("rocep1s0f0", "enp1s0f0np0", f"10.9.{number}.1", 3, f"10.9.{number}.0/24"),
+                    RdmaPort("rocep1s0f1", "enp1s0f1np1", f"10.9.{before}.2", 3, f"10.9.{before}.0/24"),
+                )
+            }
+        )
+    return hosts
+
+
+def views(*changes: dict[str, Any]) -> tuple[HostView, ...]:
+    names = [f"spark-{number}" for number in range(1, len(changes) + 1)]
+    cluster = FakeCluster(*names).cluster
+    return tuple(view_of(facts(name, **change), cluster, name) for name, change in zip(names, changes, strict=True))
+
+
+def test_three_hosts_without_a_switch_get_what_nccl_needs_for_links_of_their_own() -> None:
+    hosts = views(*ring(3))
+    environment = nccl_env(hosts[0], hosts)
+    assert environment["NCCL_IB_SUBNET_AWARE_ROUTING"] == "1"
+    assert environment["NCCL_IB_MERGE_NICS"] == "0"
+    assert environment["NCCL_NET_PLUGIN"] == "none"
+    assert "NCCL_IB_GID_INDEX" not in environment
+    switched = tuple({"rdma": (RdmaPort("r", "e", f"10.9.0.{n}", 3, "10.9.0.0/24"),)} for n in (1, 2, 3))
+    assert "NCCL_IB_MERGE_NICS" not in nccl_env(views(*switched)[0], views(*switched))
+    two = hosts[:2]
+    assert "NCCL_IB_MERGE_NICS" not in nccl_env(two[0], two)
+
+
+def test_models_are_sent_over_the_link_between_two_hosts() -> None:
+    first, second, third = views(*ring(3))
+    assert fast_address(second, first) == "10.9.0.2"
+    assert fast_address(third, first) == "10.9.2.1"
+    assert fast_address(first, third) == "10.9.2.2"
+    far = views(*ring(4))
+    assert fast_address(far[2], far[0]) == far[2].address, "no link: over the network of the cluster"
+    unknown = views(*({"rdma": (RdmaPort("r", "e", f"10.9.0.{n}", 3),)} for n in (1, 2)))
+    assert fast_address(unknown[1], unknown[0]) == "10.9.0.2"
+
+
+def test_hosts_without_an_rdma_network_in_common_are_pointed_out() -> None:
+    assert findings(SGLANG_TWO, *ring(3)[:2]) == []
+    apart = [{"rdma": (RdmaPort("r", "e", f"10.9.{n}.1", 3, f"10.9.{n}.0/24"),)} for n in (1, 2)]
+    found = findings(SGLANG_TWO, *apart)
+    assert [item.code for item in found] == ["rdma", "rdma"]
+    assert "spark-2" in found[0].what and "one network" in found[0].remedy
+    four = {f"spark-{n}": facts(f"spark-{n}", **change) for n, change in enumerate(ring(4), 1)}
+    found = [item for item in judge_hosts(four) if item.code == "rdma"]
+    assert [(item.host, item.what.split(": ")[0][-7:]) for item in found] == [
+        ("spark-1", "spark-3"),
+        ("spark-2", "spark-4"),
+        ("spark-3", "spark-1"),
+        ("spark-4", "spark-2"),
+    ]
+    assert "switch" in found[0].remedy
+
+
+def test_each_of_several_hosts_knows_its_own_address() -> None:
+    cluster = FakeCluster("spark-1", "spark-2")
+    ranks = cluster.launcher().plan(rendered(SGLANG_TWO), cluster.cluster).serve.ranks
+    assert [rank.container.env["NODE_IP"] for rank in ranks] == ["spark-1", "spark-2"]
 
 
 def test_nccl_speaks_of_failures_between_hosts_unless_the_recipe_says_otherwise() -> None:

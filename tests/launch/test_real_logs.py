@@ -16,7 +16,7 @@ from sparkrun_tui.launch.record.events import Diagnosed
 from tests.launch.diagnosed import SPARK, VALUES
 
 LOGS = Path(__file__).parent / "logs"
-HALVES = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh")
+SETS = sorted(folder.name for folder in LOGS.iterdir() if folder.is_dir())
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ class RealLog:
         return diagnose(self.head["engine"], {"spark-1": self.lines}, values=VALUES, memory_total=SPARK)
 
 
-def read_logs(half: str) -> list[RealLog]:
-    """The logs of a half, by name."""
+def read_logs(folder: str) -> list[RealLog]:
+    """The logs of a set, by name."""
     logs = []
-    for file in sorted((LOGS / half).glob("*.log")):
+    for file in sorted((LOGS / folder).glob("*.log")):
         head: dict[str, str] = {}
         lines = []
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -46,11 +46,11 @@ def read_logs(half: str) -> list[RealLog]:
                 head[key] = value.strip()
             else:
                 lines.append(line)
-        logs.append(RealLog(f"{half}/{file.stem}", head, tuple(lines)))
+        logs.append(RealLog(f"{folder}/{file.stem}", head, tuple(lines)))
     return logs
 
 
-ALL = [log for half in HALVES for log in read_logs(half)]
+ALL = [log for folder in SETS for log in read_logs(folder)]
 
 
 @pytest.mark.parametrize("log", ALL, ids=lambda log: log.name)
@@ -66,5 +66,5 @@ def test_the_cause_and_a_repair_of_a_real_log(log: RealLog) -> None:
 
 
 def test_every_log_says_where_it_comes_from() -> None:
-    assert len(ALL) >= 300
+    assert len(ALL) >= 380
     assert [log.name for log in ALL if not log.head.get("source") or not log.lines] == []

@@ -196,6 +196,9 @@ def test_missing_model_is_an_error_not_a_failure() -> None:
     got = recipe("runtime: vllm\n")
     assert codes(got.problems) == ["missing-model"]
     assert got.model == ""
+    assert "defaults.model" not in got.problems[0].remedy
+    elsewhere = recipe("runtime: vllm\ndefaults: {model: a/b}\n")
+    assert "`defaults.model` is not read" in elsewhere.problems[0].remedy
 
 
 def test_names_and_descriptions_have_their_order() -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from sparkrun_tui.base.errors import UsageError
+from sparkrun_tui.engines.checks.unused import unused_overrides
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Severity, Value
 from sparkrun_tui.recipe.values.overrides import changed, metadata_in_force, parse_assignment, parse_value, render
@@ -195,8 +196,9 @@ def test_nested_values() -> None:
 
 def test_overrides_that_change_nothing_are_told() -> None:
     got = render(minimal("x {port}", "{port: 1, other: 2}"), {"other": "3", "prt": "4"})
-    by_key = {problem.message.split("`")[1]: problem for problem in got.problems}
-    assert codes(got.problems) == ["unused-override"] * 2
+    found = list(unused_overrides(got))
+    by_key = {problem.message.split("`")[1]: problem for problem in found}
+    assert codes(found) == ["unused-override"] * 2
     assert by_key["other"].remedy == "" and by_key["prt"].remedy == "did you mean `port`?"
 
 

@@ -106,7 +106,10 @@ def test_ranks() -> None:
 
 
 def test_what_was_not_understood_is_noted() -> None:
-    assert parse_query("params:big").notes == ("params:big is not a number",)
+    [note] = parse_query("params:big").notes
+    assert note.startswith("params:big is not a number")
+    [note] = parse_query("parms:>30b").notes
+    assert note == "no such filter: parms: did you mean `params`?"
     assert parse_query("fits:maybe").notes and parse_query("fits:y").notes == ()
     assert parse_query('open "quote').words[1].text == "quote"
 

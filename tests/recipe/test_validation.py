@@ -387,6 +387,32 @@ def test_variables_that_nothing_sets(command: str, told: list[str]) -> None:
     assert [problem.remedy for problem in found] == ["write `{port}`"] * len(told)
 
 
+COMMIT = "bc486f653513c9179e20a970587dcbe928bf7b96"
+CACHED = f"/root/.cache/huggingface/hub/models--a--b/snapshots/{COMMIT}"
+
+
+@pytest.mark.parametrize(
+    ("top", "command", "expected"),
+    [
+        ("model: a/b", f"vllm serve {CACHED}", ["snapshot"]),
+        ("model: a/b\nmodel_revision: main", f"vllm serve {CACHED}", ["snapshot"]),
+        (f"model: a/b\nmodel_revision: {COMMIT}", f"vllm serve {CACHED}", []),
+        ("model: a/c", f"vllm serve {CACHED}", ["model-unused"]),
+        (f"model: {CACHED}", "vllm serve {model}", ["cached-model"]),
+        ("model: /srv/models/b", "vllm serve {model}", []),
+    ],
+)
+def test_a_snapshot_of_the_cache_is_set_against_what_is_fetched(top: str, command: str, expected: list[str]) -> None:
+    text = f"{top}\nruntime: vllm\ncontainer: x/y:1\ncommand: {command}\n"
+    found = validate(recipe(text), None, {})
+    assert [
+        problem.code for problem in found if problem.code in ("snapshot", "model-unused", "cached-model")
+    ] == expected
+    for problem in found:
+        if problem.code in ("snapshot", "cached-model"):
+            assert f"`model_revision: {COMMIT}`" in problem.remedy
+
+
 @pytest.mark.parametrize(
     ("command", "named"),
     [("vllm serve {model}", True), ("vllm serve A/B", True), ("vllm serve /models/other", False)],

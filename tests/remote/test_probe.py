@@ -93,6 +93,7 @@ def test_a_spark_tells_all_that_matters() -> None:
     assert facts.gpu_runtime
     assert (facts.default_interface, facts.default_address) == ("enP7s7", "192.168.1.7")
     (port,) = facts.rdma
+    assert port.network == "192.168.100.0/24"
     assert (port.device, port.interface, port.address, port.gid_index) == (
         "rocep1s0f1", "enp1s0f1np1", "192.168.100.10", 3,
     )  # fmt: skip

@@ -17,6 +17,9 @@ GOOD = HEAD + 'defaults: {port: 8000}\ncommand: "vllm serve {model} --port {port
 DIGITS = "9" * 5000
 _DOUBLED = "A0=xxxxxxxxxx\n" + "\n".join(f"A{n + 1}=$A{n}$A{n}" for n in range(45)) + "\nvllm serve org/m --port $A45"
 """Variables of a script that are made of one another, each twice as long as the one before."""
+_MANY = ", ".join(f"k{number}: 1" for number in range(4800))
+_PLACES = "".join(f"{{? {'k' * 1000}{level} : " for level in range(46)) + f"{{{_MANY}}}" + "}" * 46
+"""Thousands of mappings within others, whose keys are long."""
 ROWS = {
     "superscript": HEAD + 'defaults: {tensor_parallel: "²"}\ncommand: vllm serve org/m\n',
     "digits": HEAD + f'defaults: {{tensor_parallel: "{DIGITS}"}}\n',
@@ -35,6 +38,9 @@ ROWS = {
     "environment": HEAD + f"env: {{X: '{'$PATH' * 20_000}'}}\ncommand: vllm serve org/m\n",
     "unknown": HEAD + "command: vllm serve org/m\n" + "".join(f"modl{n}: 1\n" for n in range(4500)),
     "mapping": HEAD + "defaults: {max_model_len: {a: 1}, tensor_parallel: {b: 2}, max_num_seqs: [3]}\n",
+    "keys": HEAD + "? " * 40 + "a\n",
+    "long key": HEAD + f"x: {{? {'k' * 120_000} : {{{_MANY}}}}}\n",
+    "places": HEAD + f"x: {_PLACES}\n",
     "infinite": HEAD + "defaults: {max_model_len: .inf, gpu_memory_utilization: .nan, port: 1e400}\n",
 }
 COMMANDS = {
@@ -91,6 +97,8 @@ def test_what_is_wrong_is_among_the_findings(home: Path) -> None:
         "ulimit": "ulimit",
         "port": "port",
         "environment": "env.X",
+        "keys": "levels deep",
+        "long key": "120,000 characters",
     }.items():
         done = _cli(["recipe", "validate", str(home / f"{name}.yaml")], home)
         assert done.returncode == 1, name
@@ -107,7 +115,7 @@ def test_judging_takes_little_time_and_memory() -> None:
         try:
             evaluation = evaluate(load_text(text), {}, Target())
         except RecipeError:
-            assert name == "long"
+            assert name in ("long", "keys", "long key")
             continue
         assert all(problem.code != "internal-error" for problem in evaluation.problems), name
         # KiB on Linux; a second each for values, problems and size on a busy machine.

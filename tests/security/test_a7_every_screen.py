@@ -37,6 +37,7 @@ from sparkrun_tui.ui.screens.history import HistoryScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
 from sparkrun_tui.ui.screens.registries import RegistriesScreen
+from sparkrun_tui.ui.screens.stores import StoresScreen
 from tests.launch.fakes import FakeCluster
 from tests.security.canaries import CANARIES, Machine, children_watched, furnish, holding_files, leaked, tells_all
 from tests.ui.conftest import screen_text, settle
@@ -193,7 +194,9 @@ async def _fleet(walk: Walk) -> None:
     await walk.until(lambda: type(walk.app.screen) is LaunchScreen, "attached")
     await walk.keys("escape", "x")
     walk.on(Confirm)
-    await walk.keys("escape", "escape")
+    await walk.keys("escape", "m")
+    walk.on(StoresScreen)
+    await walk.keys("v", "right_square_bracket", "V", "y", "escape", "escape")
 
 
 async def _rest(walk: Walk) -> None:

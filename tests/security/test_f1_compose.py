@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -94,3 +95,61 @@ def test_elsewhere_the_launch_asks(cli: Cli, tmp_path: Path) -> None:
     refused = cli("run", str(copy), "-H", "spark-1")
     assert refused.code == 2
     assert "mounts /etc" in refused.err
+
+
+def test_a_flag_that_is_repeated_thousands_of_times_takes_no_time() -> None:
+    before = time.process_time()
+    text = converted(compose(command=["bash", "-c", "vllm serve a/b " + "--port 1 " * 8_000]), "compose.yml").text
+    assert text.count("--port {port}") == 8_000
+    assert time.process_time() - before < 3
+
+
+KEY = "canary-0123456789"
+IN_CLEAR: Mapping[str, dict[str, Any]] = {
+    "flag": {"command": ["--model", "a/b", "--api-key", KEY]},
+    "attached": {"command": ["--model", "a/b", f"--api-key={KEY}"]},
+    "abbreviated": {"command": ["--model", "a/b", "--api-k", KEY]},
+    "script": {"command": ["bash", "-c", f"vllm serve a/b --api-key {KEY}"]},
+    "attached in a script": {"command": ["bash", "-c", f"vllm serve a/b --api-key={KEY}"]},
+    "default": {"command": ["--model", "a/b", "--api-key", f"${{X:-{KEY}}}"]},
+    "variable": {"command": ["--model", "a/b"], "environment": {"VLLM_API_KEY": KEY}},
+    "beside a variable": {"command": ["--model", "a/b"], "environment": {"VLLM_API_KEY": f"${{A}}{KEY}"}},
+    "address": {"command": ["--model", "a/b"], "environment": {"HTTPS_PROXY": f"http://u:{KEY}@proxy:1"}},
+    "argument": {
+        "image": "ghcr.io/ggml-org/llama.cpp:server-cuda",
+        "environment": {"LLAMA_ARG_MODEL": "/m.gguf", "LLAMA_ARG_API_KEY": f"${{X:-{KEY}}}"},
+    },
+    "attached for llama.cpp": {
+        "image": "ghcr.io/ggml-org/llama.cpp:server-cuda",
+        "command": ["-m", "/m.gguf", f"--api-key={KEY}"],
+    },
+}
+"""Services that give a secret in clear."""
+
+
+@pytest.mark.parametrize("way", list(IN_CLEAR))
+def test_no_secret_of_a_compose_file_is_copied_or_told(way: str) -> None:
+    found = converted(compose(**IN_CLEAR[way]), "compose.yml")
+    assert KEY not in found.text
+    assert KEY not in "".join(found.notes)
+    assert load_text(found.text).env
+
+
+LEFT = {
+    "another program": f"vllm serve a/b && other --api-key {KEY}",
+    "assignment": f"export HF_TOKEN={KEY}; vllm serve a/b",
+}
+"""Scripts with a secret that is not the engine's own."""
+
+
+@pytest.mark.parametrize("way", list(LEFT))
+def test_a_secret_that_stays_is_shown_to_nobody_else(cli: Cli, way: str, tmp_path: Path) -> None:
+    file = tmp_path / "compose.yml"
+    file.write_text(compose(command=["bash", "-c", LEFT[way]]))
+    shown = cli("recipe", "new", "--from", str(file))
+    assert shown.code == 0
+    assert KEY not in shown.out + shown.err and "contains secrets" in shown.err
+    target = tmp_path / "new.yaml"
+    written = cli("recipe", "new", "--from", str(file), "--output", str(target))
+    assert written.code == 0 and "only you can read" in written.err
+    assert KEY in target.read_text() and target.stat().st_mode & 0o077 == 0

@@ -25,6 +25,12 @@ class Traits:
     """So many connections end before the login is done."""
     refuse_command: str = ""
     """When set, no command runs; this is printed instead, as a locked account does."""
+    login_banner: str = ""
+    """What the server says before it lets anyone in."""
+    login_banners: int = 1
+    """How often it says that."""
+    admitted: asyncio.Event | None = None
+    """Nobody is let in before this is set."""
 
 
 class _Server(asyncssh.SSHServer):
@@ -36,10 +42,15 @@ class _Server(asyncssh.SSHServer):
         self._owner.connections.append(conn)
         self._owner.logins += 1
 
-    def begin_auth(self, username: str) -> bool:
+    async def begin_auth(self, username: str) -> bool:
         if self._owner.traits.drop_logins > 0:
             self._owner.traits.drop_logins -= 1
             self._conn.abort()
+        if self._owner.traits.login_banner:
+            for _ in range(self._owner.traits.login_banners):
+                self._conn.send_auth_banner(self._owner.traits.login_banner)
+        if self._owner.traits.admitted is not None:
+            await self._owner.traits.admitted.wait()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -89,6 +89,7 @@ def open_app(settings: Settings, backend: FakeBackend) -> Pilots:
         size: tuple[int, int] = (120, 40), toasts: bool = False, **changes: object
     ) -> AsyncIterator[Pilot[int]]:
         session = replace(Session(settings, backend=backend), **changes)  # type: ignore[arg-type]
+        backend.settings = session.settings
         app = SparkrunApp(session)
         async with app.run_test(size=size, notifications=toasts) as pilot:
             await settle(pilot)
@@ -106,6 +107,16 @@ async def settle(pilot: Pilot[int]) -> None:
         if app.loaded and app.opened.is_set() and not any(worker.is_running for worker in app.workers):
             break
     await pilot.pause()
+
+
+async def until(pilot: Pilot[int], condition: Callable[[], object]) -> None:
+    """Wait until `condition` holds, and what was begun is painted."""
+    for _ in range(300):
+        await pilot.pause()
+        if condition():
+            await pilot.pause()
+            return
+    raise AssertionError(f"it did not come so far:\n{screen_text(pilot)}")
 
 
 async def press(pilot: Pilot[int], *keys: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -11,23 +12,62 @@ from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.fleet.metrics import Metrics
-from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
 from sparkrun_tui.fleet.stop import StopReport
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
-from sparkrun_tui.launch.record.events import AnyEvent, LaunchBegan, LaunchStatus, StatusChanged
+from sparkrun_tui.launch.record.events import AnyEvent, EndpointUp, LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.record.export import Exported, export_logs
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
 from sparkrun_tui.launch.record.state import LaunchState
-from sparkrun_tui.memory.result import HostMemory
-from sparkrun_tui.recipe.model import Problem
+from sparkrun_tui.launch.stores.model import StoresView
+from sparkrun_tui.launch.stores.prune import Item, Pruned, PruneReport
+from sparkrun_tui.launch.stores.verify import Checked
+from sparkrun_tui.recipe.model import Problem, Recipe
+from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.ui.model.ports import Ask, HostSeen, LaunchPort, PastLaunch
+from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts
+from sparkrun_tui.remote.transport import LinkState, LinkStatus
+from sparkrun_tui.ui.model.ports import Ask, HostSeen, LaunchPort, Opened, PastLaunch
 
 LAB = Cluster("lab", ("spark-1", "spark-2"))
 DEMO = Cluster("demo", ("demo-1", "demo-2"), source="demo")
 LAB_SETTINGS = Settings(clusters=(LAB,))
 SPARK = int(121.7 * GIB)
+
+
+def host_facts(name: str, left: float, gpu: Gpu | None = None, taken: float | None = None) -> HostFacts:
+    """A Spark that has answered, now unless `taken` says when, with `left` GiB available."""
+    return HostFacts(
+        name=name,
+        taken=time.time() if taken is None else taken,
+        round_trip=0.01,
+        hostname=name,
+        arch="aarch64",
+        kernel="6.11",
+        user="spark",
+        home="/home/spark",
+        hf_cache="/home/spark/.cache/huggingface",
+        boot_id="b",
+        clock_skew=0.0,
+        memory_total=SPARK,
+        memory_available=int(left * GIB),
+        swap_free=0,
+        disks=(Disk("/", 800 * GIB, 3600 * GIB),),
+        gpus=(gpu or Gpu("NVIDIA GB10"),),
+        driver="580",
+        cuda="13.0",
+        docker_version="29",
+        docker_root="/var/lib/docker",
+        docker_access="ok",
+        gpu_runtime=True,
+        default_interface="eth0",
+        default_address="10.0.0.1",
+        rdma=(),
+        infiniband=False,
+        used_ports=frozenset(),
+    )
 
 
 class FakeLaunch:
@@ -72,10 +112,21 @@ class FakeBackend:
         self.facts = None
         self.calls: list[str] = []
         self.unreachable: dict[str, str] = {}
+        self.surveys = 0
+        self.alive: set[str] = set()
+        """Ids of earlier launches that still run."""
+        self.settings = Settings()
+        self.free: dict[str, float] = {}
+        """GiB that hosts have available; 115 where nothing is said."""
+        self.taken: float | None = None
+        """When hosts have answered, in place of now."""
         self.launches: list[FakeLaunch] = []
         self.view = FleetView("lab", 1000.0, (), ())
         self.metrics: dict[str, Metrics] = {}
         self.past: list[PastLaunch] = []
+        self.stored = StoresView("lab", 1000.0, ())
+        self.checked: list[Checked] = []
+        self.goes = True
         self.found: tuple[Problem, ...] = ()
         self.stopped = StopReport(())
         self.answer = ("Hello", " from", " the", " model.")
@@ -97,13 +148,17 @@ class FakeBackend:
             if host in self.unreachable:
                 seen(HostSeen(host, None, self.unreachable[host], "Is it switched on?"))
             else:
-                seen(HostSeen(host, HostMemory(host, SPARK, int(115 * GIB), False, "probed now")))
+                seen(HostSeen(host, self.facts_of(host)))
+
+    def facts_of(self, host: str) -> HostFacts:
+        """What a host says of itself."""
+        return host_facts(host, self.free.get(host, 115.0), taken=self.taken)
 
     async def look_up(self, model: str, revision: str) -> None:
         self.calls.append(f"look_up {model}")
 
-    async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
-        views = [HostView(host, host) for host in cluster.hosts]
+    async def plan(self, rendered: Rendered, cluster: Cluster, hosts: Sequence[str] = ()) -> LaunchPlan:
+        views = [HostView(host, host) for host in hosts or cluster.hosts]
         return build_plan(rendered, cluster, views, launch_id="fake1234")
 
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
@@ -124,14 +179,36 @@ class FakeBackend:
         assert isinstance(launch, FakeLaunch)
         launch.send(StatusChanged(status=LaunchStatus.CANCELLED if force else LaunchStatus.CANCELLING))
 
-    async def stop(self, launch: LaunchPort) -> None:
+    async def stop(self, launch: LaunchPort) -> str:
         self.calls.append(f"stop {launch.launch_id}")
         assert isinstance(launch, FakeLaunch)
         launch.send(StatusChanged(status=LaunchStatus.STOPPED))
+        return ""
 
-    async def survey(self, cluster: Cluster) -> FleetView:
-        self.calls.append("survey")
-        return self.view
+    async def survey(
+        self,
+        cluster: Cluster,
+        seen: Callable[[HostStatus], None] | None = None,
+        leave_out: frozenset[str] = frozenset(),
+    ) -> FleetView:
+        self.surveys += 1
+        given = {host.name: host for host in self.view.hosts}
+        hosts: list[HostStatus] = []
+        for name in cluster.hosts:
+            if name in leave_out:
+                continue
+            host = given.get(name) or self._status(name)
+            hosts.append(host)
+            if seen is not None:
+                seen(host)
+        hosts += [host for name, host in given.items() if name not in cluster.hosts]
+        return replace(self.view, hosts=tuple(hosts))
+
+    def _status(self, name: str) -> HostStatus:
+        if name in self.unreachable:
+            link = LinkStatus(LinkState.UNREACHABLE, 1.0, self.unreachable[name], "Is it switched on?")
+            return HostStatus(name, link)
+        return HostStatus(name, LinkStatus(LinkState.UP, 1.0), self.facts_of(name))
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
         self.calls.append("readings")
@@ -147,6 +224,27 @@ class FakeBackend:
         self.launches.append(launch)
         return launch
 
+    async def stores(self, cluster: Cluster | None, entries: Sequence[Entry]) -> StoresView:
+        self.calls.append(f"stores of {cluster.name if cluster else 'here'}, {len(entries)} recipes")
+        return self.stored
+
+    async def verify_stores(
+        self,
+        view: StoresView,
+        cluster: Cluster | None,
+        names: Sequence[str],
+        *,
+        images: bool,
+        done: Callable[[Checked], None],
+    ) -> None:
+        self.calls.append(f"verify {'images' if images else 'models'} {', '.join(names) or 'all'}")
+        for checked in self.checked:
+            done(checked)
+
+    async def prune_stores(self, items: Sequence[Item], cluster: Cluster | None) -> PruneReport:
+        self.calls.append(f"prune {'; '.join(item.text for item in items)}")
+        return PruneReport(tuple(Pruned(item, self.goes, "" if self.goes else "it is used") for item in items))
+
     def history(self) -> Sequence[PastLaunch]:
         return self.past
 
@@ -155,8 +253,22 @@ class FakeBackend:
         lines = {host: buffer.since(0) for host, buffer in launch.logs.items()}
         return export_logs(launch.state, lines, Redactor())
 
-    async def reopen(self, past: PastLaunch) -> LaunchPort:
-        return FakeLaunch(past.launch_id, past.hosts)
+    async def reopen(self, past: PastLaunch, clusters: Sequence[Cluster]) -> Opened:
+        self.calls.append(f"reopen {past.launch_id}")
+        launch = FakeLaunch(past.launch_id, past.hosts)
+        if past.launch_id in self.alive:
+            launch.send(EndpointUp(url="http://h:8000", model="alpha"), StatusChanged(status=LaunchStatus.READY))
+            return Opened(launch, True)
+        launch.send(StatusChanged(status=LaunchStatus.STOPPED, detail="no longer there", time=1100.0))
+        return Opened(launch, False)
+
+    async def forget(self, past: PastLaunch) -> None:
+        self.calls.append(f"forget {past.launch_id}")
+        self.past = [known for known in self.past if known is not past]
+
+    async def recipe_of(self, past: PastLaunch) -> Recipe:
+        self.calls.append(f"recipe_of {past.launch_id}")
+        return find_recipe(past.reference or past.recipe, self.settings)
 
     async def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
         self.calls.append(f"ask {prompt}")

@@ -18,6 +18,7 @@ from sparkrun_tui.ui.screens.history import HistoryScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
 from sparkrun_tui.ui.screens.registries import RegistriesScreen
+from sparkrun_tui.ui.screens.stores import StoresScreen
 from sparkrun_tui.ui.widgets.form.field_list import FieldEditor, FieldList
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.log.view import LogView
@@ -37,6 +38,7 @@ NODES = {
     Scope.REPAIR: (RepairList,),
     Scope.LOG: (LogView,),
     Scope.FLEET: (FleetScreen,),
+    Scope.STORES: (StoresScreen,),
     Scope.HISTORY: (HistoryScreen,),
     Scope.REGISTRIES: (RegistriesScreen,),
     Scope.CHANGES: (ChangesScreen,),

@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 from textual.pilot import Pilot
 
+from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.ui.app.app import SparkrunApp
@@ -61,6 +62,12 @@ async def come(pilot: Pilot[int]) -> None:
         await pilot.pause()
         if isinstance(pilot.app.screen, Confirm):
             return
+
+
+def end(pilot: Pilot[int], backend: FakeBackend) -> None:
+    """Let the newest launch end, so that its hosts have their memory again."""
+    backend.launches[-1].send(StatusChanged(status=LaunchStatus.CANCELLED))
+    cast(SparkrunApp, pilot.app).launch_poll.tick()
 
 
 def shown(pilot: Pilot[int]) -> str:
@@ -124,10 +131,12 @@ async def test_it_is_asked_once_and_again_when_the_file_changed(open_app: Pilots
         await press(pilot, "y")
         await settle(pilot)
         assert len(backend.launches) == 1
+        end(pilot, backend)
         await press(pilot, "escape")
         await ask(pilot, recipe)
         await settle(pilot)
         assert len(backend.launches) == 2
+        end(pilot, backend)
         await press(pilot, "escape")
         await ask(pilot, foreign(ALPHA.replace("--port", "--trust-remote-code --port")))
         assert "has changed since you agreed to it" in shown(pilot)

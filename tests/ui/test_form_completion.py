@@ -88,8 +88,8 @@ async def test_a_key_is_completed_then_its_value(open_app: Pilots, size: tuple[i
         editor = pilot.app.screen.query_one(FieldEditor)
         assert editor.value == "tool_call_parser="
         assert lines_with(pilot, "tool_call_parser=hermes") or lines_with(pilot, "tool_call_parser=deepseek")
-        await press(pilot, *"herm", "tab", "enter")
-        assert kept(pilot) == {"tool_call_parser": "hermes"}
+        await press(pilot, *"herm", "tab", "enter", "y")
+        assert kept(pilot) == {"extra_flags": "--tool-call-parser hermes"}
 
 
 async def test_enter_on_a_key_asks_for_its_value(open_app: Pilots) -> None:
@@ -97,14 +97,14 @@ async def test_enter_on_a_key_asks_for_its_value(open_app: Pilots) -> None:
         await press(pilot, "o", "a", *"seed", "enter")
         editor = pilot.app.screen.query_one(FieldEditor)
         assert editor.has_focus and editor.value == "seed=" and kept(pilot) == {}
-        await press(pilot, "7", "enter")
-        assert kept(pilot) == {"seed": "7"}
+        await press(pilot, "7", "enter", "y")
+        assert kept(pilot) == {"extra_flags": "--seed 7"}
 
 
 async def test_a_flag_may_be_typed_for_a_key(open_app: Pilots) -> None:
     async with open_app() as pilot:
-        await press(pilot, "o", "a", *"--max-num-seqs=8", "enter")
-        assert kept(pilot) == {"max_num_seqs": "8"}
+        await press(pilot, "o", "a", *"--max-num-seqs=8", "enter", "y")
+        assert kept(pilot) == {"extra_flags": "--max-num-seqs 8"}
 
 
 async def test_what_is_no_key_is_told_and_stays_to_be_mended(open_app: Pilots) -> None:

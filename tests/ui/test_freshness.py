@@ -35,7 +35,7 @@ async def test_an_edited_file_is_shown_anew_with_its_overrides(
         rewrite(recipe_dir / "alpha.yaml", ALPHA.replace("acme/alpha-8b", "acme/alpha-next"))
         await app.freshness.scan()
         await settle(pilot)
-        assert lines_with(pilot, "acme/alpha-next · vLLM")
+        assert lines_with(pilot, "acme/alpha-next · ")
         assert app.state.edits_of(app.state.selected).overrides == {"port": "9999"}
 
 

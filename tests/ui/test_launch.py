@@ -13,10 +13,12 @@ from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.engines.vllm.executor import GO_WITHOUT
 from sparkrun_tui.launch.record.events import (
+    STOP,
     Diagnosed,
     EndpointUp,
     LaunchStatus,
     LinkChanged,
+    Noticed,
     Progressed,
     StatusChanged,
     StepChanged,
@@ -31,7 +33,7 @@ from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
 from sparkrun_tui.ui.widgets.log.view import LogView
 
-from .conftest import Pilots, lines_with, press, screen_text, settle
+from .conftest import Pilots, lines_with, press, screen_text, settle, until
 from .fakes import FakeBackend, FakeLaunch
 
 DIAGNOSIS = Diagnosed(
@@ -198,10 +200,10 @@ async def test_a_failure_shows_its_cause_and_a_repair_on_one_key(open_app: Pilot
         assert "To serve at least one request" in text
         assert "max_model_len 32768 → 16384" in text
         await press(pilot, "enter")
-        await settle(pilot)
-        assert isinstance(pilot.app.screen, PlanScreen)
-        await press(pilot, "enter")
-        await settle(pilot)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        assert lines_with(pilot, "max_model_len 32768 → 16384") and len(backend.launches) == 1
+        await press(pilot, "y")
+        await until(pilot, lambda: len(backend.launches) == 2)
         assert backend.calls[-1] == "launch alpha-8b {'max_model_len': '16384'}"
 
 
@@ -274,10 +276,9 @@ async def test_going_without_ray_is_one_key(open_app: Pilots, backend: FakeBacke
         tick(pilot)
         await pilot.pause()
         await press(pilot, "enter")
-        await settle(pilot)
-        assert isinstance(pilot.app.screen, PlanScreen)
-        await press(pilot, "enter")
-        await settle(pilot)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        await press(pilot, "y")
+        await until(pilot, lambda: len(backend.launches) == 2)
         assert backend.calls[-1] == "launch alpha-8b {'distributed_executor_backend': 'mp'}"
 
 
@@ -287,6 +288,27 @@ async def test_escape_leaves_the_launch_running(open_app: Pilots, backend: FakeB
         await press(pilot, "escape")
         assert isinstance(pilot.app.screen, BrowseScreen)
         assert not [call for call in backend.calls if call.startswith(("stop", "cancel"))]
+
+
+async def test_a_start_that_hangs_is_said_once_with_the_key_that_stops_it(
+    open_app: Pilots, backend: FakeBackend
+) -> None:
+    async with open_app((80, 24)) as pilot:
+        launch = await begin(pilot, backend)
+        launch.send(Noticed(level="note", text="no news for 1:30: loading", seq=6))
+        tick(pilot)
+        await settle(pilot)
+        for _ in range(2):
+            launch.send(Noticed(level="warning", text="no news for 5:00: hung", offers=STOP, seq=7))
+            tick(pilot)
+            await settle(pilot)
+        said = [notification.message for notification in pilot.app._notifications]
+        assert [text for text in said if "no news" in text] == [
+            "! alpha-8b: no news for 5:00: hung\nPress x to stop it."
+        ]
+        await press(pilot, "x", "y")
+        await settle(pilot)
+        assert backend.calls[-1] == f"cancel {launch.launch_id}"
 
 
 async def test_stopping_asks_once_and_no_is_the_default(open_app: Pilots, backend: FakeBackend) -> None:

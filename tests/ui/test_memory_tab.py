@@ -36,17 +36,17 @@ def picture(free: int | None = 10 * GIB) -> HostPicture:
 
 
 @SIZES
-async def test_a_number_applies_its_proposal_and_undo_takes_it_back(open_app: Pilots, size: tuple[int, int]) -> None:
+async def test_a_number_applies_its_suggestion_and_undo_takes_it_back(open_app: Pilots, size: tuple[int, int]) -> None:
     async with open_app(size) as pilot:
         app = cast(SparkrunApp, pilot.app)
         screen = cast(BrowseScreen, pilot.app.screen)
         await press(pilot, "o")
-        screen.detail.form.select("max_model_len")
-        await press(pilot, "enter", *"99000000", "enter", "escape")
-        proposals = screen.detail.proposals
-        assert len(proposals) > 1
+        screen.detail.form.select("gpu_memory_utilization")
+        await press(pilot, "enter", *"0.17", "enter", "escape")
+        offered = screen.detail.suggestions
+        assert len(offered) > 1
         await press(pilot, "m")
-        second = proposals[1]
+        second = offered[1].changes[0]
         assert lines_with(pilot, f"2 {second.key} {second.old or 'unset'} → {second.new}"[:28])
         before = screen.detail.evaluation
         await press(pilot, "2")
@@ -55,7 +55,7 @@ async def test_a_number_applies_its_proposal_and_undo_takes_it_back(open_app: Pi
         after = screen.detail.evaluation
         assert before and after and after.estimate != before.estimate
         await press(pilot, "o", "u")
-        assert app.state.edits_of(app.state.selected).overrides == {"max_model_len": "99000000"}
+        assert app.state.edits_of(app.state.selected).overrides == {"gpu_memory_utilization": "0.17"}
 
 
 async def test_a_number_without_a_proposal_says_so(open_app: Pilots) -> None:
@@ -72,7 +72,7 @@ async def test_the_memory_tab_tells_every_part_with_its_source(open_app: Pilots,
     async with open_app(size) as pilot:
         await press(pilot, "m")
         assert lines_with(pilot, "[Memory]")
-        assert lines_with(pilot, "probed now")
+        assert lines_with(pilot, "probed at")
         screen = cast(BrowseScreen, pilot.app.screen)
         part = screen.detail.query_one("#part")
         shown = texts(list(part.lines))  # type: ignore[attr-defined]

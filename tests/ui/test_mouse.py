@@ -7,11 +7,12 @@ from textual.pilot import Pilot
 from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.screens.help import HelpScreen
 from sparkrun_tui.ui.screens.history import HistoryScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
 
-from .conftest import Pilots, press, screen_text, settle
+from .conftest import Pilots, press, screen_text, settle, until
 from .fakes import FakeBackend
 from .test_launch import DIAGNOSIS, begin, tick
 
@@ -101,5 +102,7 @@ async def test_a_repair_is_applied_by_a_double_click(open_app: Pilots, backend: 
         await settle(pilot)
         await click(pilot, "the longest that fits", times=2)
         await settle(pilot)
-        assert isinstance(pilot.app.screen, PlanScreen)
-        assert "max_model_len" in screen_text(pilot) or "16384" in " ".join(pilot.app.screen._lines())
+        assert isinstance(pilot.app.screen, Confirm)
+        await click(pilot, "Launch (y)")
+        await until(pilot, lambda: len(backend.launches) == 2)
+        assert backend.calls[-1] == "launch alpha-8b {'max_model_len': '16384'}"

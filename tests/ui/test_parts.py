@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged, StepState
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine
 from sparkrun_tui.launch.record.state import Cell
@@ -26,7 +25,7 @@ from sparkrun_tui.ui.paint.command_view import shell_lines, yaml_lines
 from sparkrun_tui.ui.paint.log_text import trimmed
 from sparkrun_tui.ui.paint.memory_bar import bar, host_line, numbers
 from sparkrun_tui.ui.paint.phases import cell_text, progress_bar, spark
-from sparkrun_tui.ui.paint.recipe_rows import hosts_word, short_count, stepped
+from sparkrun_tui.ui.paint.recipe_rows import hosts_word, short_count
 from sparkrun_tui.ui.widgets.log.source import Finder, HostLog, MergedLog
 
 from .fakes import FakeLaunch
@@ -97,12 +96,6 @@ def test_counts_are_short(count: int | None, text: str) -> None:
 def test_hosts_are_told_as_a_range(low: int, high: int | None, nodes: int, word: str) -> None:
     entry = Entry("x", Source(SourceKind.USER, "x"), min_nodes=low, max_nodes=high, nodes=nodes)
     assert hosts_word(entry) == word
-
-
-def test_steps_go_round_known_values_and_keep_limits() -> None:
-    assert stepped(field_for("kv_cache_dtype"), "auto", 1) == "bfloat16"
-    assert stepped(field_for("kv_cache_dtype"), "auto", -1) == "nvfp4"
-    assert stepped(field_for("port"), "65535", 1) == "65535"
 
 
 def test_cells_say_how_far_or_how_long() -> None:

@@ -215,6 +215,20 @@ async def test_an_unknown_host_key_is_asked_about(open_app: Pilots, backend: Fak
         assert answers == [True]
 
 
+async def test_what_a_host_says_at_the_login_is_shown_once_and_a_link_each_time(
+    open_app: Pilots, backend: FakeBackend
+) -> None:
+    async with open_app() as pilot:
+        assert backend.ask is not None
+        for _ in range(2):
+            backend.ask.host_says("spark-1", "Authorised use only.", "")
+            backend.ask.host_says("spark-2", "Visit it.", "https://login.example.org/a/1")
+        await pilot.pause()
+        said = [notification.message for notification in pilot.app._notifications]
+        assert len([text for text in said if "spark-1 says: Authorised use only." in text]) == 1
+        assert len([text for text in said if "browser: https://login.example.org/a/1\nVisit it." in text]) == 2
+
+
 async def test_a_passphrase_is_not_shown(open_app: Pilots, backend: FakeBackend) -> None:
     async with open_app() as pilot:
         app = cast(SparkrunApp, pilot.app)

@@ -105,7 +105,7 @@ async def test_history_tells_whole_names_in_80_columns(open_app: Pilots, backend
     async with open_app(size=(80, 24)) as pilot:
         await press(pilot, "h")
         await settle(pilot)
-        assert name in lines_with(pilot, "✓ ready")[0]
+        assert name in lines_with(pilot, "– ended")[0]
         assert lines_with(pilot, "took")
 
 

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
@@ -25,7 +25,7 @@ from sparkrun_tui.launch.record.events import (
     StepChanged,
     StepState,
 )
-from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts
+from sparkrun_tui.remote.probe.facts import Gpu
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
@@ -34,7 +34,7 @@ from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 
 from .as_text import ScreenExtension, as_text
 from .conftest import ALPHA, BETA, BROKEN, GAMMA, press, settle
-from .fakes import LAB_SETTINGS, FakeBackend, FakeLaunch
+from .fakes import LAB_SETTINGS, FakeBackend, FakeLaunch, host_facts
 from .test_launch import DIAGNOSIS, tick
 
 NOW = 1_100.0
@@ -120,39 +120,6 @@ def serving() -> FakeLaunch:
     return launch
 
 
-def facts(name: str, left: float, gpu: Gpu) -> HostFacts:
-    """A host that has answered."""
-    return HostFacts(
-        name=name,
-        taken=NOW,
-        round_trip=0.01,
-        hostname=name,
-        arch="aarch64",
-        kernel="6.11",
-        user="spark",
-        home="/home/spark",
-        hf_cache="/home/spark/.cache/huggingface",
-        boot_id="b",
-        clock_skew=0.0,
-        memory_total=int(121.7 * GIB),
-        memory_available=int(left * GIB),
-        swap_free=0,
-        disks=(Disk("/", 800 * GIB, 3600 * GIB),),
-        gpus=(gpu,),
-        driver="580",
-        cuda="13.0",
-        docker_version="29",
-        docker_root="/var/lib/docker",
-        docker_access="ok",
-        gpu_runtime=True,
-        default_interface="eth0",
-        default_address="10.0.0.1",
-        rdma=(),
-        infiniband=False,
-        used_ports=frozenset(),
-    )
-
-
 def fleet() -> FleetView:
     """Two hosts that serve together, one that is idle and one that does not answer."""
     up = LinkStatus(LinkState.UP, 1.0)
@@ -161,9 +128,15 @@ def fleet() -> FleetView:
         for n in range(2)
     )
     hosts = (
-        HostStatus("spark-1", up, facts("spark-1", 20, Gpu("GB10", utilisation=61, power_watts=74, temperature=63))),
-        HostStatus("spark-2", up, facts("spark-2", 5.5, Gpu("GB10", utilisation=98, power_watts=90, temperature=81))),
-        HostStatus("spark-3", up, facts("spark-3", 117, Gpu("GB10", utilisation=0, power_watts=11, temperature=40))),
+        HostStatus(
+            "spark-1", up, host_facts("spark-1", 20, Gpu("GB10", utilisation=61, power_watts=74, temperature=63))
+        ),
+        HostStatus(
+            "spark-2", up, host_facts("spark-2", 5.5, Gpu("GB10", utilisation=98, power_watts=90, temperature=81))
+        ),
+        HostStatus(
+            "spark-3", up, host_facts("spark-3", 117, Gpu("GB10", utilisation=0, power_watts=11, temperature=40))
+        ),
         HostStatus("spark-4", LinkStatus(LinkState.UNREACHABLE, 1000.0, "no route to host")),
     )
     workload = Workload("abc", "beta-70b", "vllm", "acme/beta-70b", "beta", 8000, ranks, 2, Health.SERVING)
@@ -240,8 +213,10 @@ async def test_a_launch_that_serves(opened: Opened, screens: SnapshotAssertion, 
 
 @SIZES
 async def test_the_fleet(opened: Opened, backend: FakeBackend, screens: SnapshotAssertion, size: Size) -> None:
-    backend.view = fleet()
     async with opened(size) as pilot:
+        backend.view = fleet()
+        app_of(pilot).choose_cluster(Cluster("lab", tuple(host.name for host in backend.view.hosts)))
+        await settle(pilot)
         await press(pilot, "f")
         await settle(pilot)
         assert await as_text(pilot, THEMES) == screens

@@ -28,6 +28,7 @@ from sparkrun_tui.recipe.search.entry import Entry
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
+    from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.query import Query
 
 HEAD = ("NAME", "ENGINE", "SIZE", "DTYPE", "HOSTS", "MODEL", "DESCRIPTION")
@@ -156,21 +157,23 @@ def show_command(
     """Show a recipe, its command with overrides applied, and the memory it needs on the chosen hosts."""
     from sparkrun_tui.cli.text.recipes import describe
     from sparkrun_tui.launch.sizing.evaluation import evaluate
+    from sparkrun_tui.launch.sizing.suggestions import suggestions
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
     overrides = typed.of(recipe)
     target = judged_for(settings, Target(hosts, cluster_name, demo))
     evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
+    offered = suggestions(evaluation, target)
     if as_json:
-        output.as_json(_full_json(evaluation))
+        output.as_json(_full_json(evaluation, offered))
         return Exit.OK
-    for text in describe(evaluation):
+    for text in describe(evaluation, offered):
         output.line(text)
     return Exit.OK
 
 
-def _full_json(evaluation: Evaluation) -> dict[str, Any]:
+def _full_json(evaluation: Evaluation, offered: Sequence[Suggestion]) -> dict[str, Any]:
     from sparkrun_tui.cli.text.recipes import (
         decisions_json,
         estimate_json,
@@ -188,5 +191,5 @@ def _full_json(evaluation: Evaluation) -> dict[str, Any]:
         "env": shown_env(recipe),
         "overrides": decisions_json(evaluation.rendered),
         "problems": [problem_json(problem) for problem in evaluation.problems],
-        "memory": estimate_json(evaluation.estimate),
+        "memory": estimate_json(evaluation.estimate, offered),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +21,7 @@ from sparkrun_tui.cli.groups import CommandGroup
 if TYPE_CHECKING:
     from sparkrun_tui.launch.plan.preflight import Finding
     from sparkrun_tui.remote.probe.facts import HostFacts
+    from sparkrun_tui.remote.transport import LinkStatus
 
 
 @click.group("cluster", cls=CommandGroup)
@@ -178,13 +179,15 @@ def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json:
 
     if name and cluster_name and name != cluster_name:
         raise UsageError(f"two clusters are given, {name} and {cluster_name}", remedy="Give one of them.")
-    found = asyncio.run(_probe(Target(hosts, cluster_name or name, demo)))
+    found, said = asyncio.run(_probe(Target(hosts, cluster_name or name, demo)))
     findings = judge_hosts({host: facts for host, facts in found.items() if not isinstance(facts, HostError)})
     here: tuple[Finding, ...] = ()
     if not demo:
         here = tuple(judge_workstation(hub_folder()))
     if as_json:
-        output.as_json([host_json(host, facts, findings) for host, facts in found.items()])
+        output.as_json(
+            [{**host_json(host, facts, findings), **_said_json(said[host])} for host, facts in found.items()]
+        )
         for finding in here:
             say(f"sparkrun-tui: {finding.host}: {finding}; {finding.remedy}")
     else:
@@ -193,6 +196,9 @@ def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json:
             sign = "✗" if finding.verdict is Verdict.FAIL else "!"
             output.line(f"{sign} {finding.host}: {finding}")
             output.line(f"  {finding.remedy}")
+        for host, link in said.items():
+            for text in _said_lines(host, link):
+                output.line(text)
     code = Exit.OK
     if any(finding.verdict is Verdict.FAIL for finding in (*findings, *here)):
         code = Exit.FAILED
@@ -203,13 +209,28 @@ def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json:
     return code
 
 
-async def _probe(target: Target) -> Mapping[str, HostFacts | HostError]:
+def _said_lines(host: str, link: LinkStatus) -> Iterator[str]:
+    """What a host says at the login, and what its login shell prints."""
+    for line in link.says.split("\n"):
+        if line.strip():
+            yield f"{host} says: {line}"
+    if link.shell_says:
+        yield f"! {host}: its login shell prints text into every command, which breaks transfers: {link.shell_says}"
+        yield "  Make ~/.bashrc silent for shells that are not interactive."
+
+
+def _said_json(link: LinkStatus) -> dict[str, str | None]:
+    return {"says": link.says or None, "shell_says": link.shell_says or None}
+
+
+async def _probe(target: Target) -> tuple[Mapping[str, HostFacts | HostError], Mapping[str, LinkStatus]]:
     from sparkrun_tui.launch.launcher import Launcher
 
     settings = settings_now()
     async with open_services(settings, target) as (cluster, services):
         found = await Launcher(settings, services).probe(cluster)
-        return {name: found[name] for name in cluster.hosts}
+        said = {name: services.connector(name).link for name in cluster.hosts}
+        return {name: found[name] for name in cluster.hosts}, said
 
 
 _HEAD = ("HOST", "MEMORY", "DISK FREE", "GPU", "DRIVER", "DOCKER", "GPU RUNTIME", "RDMA", "RTT", "CLOCK")
@@ -273,7 +294,13 @@ def host_json(name: str, facts: HostFacts | HostError, findings: Sequence[Findin
         "interface": facts.default_interface,
         "address": facts.default_address,
         "rdma": [
-            {"device": port.device, "interface": port.interface, "address": port.address, "gid_index": port.gid_index}
+            {
+                "device": port.device,
+                "interface": port.interface,
+                "address": port.address,
+                "network": port.network,
+                "gid_index": port.gid_index,
+            }
             for port in facts.rdma
         ],
         "tools": sorted(facts.tools),

@@ -121,7 +121,7 @@ def _of_launch(name: str) -> tuple[dict[str, list[LogLine]], str, dict[str, str]
 
 
 def _print(reading: Reading) -> None:
-    from sparkrun_tui.cli.text.launch import diagnosis_lines
+    from sparkrun_tui.launch.record.narration import diagnosis_lines
 
     if not reading.causes:
         output.line("cause not known: no line of this log says why")

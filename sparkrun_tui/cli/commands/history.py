@@ -55,7 +55,7 @@ def _list(as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show_command(name: str, as_json: bool) -> int:
     """Show one launch: NAME is the beginning of its id, or a recipe, whose newest launch is meant."""
-    from sparkrun_tui.cli.text.launch import diagnosis_lines
+    from sparkrun_tui.launch.record.narration import diagnosis_lines
 
     past = chosen(name)
     if as_json:

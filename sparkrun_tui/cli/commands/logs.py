@@ -67,8 +67,8 @@ def _past(name: str) -> PastLaunch | None:
 
 def _print_past(past: PastLaunch, only: str, tail: int | None, as_json: bool) -> Exit:
     from sparkrun_tui.cli.following import print_line
-    from sparkrun_tui.cli.text.launch import diagnosis_lines
     from sparkrun_tui.launch.record.journal import log_lines, read_log
+    from sparkrun_tui.launch.record.narration import diagnosis_lines
 
     state = past.state
     _check_host(only, tuple(state.hosts))

@@ -20,6 +20,7 @@ from sparkrun_tui.cli.context import (
     target_options,
 )
 from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.cli.gate import hide_recipe
 from sparkrun_tui.cli.groups import CommandGroup
 from sparkrun_tui.cli.overriding import OverridingCommand, Typed, override_options
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
@@ -131,6 +132,7 @@ def vram_command(
     from sparkrun_tui.cli.hub import look_up
     from sparkrun_tui.cli.text.recipes import estimate_json, memory_lines
     from sparkrun_tui.launch.sizing.evaluation import evaluate
+    from sparkrun_tui.launch.sizing.suggestions import suggestions
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
@@ -139,10 +141,11 @@ def vram_command(
     overrides = typed.of(recipe)
     target = judged_for(settings, Target(hosts, cluster_name, demo))
     evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
+    offered = suggestions(evaluation, target)
     if as_json:
-        output.as_json(estimate_json(evaluation.estimate))
+        output.as_json(estimate_json(evaluation.estimate, offered))
     else:
-        for text in memory_lines(evaluation):
+        for text in memory_lines(evaluation, offered):
             output.line(text)
     return Exit.OK
 
@@ -229,6 +232,7 @@ def _from_compose(source: Path, service: str, target: Path | None, yes: bool) ->
     """Write the recipe of a service in a Compose file, which may be another person's."""
     from sparkrun_tui.base.files import read_text
     from sparkrun_tui.engines.compose import converted
+    from sparkrun_tui.recipe.format.export import keeps_secrets
     from sparkrun_tui.recipe.format.loader import load_text
     from sparkrun_tui.recipe.format.yamltree import MAX_BYTES
 
@@ -239,13 +243,25 @@ def _from_compose(source: Path, service: str, target: Path | None, yes: bool) ->
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{source} cannot be read: {error}") from error
     found = converted(text, str(source), service)
+    recipe = load_text(found.text, Source(SourceKind.PATH, str(source), stranger=True))
+    hide_recipe(recipe)
     for note in found.notes:
         say(f"note: {note}")
     if target is not None:
-        recipe = load_text(found.text, Source(SourceKind.PATH, str(source), stranger=True))
         _agree_to_copy(recipe, {}, target, settings_now(), yes)
-    _write(found.text, target)
+    private = keeps_secrets(recipe, found.text)
+    if private:
+        _tell_of_secrets(target)
+    _write(found.text, target, private=private)
     return Exit.OK
+
+
+def _tell_of_secrets(target: Path | None) -> None:
+    """Say what becomes of the secrets that are in a new recipe in clear."""
+    if target is None:
+        say("the recipe contains secrets, shown as dots here; --output FILE writes them")
+    else:
+        say("the recipe contains secrets: only you can read the new file")
 
 
 _SHARES = ("0.5", "0.6", "0.7", "0.8", "0.85", "0.9")
@@ -335,10 +351,7 @@ def export_command(
         say(f"`{key}` is a secret and was not written: set ${variable}, which the new recipe reads, before you run it")
     private = keeps_secrets(recipe, text)
     if private:
-        if target is None:
-            say("the recipe contains secrets, shown as dots here; --output FILE writes them")
-        else:
-            say("the recipe contains secrets: only you can read the new file")
+        _tell_of_secrets(target)
     _write(text, target, private=private)
     return Exit.OK
 

@@ -153,8 +153,8 @@ def _show_plan(plan: LaunchPlan) -> None:
 
 async def _launch(launcher: Launcher, plan: LaunchPlan) -> Launch:
     """Launch and print each event. Raises `LaunchError` when the launch does not come up."""
-    from sparkrun_tui.cli.text.launch import Narrator, diagnosis_lines
     from sparkrun_tui.launch.record.events import LaunchStatus
+    from sparkrun_tui.launch.record.narration import Narrator, diagnosis_lines
 
     _heading(f"Launch: {shell.words(['sparkrun-tui', 'run', plan.rendered.recipe.name])}")
     launch = launcher.launch(plan)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,9 @@ from sparkrun_tui.cli.text.entries import problem_lines
 from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.launch.sizing.evaluation import Evaluation
 from sparkrun_tui.launch.sizing.sizing import declared_block
+from sparkrun_tui.launch.sizing.suggestions import Suggestion
 from sparkrun_tui.memory.result import Estimate, Level
+from sparkrun_tui.memory.speed.words import sentence
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.search.entry import hosts_text, reference
 from sparkrun_tui.recipe.values.environment import reads_text
@@ -88,7 +90,7 @@ def _field(name: str, text: str) -> Iterator[str]:
     yield from (f"{'':<13} {line}" for line in rest)
 
 
-def describe(evaluation: Evaluation) -> Iterator[str]:
+def describe(evaluation: Evaluation, offered: Sequence[Suggestion] = ()) -> Iterator[str]:
     """The lines of `show`: what the recipe is, its values, its command, problems, memory."""
     recipe = evaluation.recipe
     yield from _identity_lines(recipe)
@@ -123,7 +125,7 @@ def describe(evaluation: Evaluation) -> Iterator[str]:
         for line in problem_lines(problem, recipe.source.path):
             yield f"  {line}"
     yield ""
-    yield from memory_lines(evaluation)
+    yield from memory_lines(evaluation, offered)
 
 
 def _identity_lines(recipe: Recipe) -> Iterator[str]:
@@ -148,13 +150,15 @@ def _identity_lines(recipe: Recipe) -> Iterator[str]:
     yield f"File:         {recipe.source.path}"
 
 
-def memory_lines(evaluation: Evaluation) -> Iterator[str]:
-    """The figures that the recipe declares, then what the engine will allocate on each host, in GiB."""
+def memory_lines(evaluation: Evaluation, offered: Sequence[Suggestion] = ()) -> Iterator[str]:
+    """The figures that the recipe declares, then what the engine will allocate on each host, in GiB; suggestions."""
     declared = declared_block(evaluation.rendered)
     if declared is not None:
         yield from declared.lines()
         yield ""
     yield from estimate_lines(evaluation.estimate)
+    for suggestion in offered:
+        yield f"  {suggestion_line(suggestion)}"
 
 
 def estimate_lines(estimate: Estimate) -> Iterator[str]:
@@ -174,15 +178,31 @@ def estimate_lines(estimate: Estimate) -> Iterator[str]:
     for verdict in (estimate.starts, estimate.context, estimate.headroom):
         reason = f": {verdict.detail}" if verdict.level is Level.UNKNOWN and verdict.detail else ""
         yield f"  {MARKS[verdict.level]} {verdict.text}{reason}"
-    for proposal in estimate.proposals:
-        yield f"  try -o {proposal.key}={proposal.new}  ({proposal.old} now): {proposal.why}"
+    if estimate.speed is not None:
+        yield f"  {sentence(estimate.speed)}"
     for note in estimate.notes:
         yield f"  note: {note}"
 
 
-def estimate_json(estimate: Estimate) -> dict[str, Any]:
-    """The estimate as one JSON object: sizes in bytes, each host's facts and parts in one object."""
+def suggestion_line(suggestion: Suggestion) -> str:
+    """A suggestion as the options of a command, with the present values and what it achieves."""
+    options = [f"-o {change.key}={change.new}" for change in suggestion.changes if not change.flag]
+    flags = [change.flag for change in suggestion.changes if change.flag]
+    if flags:
+        options += ["--", *flags]
+    present = ", ".join(f"{change.key} {change.old}" for change in suggestion.changes)
+    return f"try {' '.join(options)}  ({present} now): {suggestion.why}"
+
+
+def estimate_json(estimate: Estimate, offered: Sequence[Suggestion] = ()) -> dict[str, Any]:
+    """The estimate as one JSON object: sizes in bytes, each host's facts and parts in one object.
+
+    `proposals` are the suggestions that were tried (`launch.sizing.suggestions`).
+    """
     whole = asdict(estimate)
+    whole["proposals"] = [
+        {"why": suggestion.why, "changes": [asdict(change) for change in suggestion.changes]} for suggestion in offered
+    ]
     verdicts = {name: whole.pop(name) for name in ("starts", "context", "headroom")}
     hosts = [{**picture.pop("host"), **picture} for picture in whole.pop("hosts")]
     return {"level": estimate.level, "verdicts": verdicts, "hosts": hosts, **whole}

@@ -55,7 +55,8 @@ def _up(item: Workload) -> str:
             started.append(rank.started)
     if not started:
         return ""
-    return format_duration(time.time() - min(started))
+    # A host's clock may be ahead.
+    return format_duration(max(time.time() - min(started), 0.0))
 
 
 def details(view: FleetView) -> Iterator[str]:

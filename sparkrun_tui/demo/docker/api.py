@@ -69,7 +69,10 @@ class DockerApi:
             ("GET", "/version", self._version),
             ("GET", "/info", self._info),
             ("GET", "/events", self._events),
+            ("GET", "/images/json", self._images),
             ("GET", "/images/(.+)/json", self._image),
+            ("DELETE", "/images/(.+)", self._remove_image),
+            ("GET", "/distribution/(.+)/json", self._distribution),
             ("POST", "/images/create", self._pull),
             ("GET", "/containers/json", self._list),
             ("POST", "/containers/create", self._create),
@@ -106,6 +109,24 @@ class DockerApi:
         if unquote(name) not in self._host.images:
             raise Refused(404, f"No such image: {name}")
         await reply.json(200, docker_json.image(unquote(name)))
+
+    async def _images(self, request: Request, reply: Reply) -> None:
+        now = self._host.clock.now()
+        await reply.json(200, [docker_json.image_listed(name, now) for name in sorted(self._host.images)])
+
+    async def _remove_image(self, request: Request, reply: Reply, name: str) -> None:
+        reference = unquote(name)
+        if reference not in self._host.images:
+            raise Refused(404, f"No such image: {reference}")
+        for container in self._host.containers.values():
+            if container.image == reference:
+                raise Refused(409, f"conflict: unable to remove repository reference {reference} (container uses it)")
+        self._host.images.discard(reference)
+        await reply.json(200, [{"Untagged": reference}])
+
+    async def _distribution(self, request: Request, reply: Reply, name: str) -> None:
+        digests = docker_json.image(unquote(name))["RepoDigests"]
+        await reply.json(200, {"Descriptor": {"digest": digests[0].partition("@")[2]}})
 
     async def _pull(self, request: Request, reply: Reply) -> None:
         await docker_streams.pull(self._host, request, reply)

@@ -70,6 +70,12 @@ def image(reference: str) -> dict[str, Any]:
     }
 
 
+def image_listed(reference: str, now: float) -> dict[str, Any]:
+    """One entry of `/images/json`."""
+    whole = image(reference)
+    return {key: whole[key] for key in ("Id", "RepoTags", "RepoDigests", "Size")} | {"Created": int(now - 2_600_000)}
+
+
 def inspected(container: Container) -> dict[str, Any]:
     """`/containers/{id}/json`."""
     body = container.body
@@ -106,6 +112,11 @@ def listed(container: Container, now: float) -> dict[str, Any]:
         "Id": container.id,
         "Names": [f"/{container.name}"],
         "Image": container.image,
+        "ImageID": image(container.image)["Id"],
+        "Mounts": [
+            {"Type": "bind", "Source": bind.partition(":")[0]}
+            for bind in (container.body.get("HostConfig") or {}).get("Binds") or ()
+        ],
         "Created": int(container.created),
         "State": container.state,
         "Status": status,

@@ -21,10 +21,11 @@ from sparkrun_tui.engines.checks.build import Build, build_in
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, plain_spelling, read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.dumps import EngineFlag, load_flags
-from sparkrun_tui.engines.family import Family
+from sparkrun_tui.engines.family import Dialect, Family
 from sparkrun_tui.engines.image_version import is_older
 from sparkrun_tui.engines.registry import ENGINES, FAMILIES, counterpart, family_of
 from sparkrun_tui.engines.settings import read_settings
+from sparkrun_tui.engines.values import Numbers
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.local_model import is_path
@@ -32,8 +33,6 @@ from sparkrun_tui.recipe.suggestions import did_you_mean, listed, nearest
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.template import scan
 
-_HUMAN = re.compile(r"[0-9]+(\.[0-9]+)?[kKmMgGtT]i?")
-_DIGITS = re.compile(r"[+-]?\d[\d_]*")
 _INT_WORDS = frozenset({"auto", "none", "None"})
 _UNREAD = re.compile(r"[$`{]|^@")
 _FIELDS_IN_JSON = frozenset({"--speculative-config", "--compilation-config", "--kv-transfer-config"})
@@ -193,7 +192,7 @@ def _check_value(entry: Given, flag: EngineFlag, family: Family, rendered: Rende
             message = f"`{entry.word}` of {title} takes JSON, not `{value[:40]}`: the engine ends at once"
             yield _problem(rendered, entry.word, "flag-type", message, _as_json(value), Severity.ERROR)
             continue
-        wrong = _wrong_value(flag, value)
+        wrong = _wrong_value(flag, value, family.dialect)
         if not wrong and build.exact:
             wrong = _wrong_choice(flag, value, family, build)
         if wrong:
@@ -305,7 +304,7 @@ def _wrong_choice(flag: EngineFlag, value: str, family: Family, build: Build) ->
     return ""
 
 
-def _wrong_value(flag: EngineFlag, value: str) -> str:
+def _wrong_value(flag: EngineFlag, value: str, dialect: Dialect) -> str:
     """Why a value has not the type of a flag, in words; empty when it has, or cannot be judged."""
     if _is_json(flag) or flag.type == "object":
         # What a shell fills in is not known yet.
@@ -320,8 +319,8 @@ def _wrong_value(flag: EngineFlag, value: str) -> str:
         return ""
     if _UNREAD.search(value):
         return ""
-    if flag.type == "int" and not _is_whole_number(value):
-        return f"takes a whole number, not `{value[:40]}`"
+    if flag.type == "int" and not _is_whole_number(value, dialect.numbers_of(flag.name)):
+        return f"takes {dialect.numbers_of(flag.name).written}, not `{value[:40]}`"
     if flag.type == "float" and NUMBER.fullmatch(value) is None:
         return f"takes a number, not `{value[:40]}`"
     return ""
@@ -355,10 +354,14 @@ def _as_json(value: str) -> str:
     return f"write `'{json.dumps(data)}'`"
 
 
-def _is_whole_number(value: str) -> bool:
+def _is_whole_number(value: str, numbers: Numbers) -> bool:
     if value in _INT_WORDS:
         return True
-    return _HUMAN.fullmatch(value) is not None or _DIGITS.fullmatch(value) is not None
+    try:
+        numbers.read(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _hyphens_in(data: Mapping[str, object]) -> str:

@@ -1,17 +1,22 @@
-"""Defaults that a recipe's command does not use, and what the command says in their place."""
+"""Defaults and overrides that a recipe's command does not use, and how they are made to have an effect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.base.text import shorten
+from sparkrun_tui.engines.command.added import added_text
 from sparkrun_tui.engines.command.arguments import Given, read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.recipe.model import Problem, Severity, Value
+from sparkrun_tui.recipe.suggestions import did_you_mean
+from sparkrun_tui.recipe.values import launch_keys
+from sparkrun_tui.recipe.values.launch_keys import Kind
 from sparkrun_tui.recipe.values.masking import gives_secret
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 
@@ -53,6 +58,36 @@ def unused_defaults(rendered: Rendered) -> Iterator[Problem]:
             severity = Severity.NOTE
         spot = recipe.spots.get(f"defaults.{key}") or value.spot
         yield Problem(severity, "unused-default", message, spot, remedy)
+
+
+def unused_overrides(rendered: Rendered) -> Iterator[Problem]:
+    """A warning for each override that changes nothing, with the flag that passes its value."""
+    if rendered.command is None:
+        return
+    recipe = rendered.original
+    for key, text in rendered.overrides.items():
+        kind = launch_keys.kind_of(recipe, key)
+        if kind not in (Kind.VALUE, Kind.PART):
+            continue
+        root = launch_keys.root_of(key) if kind is Kind.PART else key
+        if root in rendered.used:
+            continue
+        message = f"`{key}` is not used by the command"
+        yield Problem(Severity.WARNING, "unused-override", message, None, _remedy(rendered, key, text))
+
+
+def _remedy(rendered: Rendered, key: str, text: str) -> str:
+    """How a value that the command has no place for is passed, or which key was meant."""
+    near = ""
+    if key not in rendered.original.defaults:
+        near = did_you_mean(launch_keys.root_of(key), {*rendered.used, launch_keys.IMAGE})
+    if near:
+        return near
+    typed = "VALUE" if looks_secret(key) else text
+    flag = added_text(rendered, key, typed)
+    if not flag:
+        return ""
+    return f"add its flag behind those of the command: -- {shorten(flag, _MOST_SHOWN)}"
 
 
 def _flag_of(key: str, family: Family | None) -> str:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice
 from math import inf
 
-from sparkrun_tui.base.errors import RecipeError, Spot
+from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.identifiers import variable_name
 from sparkrun_tui.engines.checks.cache import check_cache
 from sparkrun_tui.engines.checks.command_lines import check_command
@@ -24,7 +24,8 @@ from sparkrun_tui.engines.checks.fields import (
 )
 from sparkrun_tui.engines.checks.flags import check_flags, check_revision
 from sparkrun_tui.engines.checks.per_host import check_per_host
-from sparkrun_tui.engines.checks.unused import unused_defaults
+from sparkrun_tui.engines.checks.unused import unused_defaults, unused_overrides
+from sparkrun_tui.engines.checks.values import check_values
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.declared import field_for
 from sparkrun_tui.engines.layout.options import mount_problems
@@ -38,23 +39,35 @@ from sparkrun_tui.recipe.format.loader import unknown_keys
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.detect import split_gguf
+from sparkrun_tui.recipe.names.local_model import cached_snapshot, is_path
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 from sparkrun_tui.recipe.values.env_fields import field_problems
 from sparkrun_tui.recipe.values.environment import expand_env, unfilled, wanted
 from sparkrun_tui.recipe.values.overrides import render
-from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered, value_text
+from sparkrun_tui.recipe.values.rendered import ChainValue, Rendered
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
-_STRICT = frozenset({"port", "gpu_memory_utilization", "tensor_parallel", "pipeline_parallel"})
-"""Keys with which no engine starts when their value is bad."""
 _MAX_UNKNOWN = 100
 """Most unknown keys that are compared with the format's: no person writes a file with more of them."""
 _VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
 _ASSIGNED = re.compile(r"(?:^|[\s;(])(?:for +|read +(?:-\w+ +)*)?([A-Za-z_]\w{0,99})(?:=| in\b|\s*$|;)", re.MULTILINE)
 _USUAL_VARIABLES = frozenset(
-    ["PATH", "HOME", "PWD", "HOSTNAME", "USER", "SHELL", "TMPDIR", "RANDOM", "LD_LIBRARY_PATH", "PYTHONPATH", "HF_HOME"]
+    [
+        "PATH",
+        "HOME",
+        "PWD",
+        "HOSTNAME",
+        "USER",
+        "SHELL",
+        "TMPDIR",
+        "RANDOM",
+        "LD_LIBRARY_PATH",
+        "PYTHONPATH",
+        "HF_HOME",
+        "NODE_IP",
+    ]
 )
-"""Variables that a shell or the images of the engines have."""
+"""Variables that a shell or the images of the engines have, or that a launch on several hosts sets."""
 _OTHER_NAMES: Mapping[str, str] = {
     **dict.fromkeys(("environment", "enviroment", "env_vars", "envs"), "env"),
     **dict.fromkeys(("image", "docker_image", "container_image"), "container"),
@@ -107,8 +120,9 @@ def validate(
     found += check_container(recipe)
     found += check_metadata(recipe)
     found += check_topology(result, attention_heads, gpus_per_host)
-    found += _check_values(result)
+    found += check_values(result)
     found += unused_defaults(result)
+    found += unused_overrides(result)
     found += _check_env(recipe, environ, result.chain)
     found += field_problems(recipe, result.chain)
     found += _check_later(recipe)
@@ -148,11 +162,33 @@ def _check_runtime(recipe: Recipe) -> Iterator[Problem]:
     elif "runtime" not in recipe.spots and recipe.version != "1":
         message = f"`runtime` is not given; it is taken as `{recipe.runtime}`"
         yield problem(recipe, Severity.NOTE, "missing-runtime", message, "")
+    yield from _check_model_path(recipe)
     if recipe.command is not None:
         yield from check_command(recipe, recipe.command)
     elif recipe.runtime in ENGINES:
         message = "`command` is not given; the engine's command is built from `defaults`"
         yield problem(recipe, Severity.NOTE, "missing-command", message, "")
+
+
+def _check_snapshot(recipe: Recipe, commit: str) -> Iterator[Problem]:
+    """A command that names a commit of its model by a folder of the cache, where another may be fetched."""
+    if recipe.model_revision == commit:
+        return
+    fetched = f"`{recipe.model_revision}`" if recipe.model_revision else "the newest commit"
+    message = f"the command serves commit {commit[:12]} from the cache, while {fetched} is fetched"
+    remedy = f"write `model_revision: {commit}`, and `{{model}}` in the command"
+    yield Problem(Severity.WARNING, "snapshot", message, recipe.command_spot, remedy)
+
+
+def _check_model_path(recipe: Recipe) -> Iterator[Problem]:
+    """A model that is named by a folder of the Hugging Face cache, which no launch fetches or sends."""
+    snapshot = cached_snapshot(recipe.model)
+    if snapshot is None or not is_path(recipe.model):
+        return
+    repository, commit = snapshot
+    message = "`model` is a folder of the cache: it is neither fetched nor sent, and must be on every host"
+    remedy = f"write `model: {repository}` and `model_revision: {commit}`"
+    yield problem(recipe, Severity.NOTE, "cached-model", message, "model", remedy=remedy)
 
 
 def _check_words(rendered: Rendered) -> Iterator[Problem]:
@@ -162,7 +198,10 @@ def _check_words(rendered: Rendered) -> Iterator[Problem]:
         return
     repository = split_gguf(recipe.model)[0].lower()
     final = rendered.command or command
-    if "model" not in rendered.used and repository not in final.lower():
+    snapshot = cached_snapshot(final)
+    if snapshot is not None and not is_path(recipe.model) and snapshot[0].lower() == repository:
+        yield from _check_snapshot(recipe, snapshot[1])
+    elif "model" not in rendered.used and repository not in final.lower():
         message = "the command does not name the model: it may serve another model than the one fetched and sized"
         remedy = "write `{model}` in place of the model's name"
         yield Problem(Severity.NOTE, "model-unused", message, recipe.command_spot, remedy)
@@ -199,50 +238,6 @@ def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
         found.pop(name, None)
     around = quotes_at(command, found.values())
     return {name: offset for name, offset in found.items() if around[offset] in ("", '"')}
-
-
-def _chain_spot(link: ChainValue) -> Spot | None:
-    return link.value.spot
-
-
-def _check_values(rendered: Rendered) -> Iterator[Problem]:
-    for key, link in rendered.chain.items():
-        if link.origin is Origin.MODEL or link.value.data is None:
-            continue
-        field = field_for(key, link.value)
-        text = value_text(link.value)
-        if not field.known or not text:
-            continue
-        wrong = field.check(text)
-        if not wrong:
-            continue
-        severity, remedy = Severity.WARNING, ""
-        if key in _STRICT:
-            severity = Severity.ERROR
-        if key == "gpu_memory_utilization":
-            severity, wrong, remedy = _utilisation(rendered, text, wrong)
-            if not wrong:
-                continue
-        message = f"`{key}` {wrong}, not {text[:60]}"
-        yield Problem(severity, f"value-{key.replace('_', '-')}", message, _chain_spot(link), remedy)
-
-
-def _utilisation(rendered: Rendered, text: str, wrong: str) -> tuple[Severity, str, str]:
-    """Severity, message and remedy for a share of memory that is out of range; the message is empty where it is right.
-
-    `wrong` is the message of the general check.
-    """
-    value = rendered.get("gpu_memory_utilization")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return Severity.ERROR, wrong, ""
-    if value <= 1:
-        return Severity.ERROR, wrong, ""
-    if "--gpu-memory-utilization-gb" in rendered.argv:
-        return Severity.NOTE, "", ""
-    if value > 1024:
-        return Severity.ERROR, wrong, ""
-    remedy = f"{text} may be meant as GiB: write a share of the memory, such as {min(value, 121) / 121:.2f}"
-    return Severity.ERROR, wrong, remedy
 
 
 def _check_env(recipe: Recipe, environ: Mapping[str, str], chain: Mapping[str, ChainValue]) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
@@ -15,11 +15,11 @@ from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.flags import Flag
 from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
-from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.recipe.model import Problem, Severity, Value
 from sparkrun_tui.recipe.names.local_model import is_path
 from sparkrun_tui.recipe.values.launch_keys import root_of
 from sparkrun_tui.recipe.values.masking import join_words
-from sparkrun_tui.recipe.values.rendered import ChainValue, Rendered
+from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.recipe.values.template import TemplateError, expand
 
@@ -112,6 +112,29 @@ def left_out(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
         remedy = "write a `command` that uses it"
         problems.append(Problem(Severity.WARNING, "unused-default", message, spot, remedy))
     return tuple(problems)
+
+
+def words_for(rendered: Rendered, family: Family, key: str, value: Value) -> tuple[str, ...]:
+    """The words that pass a value of a key to the engine in the image's version; empty where no words do.
+
+    Raises `LaunchError` for a value that the engine is known to refuse.
+    """
+    flags = load_flags(family)
+    version = version_in_tag(family, rendered.recipe.container)
+    link = ChainValue(value, Origin.OVERRIDE)
+    one = replace(rendered, chain={**rendered.chain, key: link})
+    row = family.flags.by_key.get(key)
+    if row is not None:
+        words = tuple(_row_words(row, key, link, one))
+        if not words and value.data is False and row.off:
+            words = (row.off[0],)
+        return _in_version(row, words, flags, version)
+    spelling = f"--{key.replace('_', '-')}"
+    flag = flags.by_spelling.get(spelling)
+    if flag is None or flag.kind == "open":
+        return ()
+    words = tuple(_other_words(_oldest(spelling, flag, flags), flag, value.data, value_text(key, one)))
+    return words if _has(flags, words, version) else ()
 
 
 def _flags(rendered: Rendered, family: Family) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:

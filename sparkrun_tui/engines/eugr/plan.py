@@ -24,7 +24,16 @@ from sparkrun_tui.engines.layout.hooks import before_hooks, with_hooks
 from sparkrun_tui.engines.layout.nccl import free_port
 from sparkrun_tui.engines.layout.options import docker_arguments, refusals
 from sparkrun_tui.engines.layout.ready import ready_check
-from sparkrun_tui.engines.plan import LABEL, HostScript, ModelNeed, PlanRequest, ReadyCheck, ServePlan, Stage
+from sparkrun_tui.engines.plan import (
+    LABEL,
+    HostScript,
+    ModelNeed,
+    PlanRequest,
+    ReadyCheck,
+    ServePlan,
+    Stage,
+    delegated_name,
+)
 from sparkrun_tui.engines.vllm.family import VLLM
 from sparkrun_tui.engines.vllm.plan import DEFAULT_PORT, NAME_FLAGS, model_of
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
@@ -135,7 +144,7 @@ class EugrVllm(Engine):
             ready=ready,
             notes=(*_notes(request), *handed.notes),
             problems=(*problems, *handed.problems),
-            delegated=delegated_name(request.launch_id),
+            by_scripts=True,
             pull_image=not _builds(rendered.recipe, image),
         )
         return with_hooks(plan, request, delegated_name(request.launch_id))
@@ -254,11 +263,6 @@ def _notes(request: PlanRequest) -> tuple[str, ...]:
         f"{delegated_name(request.launch_id)} on every host and leave no log once they end.",
         "They run privileged: the scripts decide that.",
     )
-
-
-def delegated_name(launch_id: str) -> str:
-    """The name of the containers of a delegated launch, unique to it: the scripts would reuse a running container."""
-    return f"sparkrun-tui-{launch_id}"
 
 
 def _builds(recipe: Recipe, image: str) -> bool:

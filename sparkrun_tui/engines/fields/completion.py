@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from sparkrun_tui.base.secrets import looks_secret
-from sparkrun_tui.engines.fields.filled import engine_keys, field_of
+from sparkrun_tui.engines.dumps import load_flags
+from sparkrun_tui.engines.fields.filled import engine_keys, field_of, spelling_of
 from sparkrun_tui.engines.fields.types import FieldType
+from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.completion import Completion
 from sparkrun_tui.recipe.values import launch_keys
@@ -74,7 +76,7 @@ class KeyCompleter:
             found = _matching(keys, plain_key(word), itself=True)
         completions = []
         for name in found:
-            help_text = NOT_USED
+            help_text = _as_flag(recipe, name)
             # A command that is built from the values uses every key.
             is_value = launch_keys.kind_of(recipe, name) is Kind.VALUE
             if recipe.command is None or name in slots or not is_value:
@@ -83,6 +85,15 @@ class KeyCompleter:
         if not word or launch_keys.ENV.startswith(word):
             completions.append(Completion(launch_keys.ENV, 0, len(line), "A variable for the containers: env.NAME"))
         return tuple(completions)
+
+
+def _as_flag(recipe: Recipe, key: str) -> str:
+    """The help of a key that the command has no place for: the flag that passes it, if the engine has one."""
+    family = family_of(recipe.runtime)
+    spelling = spelling_of(recipe, key)
+    if family is None or spelling not in load_flags(family).by_spelling:
+        return NOT_USED
+    return f"appends {spelling}: {field_of(recipe, key).help}"
 
 
 def _parts(recipe: Recipe) -> Iterator[str]:

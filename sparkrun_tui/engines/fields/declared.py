@@ -83,7 +83,7 @@ _DECLARED = (
           1, 32),
     Field("distributed_executor_backend", "Executor", _TEXT, "How the processes of several hosts are run.",
           values=("mp", "ray")),
-    Field("kv_cache_memory_bytes", "KV cache memory", _TEXT, "A fixed size of the KV cache instead of a share.",
+    Field("kv_cache_memory_bytes", "KV cache memory", _INT, "A fixed size of the KV cache instead of a share.",
           "bytes"),
     Field("cpu_offload_gb", "CPU offload", _FLOAT, "Weights kept in host memory; pointless on unified memory.",
           "GiB", 0),

@@ -44,12 +44,14 @@ def field_of(recipe: Recipe, key: str) -> Field:
     flag = load_flags(family).by_spelling.get(spelling)
     if flag is None:
         return field
+    field = replace(field, numbers=family.dialect.numbers_of(flag.name))
     help_text = field.help or flag_help(family, spelling)
     if not help_text:
         help_text = f"Passed to {family.known_title} as {flag.name}."
     field = replace(field, help=help_text, values=flag.choices or field.values)
-    type_is_known = field.known or key in recipe.defaults
-    if type_is_known:
+    if field.known:
+        return field
+    if key in recipe.defaults and flag.type not in _KINDS:
         return field
     return replace(field, type=_type_of(flag))
 
@@ -111,6 +113,16 @@ def _type_of(flag: EngineFlag) -> FieldType:
     if flag.choices:
         return FieldType.TEXT
     return _KINDS.get(flag.type, FieldType.TEXT)
+
+
+def is_passed(recipe: Recipe, key: str) -> bool:
+    """Whether the value of a key becomes that of one flag of the engine, as the engine's parser will read it."""
+    family = family_of(recipe.runtime)
+    if family is None or launch_keys.kind_of(recipe, key) is not Kind.VALUE:
+        return False
+    if recipe.command is None:
+        return spelling_of(recipe, key) in load_flags(family).by_spelling
+    return _written(recipe.command).get(key, "") in load_flags(family).by_spelling
 
 
 @lru_cache(maxsize=256)

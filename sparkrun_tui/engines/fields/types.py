@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
-from typing import Any
 
-from sparkrun_tui.base.numbers import decimal_of
+from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.numbers import MOST, decimal, whole
+from sparkrun_tui.engines.values import PLAIN, Numbers
 from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.values.overrides import parse_value
+
+_PLACEHOLDER = re.compile(r"\{[A-Za-z_]\w{0,99}\}")
 
 
 class FieldType(StrEnum):
@@ -31,7 +33,7 @@ class Field:
     `minimum` and `maximum` are inclusive; `above` is an exclusive lower limit. `values` are known values (all
     allowed ones for a `CHOICE`). `option` is the option of this program's command line for it, such as `--port`.
     `words` are values that are allowed besides numbers, such as `auto`. The flag of a key is in the table of each
-    engine (`engines.flags`).
+    engine (`engines.flags`), and `numbers` is how the parser of that engine reads its whole numbers.
     """
 
     key: str
@@ -47,31 +49,64 @@ class Field:
     words: tuple[str, ...] = ()
     option: str = ""
     known: bool = True
+    numbers: Numbers = PLAIN
 
     def check(self, text: str) -> str:
         """What is wrong with a typed value, in words; empty when nothing is."""
+        return self.refusal(text) or self._beyond(text.strip())
+
+    def refusal(self, text: str) -> str:
+        """Why the engine's parser cannot read a typed value, in words; empty when it can."""
         word = text.strip()
-        if word in self.words or "{" in word:
+        if word in self.words:
             return ""
-        if self.type in (FieldType.INT, FieldType.FLOAT):
-            return self._check_number(word)
+        if self.type is FieldType.JSON:
+            return _not_json(word)
+        if "{" in word:
+            return ""
+        if self.type is FieldType.INT:
+            return self._not_whole(word)
+        if self.type is FieldType.FLOAT and decimal(word) is None:
+            return f"must be a number{self._also}"
         if self.type is FieldType.BOOL and not isinstance(parse_value(word).data, bool):
             return "must be true or false"
         if self.type is FieldType.CHOICE and word not in self.values:
             return f"must be one of {', '.join(self.values)}"
         return ""
 
-    def _check_number(self, word: str) -> str:
-        data = _read(word)
-        also = ""
-        if self.words:
-            also = f" or {' or '.join(self.words)}"
-        if isinstance(data, bool) or not isinstance(data, (int, float)):
-            return f"must be a number{also}"
-        if math.isnan(data):
-            return f"must be a number{also}"
-        if self.type is FieldType.INT and not isinstance(data, int):
-            return f"must be a whole number{also}"
+    def number(self, text: str) -> float | None:
+        """The number that a typed value means to the engine; None where it means none."""
+        word = text.strip()
+        if self.type is not FieldType.INT:
+            return decimal(word)
+        try:
+            return self.numbers.read(word)
+        except ValueError:
+            return None
+
+    @property
+    def _also(self) -> str:
+        """The words that are allowed besides numbers, for a message."""
+        if not self.words:
+            return ""
+        return f" or {' or '.join(self.words)}"
+
+    def _not_whole(self, word: str) -> str:
+        try:
+            found = self.numbers.read(word)
+        except ValueError:
+            return f"must be {self.numbers.written}{self._also}"
+        if self.numbers.ignores_rest and whole(word, least=-MOST) is None:
+            return f"must be {self.numbers.written}{self._also}: the engine reads it as {found}"
+        return ""
+
+    def _beyond(self, word: str) -> str:
+        """Which limit a number exceeds, in words; empty when none."""
+        if self.type not in (FieldType.INT, FieldType.FLOAT) or word in self.words:
+            return ""
+        data = self.number(word)
+        if data is None:
+            return ""
         if self.above is not None and data <= self.above:
             return f"must be above {self.above:g}"
         if self.minimum is not None and data < self.minimum:
@@ -90,7 +125,7 @@ class Field:
                 return self.values[0]
             index = self.values.index(text) + steps
             return self.values[index % len(self.values)]
-        data = decimal_of(parse_value(text.strip()).data)
+        data = self.number(text)
         if data is None:
             return text
         value = data + self.step * steps
@@ -105,18 +140,15 @@ class Field:
         return f"{value:.4f}".rstrip("0").rstrip(".")
 
 
-_CACHED = 40
-"""The most characters of a value whose reading is cached: a form checks all values at each keystroke."""
-
-
-def _read(word: str) -> Any:
-    """A value that may be a number, as YAML reads it."""
-    return _cached(word) if len(word) <= _CACHED else parse_value(word).data
-
-
-@lru_cache(maxsize=512)
-def _cached(word: str) -> Any:
-    return parse_value(word).data
+def _not_json(word: str) -> str:
+    """Why a text is no JSON, in words; what a shell or a placeholder fills in is not judged."""
+    if not word or word == "None" or "$" in word or _PLACEHOLDER.search(word):
+        return ""
+    try:
+        parse_json(word)
+    except JsonError as error:
+        return f"must be JSON: {error}"
+    return ""
 
 
 def type_of(value: Value | None) -> FieldType:

@@ -272,7 +272,7 @@ def container(
     plain, secret = split_env(request.env, request.secret_env)
     merged = {**BASE_ENV, **env}
     if collective:
-        merged.update(nccl_env(host, len(request.hosts)))
+        merged.update(nccl_env(host, request.hosts))
     merged.update(plain)
     filled = launch_fields_on(request, rank)
     visible = {name: with_launch(value, filled) for name, value in merged.items() if name not in secret}
@@ -367,6 +367,9 @@ def labelled(plan: ServePlan, request: PlanRequest) -> ServePlan:
     common = launch_labels(request, plan.engine, plan.ready)
     common["plan"] = plan_digest(plan.ranks)
     common["settings"] = settings_label(request.rendered)
+    repos = tuple(dict.fromkeys(need.repo for need in plan.models))
+    if len(repos) > 1:
+        common["models"] = ",".join(repos)
     safe = {f"{LABEL}{key}": redact(value) for key, value in common.items()}
     execs = frozenset(execution.rank for stage in plan.stages for execution in stage.execs)
     return replace(plan, ranks=tuple(_with_labels(rank, safe, rank.rank in execs) for rank in plan.ranks))

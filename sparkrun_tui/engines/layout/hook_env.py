@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from sparkrun_tui.engines.layout.caches import RUNTIME_CACHE
 from sparkrun_tui.engines.layout.common import role_of
 from sparkrun_tui.engines.plan import HostView, PlanRequest, ReadyCheck
+from sparkrun_tui.recipe.names.local_model import MAX_PATH
 
 HOOK_VARIABLES = (
     "SPARKRUN_HOOK", "SPARKRUN_CLUSTER_ID", "SPARKRUN_RECIPE_NAME", "SPARKRUN_RUNTIME", "SPARKRUN_MODEL",
@@ -40,8 +41,8 @@ def hook_env(
         "SPARKRUN_CLUSTER_ID": request.launch_id,
         "SPARKRUN_RECIPE_NAME": rendered.recipe.name,
         "SPARKRUN_RUNTIME": rendered.recipe.runtime,
-        "SPARKRUN_MODEL": rendered.recipe.model,
-        "SPARKRUN_MODEL_REVISION": request.model_commit or rendered.recipe.model_revision,
+        "SPARKRUN_MODEL": _name(rendered.recipe.model),
+        "SPARKRUN_MODEL_REVISION": _name(request.model_commit or rendered.recipe.model_revision),
         "SPARKRUN_MODEL_PATH": request.model_path if host is not None else "",
         "SPARKRUN_NUM_NODES": str(len(request.hosts)),
         "SPARKRUN_NODE_RANK": "" if rank is None else str(rank),
@@ -59,3 +60,11 @@ def hook_env(
         "SPARKRUN_RUNTIME_CACHE_HOST": (host or head).name if cache else "",
     }
     return {name: values[name] for name in HOOK_VARIABLES}
+
+
+def _name(text: str) -> str:
+    """A name of the recipe; empty for a text that names nothing, which is an error of the recipe.
+
+    Each command on each host gets a copy of it.
+    """
+    return text if len(text) <= MAX_PATH else ""

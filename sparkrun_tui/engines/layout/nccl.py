@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.engines.plan import HostView
 
@@ -15,19 +15,27 @@ _SOCKET_NAMES = (
 )
 DEVICE_VARIABLES = frozenset({*_SOCKET_NAMES, "NCCL_IB_HCA", "UCX_NET_DEVICES"})
 """The variables of `nccl_env` whose values are names of network devices."""
+_SWITCHLESS: Mapping[str, str] = {
+    "NCCL_NET_PLUGIN": "none",
+    "NCCL_IB_SUBNET_AWARE_ROUTING": "1",
+    "NCCL_IB_MERGE_NICS": "0",
+}
+"""What NCCL needs where each link leads to another host: ports are not merged, and the port to a peer is the one in its
+network. Sources: NVIDIA's playbook for three Sparks in a ring; NCCL 2.30, which brought subnet-aware routing."""
 ADDRESS_VARIABLES = ("VLLM_HOST_IP", "SGLANG_HOST_IP", "HOST_IP")
 """Variables by which a rank gives the others its address. Source: vllm/envs.py, sglang/srt/utils/network.py."""
 
 
-def nccl_env(host: HostView, nodes: int) -> Mapping[str, str]:
-    """Variables for one host of `nodes`: RDMA where it was found, sockets on the management interface.
+def nccl_env(host: HostView, hosts: Sequence[HostView]) -> Mapping[str, str]:
+    """Variables for one of some hosts: RDMA where it was found, sockets on the management interface.
 
-    Empty for one host. Where the interface is not known, the libraries choose it.
+    Empty for one host. Where the interface is not known, the libraries choose it. `NODE_IP` is the host's own address,
+    which the sparkrun CLI gives to commands of recipes (sparkrun/orchestration/infiniband.py).
     """
-    if nodes < 2:
+    if len(hosts) < 2:
         return {}
     # Without a word of NCCL's own, a connection that fails between hosts looks like a start that hangs.
-    env = {"NCCL_DEBUG": "WARN"}
+    env = {"NCCL_DEBUG": "WARN", "NODE_IP": host.address}
     if host.interface:
         env |= dict.fromkeys(_SOCKET_NAMES, host.interface)
     rdma = host.rdma
@@ -41,9 +49,36 @@ def nccl_env(host: HostView, nodes: int) -> Mapping[str, str]:
         "NCCL_IB_HCA": ",".join(rdma.devices),
         "UCX_NET_DEVICES": ",".join(f"{device}:1" for device in rdma.devices),
     }
+    if is_switchless(hosts):
+        return {**env, **_SWITCHLESS}
     if rdma.gid_index is not None:
         env["NCCL_IB_GID_INDEX"] = str(rdma.gid_index)
     return env
+
+
+def is_switchless(hosts: Sequence[HostView]) -> bool:
+    """Whether three or more hosts are cabled to each other without a switch: no RDMA network is common to all.
+
+    False where the networks of a host are not known, and where a host shares none with any other.
+    """
+    if len(hosts) < 3:
+        return False
+    networks = [networks_of(host) for host in hosts]
+    if not all(networks) or frozenset.intersection(*networks):
+        return False
+    return not any(is_alone(number, networks) for number in range(len(hosts)))
+
+
+def networks_of(host: HostView) -> frozenset[str]:
+    """The IPv4 networks of a host's RDMA devices, as far as they are known."""
+    if host.rdma is None:
+        return frozenset()
+    return frozenset(network for network in host.rdma.networks if network)
+
+
+def is_alone(number: int, networks: Sequence[frozenset[str]]) -> bool:
+    """Whether a host shares no network with any of the others."""
+    return not any(networks[number] & other for place, other in enumerate(networks) if place != number)
 
 
 def free_port(first: int, hosts: tuple[HostView, ...]) -> int:

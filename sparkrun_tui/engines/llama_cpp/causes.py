@@ -15,12 +15,14 @@ from sparkrun_tui.engines.logs.causes import (
     by_hand,
     cause,
     flag_in,
+    set_env,
     set_length,
     set_value,
 )
 
 _NEW_FILE = by_hand("fetch the file again", "remove it from the cache first")
 _CACHE_TYPES = frozenset(("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"))
+_DRAFTS = re.compile(r"(?i)\b(?:draft|mtp|speculative)")
 _REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
 
 
@@ -55,6 +57,27 @@ def _same_cache_type(match: re.Match[str], context: Context) -> tuple[Repair, ..
     if kind not in _CACHE_TYPES:
         return (by_hand("write the same type for cache_type_k and cache_type_v"),)
     return (set_value("cache_type_v", kind, context, "the same as K"),)
+
+
+def _assertion(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for a check that failed, by the part of llama.cpp that it is in."""
+    repairs = [by_hand("a newer image of llama.cpp")]
+    if "fattn" in match.string:
+        repairs.append(by_hand("write `--flash-attn off`", "the check is in flash attention"))
+    if any(_DRAFTS.search(line) is not None for line in context.before):
+        repairs.append(by_hand("leave out the draft model (-md, --spec-type)", "it was being set up"))
+    return tuple(repairs)
+
+
+def _kernel(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for a kernel that failed, by what was being done."""
+    repairs = [
+        by_hand("a newer image of llama.cpp, or one that was built with another CUDA toolkit"),
+        set_env("GGML_CUDA_DISABLE_GRAPHS", "1", "without CUDA graphs"),
+    ]
+    if any(_DRAFTS.search(line) is not None for line in context.before):
+        repairs.append(by_hand("leave out the draft model (-md, --spec-type)", "it was being set up"))
+    return (*repairs, by_hand("write `--flash-attn off`, and f16 for both cache types"))
 
 
 def _projector_why(match: re.Match[str], _: Context) -> str:
@@ -195,11 +218,20 @@ CAUSES: tuple[Cause, ...] = (
         "{0}: {1}",
         by_hand("fetch the model again, and check the quantisation in `model`"),
     ),
+    # ggml-org/llama.cpp#15919
     cause(
-        r"invalid magic characters: '|failed to read magic",
+        r"failed to open GGUF file '([^']{1,500})'$",
+        "The model file is not there",
+        "{0} is not there, or llama-server may not read it.",
+        by_hand("fetch the model again, and check the quantisation in `model`"),
+        by_hand("check the mount, and who owns the file"),
+    ),
+    cause(
+        r"invalid magic (?:characters: '|number )|failed to read magic",
         "Not a GGUF file",
-        "The file does not begin like a GGUF file: it is damaged, empty, or in another format.",
+        "The file does not begin like a GGUF file: it is damaged, empty, or in another format (older ones are GGML).",
         _NEW_FILE,
+        by_hand("check `model`: it must be a GGUF file of the model"),
     ),
     cause(
         r"failed to read key-value pairs|tensor '([^']{1,300})' data is not within the file bounds",
@@ -207,10 +239,10 @@ CAUSES: tuple[Cause, ...] = (
         "The file ends too early: it was not downloaded or copied whole.",
         _NEW_FILE,
     ),
-    # ggml-org/llama.cpp#8467, SciSharp/LLamaSharp#765
+    # ggml-org/llama.cpp#8467, #25833, SciSharp/LLamaSharp#765
     cause(
-        r"tensor '([^']{1,300})' has wrong shape|wrong number of tensors; expected (\d{1,9}), got (\d{1,9})|"
-        r"has invalid ggml type|invalid ggml type",
+        r"tensor '([^']{1,300})' has (?:wrong shape|offset \d{1,20}, expected)|"
+        r"wrong number of tensors; expected (\d{1,9}), got (\d{1,9})|has invalid ggml type|invalid ggml type",
         "The model file does not fit this llama.cpp",
         "The file holds other tensors than this build expects: the file or the build is too old, or of a fork.",
         by_hand("a newer image of llama.cpp"),
@@ -313,11 +345,52 @@ CAUSES: tuple[Cause, ...] = (
         by_hand("check `model` and the quantisation behind its colon"),
         by_hand("set HF_TOKEN in your environment", "for models with a licence to accept, and private ones"),
     ),
+    # ggml-org/llama.cpp#25333
+    cause(
+        r"option '([^']{1,80})' not recognized in preset '([^']{1,120})'",
+        "A preset names an unknown option",
+        "The preset {1} sets `{0}`, which this build does not take there.",
+        by_hand("correct or remove it in the file of presets"),
+        by_hand("a newer image of llama.cpp"),
+    ),
+    # ggml-org/llama.cpp#26583, PR 26610
+    cause(
+        r"Remote RPC server crashed or returned malformed response|^\[graph_compute\] invalid data ptr",
+        "An RPC server failed",
+        "The rpc-server of another host crashed, or it is of another build and speaks another version.",
+        by_hand("read the log of rpc-server on that host", "the first failure is there"),
+        by_hand("use the same, newest image of llama.cpp on all hosts"),
+    ),
     cause(
         r"[Ff]ailed to connect to (?:RPC server at )?(\S{1,100}:\d{1,6})",
         "An RPC server does not answer",
         "Nothing answers at {0}.",
         by_hand("check that rpc-server runs on that host, and --rpc in the command"),
+    ),
+    # ggml-org/llama.cpp#23522
+    cause(
+        r"loading shared libraries: (lib(?:llama|ggml|mtmd)[\w.+-]{0,60}): cannot open shared object",
+        "The image is broken",
+        "The program does not find its own library {0}: it is missing in this image, or in a folder that is not"
+        " searched.",
+        by_hand("another tag of the image"),
+        set_env("LD_LIBRARY_PATH", "/app", "the folder of llama-server in its images"),
+    ),
+    # abetlen/llama-cpp-python#382
+    cause(
+        r"CUDA error(?: 3 at \S{1,300})?: initialization error",
+        "CUDA cannot be started",
+        "The driver does not work, or it is too old for the CUDA of this build.",
+        by_hand("nvidia-smi on that host; restart it where that fails"),
+        by_hand("compare the image's CUDA with the driver's: nvidia-smi"),
+    ),
+    # ggml-org/llama.cpp#28403, #23546, #24310; oobabooga/textgen#6398
+    cause(
+        r"CUDA error: (?!out of memory|invalid device ordinal)([a-z].{3,120})",
+        "A kernel failed on the GPU",
+        "CUDA reports: {0}. It is a defect of a kernel of this build, or one that does not work on this GPU.",
+        repairs_for=_kernel,
+        weight=Weight.UNKNOWN,
     ),
     cause(
         r"failed to initialize the context: (?!.{0,120}warning is normal)(.{1,200})",
@@ -355,8 +428,51 @@ CAUSES: tuple[Cause, ...] = (
         r"GGML_ASSERT(?:\((.{1,200})\) failed|: \S{1,300}:\d{1,6}: (.{1,200}))",
         "llama.cpp stopped itself",
         lambda match, _: f"A check inside llama.cpp failed: {shorten(match[1] or match[2], 200)}",
+        repairs_for=_assertion,
+        weight=Weight.UNKNOWN,
+    ),
+    # ggml-org/llama.cpp#24400
+    cause(
+        r"^(?:\S{1,300}/)?[\w.-]{1,60}\.(?:cu|cuh|cpp|c|h):\d{1,6}: (?!CUDA error$|GGML_ASSERT)([A-Za-z].{3,200})",
+        "llama.cpp stopped itself",
+        lambda match, _: (
+            "It has no code for what this model asks of this GPU."
+            if match[1] == "fatal error"
+            else f"It says: {shorten(match[1], 200)}"
+        ),
+        repairs_for=_assertion,
+        weight=Weight.UNKNOWN,
+    ),
+    # ggml-org/llama.cpp#24443, #25668
+    cause(
+        r"failed to (?:create context with model|load model)|exiting due to \w{1,20} loading error",
+        "The file is only a drafter",
+        "This model drafts for another one and cannot be loaded by itself.",
+        by_hand("name the model's own file in `model`, and this one as the draft model (-md)"),
+        by_hand("leave it out, and --spec-type with it"),
+        near=r"requires ctx_other to be set",
+        weight=Weight.HINT,
+    ),
+    # ikawrakow/ik_llama.cpp#2173
+    cause(
+        r"failed to (?:create draft context|load draft model)",
+        "The draft model could not be loaded",
+        "llama-server loaded the model itself, and failed with the one that drafts for it.",
+        by_hand("leave out the draft model (-md, --spec-type)"),
         by_hand("a newer image of llama.cpp"),
         weight=Weight.UNKNOWN,
+    ),
+    # What a function of llama.cpp says of its failure, before the lines that only pass it on.
+    cause(
+        r"^(?:srv {1,10}|slot {1,10}|cmn {1,10})?(?:gguf|llama|clip|mtmd|common|ggml)_\w{1,60}(?:\(\))?: "
+        r"(?:error: )?(?!.{0,200}(?:failed to load model|normal during|to fit params|using cached|error loading model))"
+        r"((?:.{0,120} )?(?:[Ff]ailed|cannot|could not|unable|invalid|unsupported|not supported|mismatch|required)\b"
+        r".{0,200})",
+        "The model could not be loaded",
+        "llama.cpp says: {0}",
+        by_hand("a newer image of llama.cpp, or another GGUF of the model"),
+        weight=Weight.HINT,
+        generic=True,
     ),
     cause(
         r"failed to load model(?: '(.*)')?|exiting due to \w{1,20} loading error",

@@ -8,6 +8,7 @@ from sparkrun_tui.engines.family import Dialect, Family, KeyPlaces, MetricNames,
 from sparkrun_tui.engines.llama_cpp.causes import CAUSES
 from sparkrun_tui.engines.llama_cpp.flags import FLAGS
 from sparkrun_tui.engines.llama_cpp.log import LOG
+from sparkrun_tui.engines.values import LEADING
 
 _PROGRAMS = frozenset({"llama-server", "llama-server.sh", "llama-cli"})
 
@@ -36,6 +37,7 @@ LLAMA_CPP = Family(
         underscores=True,
         abbreviations=False,
         loose=None,
+        numbers=LEADING,
         # The words that common/arg.cpp accepts where its help says `on|off|auto`.
         switch_words=frozenset({"on", "enabled", "true", "1", "off", "disabled", "false", "0", "auto", "-1"}),
         gone={

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sparkrun_tui.engines.fields.types import Field, FieldType
 from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
-from sparkrun_tui.engines.values import truth, whole, word
+from sparkrun_tui.engines.values import leading_whole, truth, word
 from sparkrun_tui.recipe.format.extensions import NO_PROJECTOR
 
 
 def first_of_list(text: str) -> int:
     """The first number of a list with one number per device; a Spark has one device."""
-    return whole(text.split(",")[0])
+    return leading_whole(text.split(",")[0])
 
 
 def projector_file(text: str) -> str:
@@ -24,9 +24,9 @@ FLAGS = FlagTable(
     (
         Flag(("--port",), "port", sets=NOTHING),
         Flag(("--host",), "host", sets=NOTHING),
-        Flag(("--ctx-size", "-c"), "ctx_size", aliases=("n_ctx",), sets="llama.ctx_size", read=whole),
+        Flag(("--ctx-size", "-c"), "ctx_size", aliases=("n_ctx",), sets="llama.ctx_size", read=leading_whole),
         Flag(("--n-gpu-layers", "--gpu-layers", "-ngl"), "n_gpu_layers", sets="llama.n_gpu_layers", read=word),
-        Flag(("--parallel", "-np"), "parallel", aliases=("n_parallel",), sets="llama.parallel", read=whole),
+        Flag(("--parallel", "-np"), "parallel", aliases=("n_parallel",), sets="llama.parallel", read=leading_whole),
         Flag(("--threads", "-t"), "threads", sets=NOTHING),
         Flag(("--chat-template",), "chat_template", sets=NOTHING),
         Flag(("--reasoning-format",), "reasoning_format", sets=NOTHING),
@@ -52,13 +52,19 @@ FLAGS = FlagTable(
         ),
         Flag(("--cache-type-k", "-ctk"), "cache_type_k", sets="llama.cache_type_k", read=word),
         Flag(("--cache-type-v", "-ctv"), "cache_type_v", sets="llama.cache_type_v", read=word),
-        Flag(("--batch-size", "-b"), "batch_size", aliases=("n_batch",), sets="llama.batch", read=whole),
-        Flag(("--ubatch-size", "-ub"), "ubatch_size", aliases=("n_ubatch", "ubatch"), sets="llama.ubatch", read=whole),
+        Flag(("--batch-size", "-b"), "batch_size", aliases=("n_batch",), sets="llama.batch", read=leading_whole),
+        Flag(
+            ("--ubatch-size", "-ub"),
+            "ubatch_size",
+            aliases=("n_ubatch", "ubatch"),
+            sets="llama.ubatch",
+            read=leading_whole,
+        ),
         Flag(("--seed", "-s"), "seed", sets=NOTHING),
         Flag(("--kv-unified", "-kvu"), switch=True, off=("--no-kv-unified", "-no-kvu"), sets="llama.kv_unified"),
         Flag(("--swa-full",), switch=True, sets="llama.swa_full"),
         Flag(("--fit", "-fit"), sets="llama.fit", read=truth),
-        Flag(("--fit-ctx", "-fitc"), sets="llama.fit_ctx_min", read=whole),
+        Flag(("--fit-ctx", "-fitc"), sets="llama.fit_ctx_min", read=leading_whole),
         Flag(("--fit-target", "-fitt"), sets="llama.fit_target_mib", read=first_of_list),
         Flag(("--load-mode", "-lm"), sets="llama.load_mode", read=word),
         Flag(
@@ -101,6 +107,6 @@ FLAGS = FlagTable(
             sets="spec.model",
             read=str,
         ),
-        Flag(("--spec-draft-n-max", "--draft-max", "--draft-n", "--draft"), sets="spec.tokens", read=whole),
+        Flag(("--spec-draft-n-max", "--draft-max", "--draft-n", "--draft"), sets="spec.tokens", read=leading_whole),
     )
 )

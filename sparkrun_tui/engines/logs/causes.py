@@ -102,15 +102,22 @@ class Cause:
     """Whether it describes a kind of exceptions: one that no rule describes, in the same process, goes before it."""
     near: LinePattern | None = None
     """What one of the lines above it must hold, too: the last 30 of the host."""
+    unless: LinePattern | None = None
+    """What none of these lines may hold."""
+    tells_below: bool = False
+    """Whether the first line below that says what went wrong is shown with it."""
 
     def matches(self, text: str, before: Iterable[str]) -> re.Match[str] | None:
         """The match in a line, of which `before` are the lines above."""
         match = self.pattern.search(text)
-        if match is None or self.near is None:
+        if match is None or (self.near is None and self.unless is None):
             return match
-        if any(self.near.search(line) for line in before):
-            return match
-        return None
+        above = tuple(before)
+        if self.near is not None and not any(self.near.search(line) for line in above):
+            return None
+        if self.unless is not None and any(self.unless.search(line) for line in above):
+            return None
+        return match
 
     def explain(self, match: re.Match[str], context: Context) -> str:
         """The explanation for a match."""
@@ -137,6 +144,8 @@ def cause(
     in_code: bool = False,
     generic: bool = False,
     near: str = "",
+    unless: str = "",
+    tells_below: bool = False,
 ) -> Cause:
     """A rule from a pattern's text, with fixed `repairs` or with `repairs_for`, which works them out from the match."""
     return Cause(
@@ -150,6 +159,8 @@ def cause(
         in_code=in_code,
         generic=generic,
         near=LinePattern(near) if near else None,
+        unless=LinePattern(unless) if unless else None,
+        tells_below=tells_below,
     )
 
 

@@ -17,7 +17,8 @@ _OUTER = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| (?!(?:TRACE|DEBUG|INFO|SUCCESS|WARNING|ERROR|CRITICAL) {0,8}\|)"
 )
 """What Docker Compose, the system's journal and Docker Desktop write before each line."""
-_STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
+_STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP](?: |$))?")
+"""The time that Docker and containerd write before each line; containerd adds the stream."""
 _LEVELS = r"DEBUG|INFO|WARNING|ERROR|CRITICAL"
 _PREFIXES = (
     re.compile(

@@ -31,6 +31,8 @@ from sparkrun_tui.engines.logs.causes import (
 )
 from sparkrun_tui.engines.plan import Phase
 
+_OF_MEMORY = re.compile(r"(?i)memory|alloc")
+
 
 def _needed_fraction(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     weights = decimal(match[2], least=0.0, most=100.0)
@@ -76,9 +78,11 @@ def _out_of_memory(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (*less, *smaller_half(context, SEQS, "smaller request table", 48))
 
 
-def _graphs_failed(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    graphs = smaller_half(context, ("max_cudagraph_capture_size", "cuda_graph_max_bs"), "smaller graphs", 64)
+def _graphs_failed(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     eager = set_value("enforce_eager", "true", context, "no graphs, slower")
+    if match[1] and _OF_MEMORY.search(match[1]) is None:
+        return (by_hand("set attention_backend to triton", "or leave it to SGLang"), eager, by_hand("a newer image"))
+    graphs = smaller_half(context, ("max_cudagraph_capture_size", "cuda_graph_max_bs"), "smaller graphs", 64)
     return (*less_utilisation(0.05, context, "leaves room for the graphs"), *graphs, eager)
 
 
@@ -120,6 +124,15 @@ CAUSES: tuple[Cause, ...] = (
         "Out of GPU memory",
         _out_of_memory_why,
         repairs_for=_out_of_memory,
+    ),
+    # sgl-project/sglang PR 8102
+    cause(
+        r"Not enough host memory available\. Requesting ([\d.]{1,12}) GB but only have ([\d.]{1,12}) GB free",
+        "Too little memory for the second cache",
+        "The hierarchical cache wants {0} GB of the host's memory, and {1} GB are free. On a Spark it is the GPU's"
+        " memory, too.",
+        by_hand("leave out enable_hierarchical_cache"),
+        by_hand("a smaller hicache_size, or hicache_ratio"),
     ),
     # sgl-project/sglang#24843, PR 25798
     cause(
@@ -264,6 +277,19 @@ CAUSES: tuple[Cause, ...] = (
         "SGLang has two fp8 formats, and the command must name one.",
         repairs_for=lambda _, context: (set_value("kv_cache_dtype", "fp8_e4m3", context, "what vLLM means by fp8"),),
     ),
+    # MiaAI-Lab/Qwen3.8-Flash-Next-Dual-DGX-Sparks#3
+    cause(
+        r"Rank (\d+) scheduler died during initialization \(exit code: -9\)",
+        "The ranks waited for each other",
+        "The process of rank {0} was ended while the ranks connected: they found each other, and then messages between "
+        "them did not arrive, most often because one of them gave the address of another interface.",
+        by_hand("set SGLANG_HOST_IP in env to each host's address of the fast link", "and GLOO_SOCKET_IFNAME, too"),
+        by_hand("read the other hosts' logs", "a rank that failed there looks like this, too"),
+        by_hand("journalctl -k -b | grep -i -e oom -e NVRM", "shows whether the kernel killed it"),
+        weight=Weight.HINT,
+        near=r"Init torch distributed begin|CustomAllreduce is disabled because",
+        unless=r"Init torch distributed ends|Load weight begin",
+    ),
     cause(
         r"Rank (\d+) scheduler died during initialization \(exit code: (-9)\)",
         "A rank's process was killed",
@@ -290,13 +316,6 @@ CAUSES: tuple[Cause, ...] = (
         "A rank on another host is gone",
         "The connection to another rank was closed: the rank there has died.",
         by_hand("read the other host's log", "the first failure is there"),
-        weight=Weight.CONSEQUENCE,
-    ),
-    cause(
-        r"Timed out waiting (\d+)ms for (?:recv|send) operation to complete",
-        "A host fell silent",
-        "Another rank did not answer for {0} ms: power, cable or a frozen host.",
-        by_hand("check the hosts and the link, then start all ranks together"),
         weight=Weight.CONSEQUENCE,
     ),
     cause(

@@ -9,8 +9,9 @@ from sparkrun_tui.base.numbers import whole_of
 from sparkrun_tui.engines.family import Dialect, Family, KeyPlaces, MetricNames, Starter
 from sparkrun_tui.engines.image_version import is_older, version_in_tag
 from sparkrun_tui.engines.sglang.causes import CAUSES
-from sparkrun_tui.engines.sglang.flags import FLAGS
+from sparkrun_tui.engines.sglang.flags import FLAGS, LONG_FLAGS
 from sparkrun_tui.engines.sglang.log import LOG
+from sparkrun_tui.engines.values import SGLANG_LONG
 from sparkrun_tui.memory.settings import MAX_DEGREE
 from sparkrun_tui.recipe.model import Mode, Value
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
@@ -93,7 +94,13 @@ SGLANG = Family(
     known_version="0.5.23",
     first_version="0.4",
     flags=FLAGS,
-    dialect=Dialect(first_argument, model_flag="--model-path", loose=loose),
+    dialect=Dialect(
+        first_argument,
+        model_flag="--model-path",
+        loose=loose,
+        long_numbers=SGLANG_LONG,
+        long_flags=LONG_FLAGS,
+    ),
     start=("python3", "-m", "sglang.launch_server", "--model-path"),
     starter=Starter(
         "python3 -m sglang.launch_server",

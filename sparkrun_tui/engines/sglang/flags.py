@@ -7,12 +7,18 @@ from dataclasses import replace
 from sparkrun_tui.engines.fields.declared import FIELDS
 from sparkrun_tui.engines.fields.types import FieldType
 from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
-from sparkrun_tui.engines.values import count, fraction, length, number, whole, word
+from sparkrun_tui.engines.values import SGLANG_LONG, at_least_one, count, fraction, number, whole, word
 
 KV_WORDS = ("auto", "fp8_e5m2", "fp8_e4m3", "mxfp8", "bf16", "bfloat16", "nvfp4", "fp4_mx_block16")
 
+LONG_FLAGS = frozenset(
+    {"--context-length", "--max-total-tokens", "--max-prefill-tokens", "--cuda-graph-prefill-max-context"}
+)
+"""Flags whose numbers may have a suffix (type_parser=human_readable_int in sglang/srt/arg_groups/fields, 0.5.23)."""
 _CPU_OFFLOAD = replace(FIELDS["cpu_offload_gb"], type=FieldType.INT)
 """SGLang accepts only whole numbers."""
+_CONTEXT = replace(FIELDS["max_model_len"], words=())
+"""SGLang does not fit the context by itself."""
 
 FLAGS = FlagTable(
     (
@@ -30,7 +36,13 @@ FLAGS = FlagTable(
             sets="utilisation",
             read=fraction,
         ),
-        Flag(("--context-length", "--context-len"), "max_model_len", sets="max_model_len", read=length),
+        Flag(
+            ("--context-length", "--context-len"),
+            "max_model_len",
+            sets="max_model_len",
+            read=at_least_one(SGLANG_LONG),
+            field=_CONTEXT,
+        ),
         Flag(("--max-running-requests",), "max_num_seqs", sets="max_num_seqs", read=count),
         Flag(("--served-model-name",), "served_model_name", sets=NOTHING),
         Flag(("--revision",), "model_revision", sets=NOTHING),
@@ -86,7 +98,7 @@ FLAGS = FlagTable(
             sets="sglang.speculative_num_draft_tokens",
             read=whole,
         ),
-        Flag(("--cpu-offload-gb",), "cpu_offload_gb", sets="cpu_offload_gib", read=number, field=_CPU_OFFLOAD),
+        Flag(("--cpu-offload-gb",), "cpu_offload_gb", sets="cpu_offload_gib", read=whole, field=_CPU_OFFLOAD),
         Flag(("--random-seed",), "seed", sets=NOTHING),
         Flag(("--chat-template",), "chat_template", sets=NOTHING),
         Flag(("--disable-radix-cache",), switch=True, sets="prefix_caching", value=False),
@@ -97,7 +109,7 @@ FLAGS = FlagTable(
         Flag(("--speculative-draft-kv-cache-dtype",), sets="spec.cache_dtype", read=word),
         Flag(("--attn-dp-size", "--attention-data-parallel-size"), sets="sglang.attn_dp_size", read=count),
         Flag(("--enable-dp-attention",), switch=True, sets="sglang.dp_attention"),
-        Flag(("--max-total-tokens",), sets="sglang.max_total_tokens", read=count),
+        Flag(("--max-total-tokens",), sets="sglang.max_total_tokens", read=at_least_one(SGLANG_LONG)),
         Flag(("--max-mamba-cache-size",), sets="sglang.max_mamba_cache_size", read=count),
         Flag(("--mamba-full-memory-ratio",), sets="sglang.mamba_full_memory_ratio", read=number),
         Flag(("--mamba-radix-cache-strategy",), sets="sglang.mamba_radix_cache_strategy", read=word),

@@ -31,6 +31,7 @@ from sparkrun_tui.engines.logs.causes import (
 )
 from sparkrun_tui.engines.plan import Phase
 
+_ONLY_DTYPE = re.compile(r"Supported dtypes: \[torch\.(float16|bfloat16)\]")
 _MOST_HEADS = 1_000_000
 _MOST_RANKS = 4096
 _HALF_KV = "half the KV cache for the same context"
@@ -197,6 +198,23 @@ def _own_cache_type(context: Context) -> tuple[Repair, ...]:
     return (set_value("kv_cache_dtype", "auto", context, "the model's own type"),)
 
 
+def _dtype_of_weights(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for weights that want another type: the one that the words offer, where they offer one alone."""
+    offered = _ONLY_DTYPE.search(match.string)
+    other = by_hand("another image or another quantisation")
+    if offered is None:
+        return (by_hand("dtype auto"), other)
+    return (set_value("dtype", offered[1], context, "the only type that these weights run in"), other)
+
+
+def _own_kernel(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Repairs for an attention kernel that was asked for: without it, and where it names the KV cache, that, too."""
+    without = by_hand("remove attention_backend and VLLM_ATTENTION_BACKEND", "vLLM then chooses")
+    if "kv_cache_dtype" not in match.string:
+        return (without,)
+    return (without, set_value("kv_cache_dtype", "auto", context, "the model's own type"))
+
+
 def _draft_length(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     step = whole(match[2], least=1, most=8)
     if step is None:
@@ -300,6 +318,14 @@ CAUSES: tuple[Cause, ...] = (
         "No attention kernel for these settings",
         _attention_why,
         repairs_for=_attention,
+    ),
+    # vllm-project/vllm#50708
+    cause(
+        r"max_num_scheduled_tokens is set to (-?\d{1,9}), which does not allow",
+        "No tokens are left for a step",
+        "A step has room for max_num_batched_tokens; the drafted tokens of all requests take more than that ({0}).",
+        by_hand("raise max_num_batched_tokens", "above num_speculative_tokens times max_num_seqs"),
+        by_hand("or lower max_num_seqs or num_speculative_tokens"),
     ),
     # vllm-project/vllm#38979
     cause(
@@ -481,7 +507,7 @@ CAUSES: tuple[Cause, ...] = (
     ),
     # vllm-project/vllm#9913, #17569, #5675, #11671; eugr/spark-vllm-docker PR 157
     cause(
-        r"is not divisible by (?:min_thread_[kn] = \d|weight quantization block_[nk] = \d)|"
+        r"is not divisible by (?:(?:min_thread|tile)_[kn](?:_size)? = \d|weight quantization block_[nk] = \d)|"
         r"size is not aligned with the quantized weight shape|Invalid thread config: thread_m_blocks = ",
         "The quantised weights cannot be split so",
         "The blocks of this quantisation do not divide evenly over so many ranks.",
@@ -497,6 +523,15 @@ CAUSES: tuple[Cause, ...] = (
         "Experts cannot be split",
         "{0} experts cannot be split over {1} ranks.",
         by_hand("a tensor_parallel that divides the number of experts"),
+    ),
+    # vllm-project/vllm#54726
+    cause(
+        r"block_size must be divisible by hash_block_size|tokens_per_block=\d{1,9} not divisible by tokens_per_hash",
+        "The blocks of the KV cache do not fit",
+        "What moves or offloads the KV cache needs blocks of one size, and this model has several.",
+        by_hand("start without it: kv_transfer_config, kv_offloading_size"),
+        by_hand("--prefix-match-unit in the command", "where this version has it: a number that divides all blocks"),
+        by_hand("a newer image"),
     ),
     # vllm-project/vllm PR 55369
     cause(
@@ -601,7 +636,7 @@ CAUSES: tuple[Cause, ...] = (
         r"Selected backend \S{1,80} is not valid for this configuration",
         "The chosen attention kernel does not fit the model",
         "The attention kernel that was asked for cannot run this model.",
-        by_hand("remove attention_backend and VLLM_ATTENTION_BACKEND", "vLLM then chooses"),
+        repairs_for=_own_kernel,
     ),
     # spark-arena/recipe-registry#23
     cause(
@@ -646,7 +681,7 @@ CAUSES: tuple[Cause, ...] = (
         r"torch\.(\w{1,20}) is not supported for quantization method",
         "No kernel for this quantisation",
         "This build of vLLM cannot run this quantisation on this GPU or in this type.",
-        by_hand("dtype auto; else another image or another quantisation"),
+        repairs_for=_dtype_of_weights,
     ),
     cause(
         r"max_num_batched_tokens \((\d{1,9})\) (?:is smaller than max_model_len|must be greater than or equal to "

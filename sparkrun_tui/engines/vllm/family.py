@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sparkrun_tui.engines.family import Dialect, Family, KeyPlaces, MetricNames, Starter, Variable
+from sparkrun_tui.engines.values import VLLM_LONG
 from sparkrun_tui.engines.vllm.causes import CAUSES
-from sparkrun_tui.engines.vllm.flags import FLAGS
+from sparkrun_tui.engines.vllm.flags import FLAGS, LONG_FLAGS
 from sparkrun_tui.engines.vllm.log import LOG
 from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.values.rendered import ChainValue, Rendered
@@ -60,6 +61,8 @@ VLLM = Family(
         model_flag="--model",
         loose=loose,
         model_once=True,
+        long_numbers=VLLM_LONG,
+        long_flags=LONG_FLAGS,
         # Until 0.11.0 parse_args in vllm/utils raised a ValueError for it.
         model_flag_since="0.11.1",
         gone={

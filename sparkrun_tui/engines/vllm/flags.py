@@ -3,7 +3,31 @@
 from __future__ import annotations
 
 from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
-from sparkrun_tui.engines.values import count, fraction, json_object, length, no_items, number, whole, word
+from sparkrun_tui.engines.values import (
+    VLLM_LONG,
+    at_least_one,
+    count,
+    fraction,
+    json_object,
+    length_in,
+    no_items,
+    number,
+    whole,
+    word,
+)
+
+LONG_FLAGS = frozenset(
+    {
+        "--max-model-len",
+        "--max-num-batched-tokens",
+        "--max-num-scheduled-tokens",
+        "--max-num-queued-tokens",
+        "--kv-cache-memory-bytes",
+        "--safetensors-prefetch-block-size",
+    }
+)
+"""Flags whose numbers may have a suffix (human_readable_int_args in vllm/engine/arg_utils.py, 0.33)."""
+_long_count = at_least_one(VLLM_LONG)
 
 FLAGS = FlagTable(
     (
@@ -23,8 +47,8 @@ FLAGS = FlagTable(
             sets="utilisation",
             read=fraction,
         ),
-        Flag(("--max-model-len",), "max_model_len", sets="max_model_len", read=length),
-        Flag(("--max-num-batched-tokens",), "max_num_batched_tokens", sets="max_num_batched_tokens", read=count),
+        Flag(("--max-model-len",), "max_model_len", sets="max_model_len", read=length_in(VLLM_LONG)),
+        Flag(("--max-num-batched-tokens",), "max_num_batched_tokens", sets="max_num_batched_tokens", read=_long_count),
         Flag(("--max-num-seqs",), "max_num_seqs", sets="max_num_seqs", read=count),
         Flag(("--served-model-name",), "served_model_name", sets=NOTHING),
         Flag(("--revision",), "model_revision", sets=NOTHING),
@@ -81,7 +105,7 @@ FLAGS = FlagTable(
             off=("--no-enable-expert-parallel",),
             sets="expert_parallel",
         ),
-        Flag(("--kv-cache-memory-bytes",), "kv_cache_memory_bytes", sets="kv_cache_memory_bytes", read=count),
+        Flag(("--kv-cache-memory-bytes",), "kv_cache_memory_bytes", sets="kv_cache_memory_bytes", read=_long_count),
         Flag(("--cpu-offload-gb",), "cpu_offload_gb", sets="cpu_offload_gib", read=number),
         Flag(("--seed",), "seed", sets=NOTHING),
         Flag(("--chat-template",), "chat_template", sets=NOTHING),

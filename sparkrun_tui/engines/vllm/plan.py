@@ -46,6 +46,7 @@ from sparkrun_tui.engines.vllm.executor import (
     without_ray_commands,
 )
 from sparkrun_tui.engines.vllm.family import VLLM
+from sparkrun_tui.engines.vllm.start_limit import start_limit
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command
 
@@ -198,7 +199,7 @@ class Vllm(Engine):
         return tuple(ranks), (Stage("Start vLLM on all hosts", start=tuple(range(nodes))),)
 
     def _container(self, request: PlanRequest, rank: int, script: str, extra: Mapping[str, str]) -> ContainerSpec:
-        env = dict(extra)
+        env = {**start_limit(request.rendered.recipe, len(request.hosts)), **extra}
         if len(request.hosts) > 1:
             env["VLLM_HOST_IP"] = request.hosts[rank].address
         return container(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from sparkrun_tui.base.make_room import room_for_images, room_for_models
 from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.dumps import load_flags
@@ -23,6 +24,7 @@ from sparkrun_tui.engines.logs.causes import (
     set_value,
 )
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
+from sparkrun_tui.launch.diagnosis.named import named_settings
 from sparkrun_tui.recipe.suggestions import nearest
 
 _TOKEN = (
@@ -35,6 +37,22 @@ _TOKEN = (
 _JOINING = frozenset({"--nnodes", "--node-rank", "--master-addr", "--master-port", "--headless"})
 """Flags of vLLM that are added to a command for each of several hosts (engines/vllm/plan.py)."""
 _OTHER_WEIGHTS = (by_hand("use a newer image"), by_hand("use another quantisation of the model"))
+_EXPERTS = re.compile(r"\bexperts\b|\bw13_|\bw2_")
+
+
+def _other_weights(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """Other weights, and for those of experts another kernel, which expects other parts of them."""
+    if _EXPERTS.search(match.string) is None:
+        return _OTHER_WEIGHTS
+    backend = by_hand(
+        "another moe_backend (vLLM) or moe_runner_backend (SGLang)", "each expects other parts of experts"
+    )
+    for key in ("moe_backend", "moe_runner_backend"):
+        if context.values.get(key, "auto") != "auto":
+            backend = set_value(key, "auto", context, "the engine's own choice")
+    return (*_OTHER_WEIGHTS, backend)
+
+
 _QUOTED = re.compile(r"'([^']+)'")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
 
@@ -111,6 +129,29 @@ def _value_error(match: re.Match[str], _: Context) -> str:
     return f"The engine refuses a setting: {shorten(match[1], 300)}"
 
 
+def _settings_of(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """The settings that a refusal names, else what may help with any."""
+    named = named_settings(match[1] or "", context, with_features=True)
+    correct = by_hand("correct it in the recipe or the overrides")
+    if named:
+        return (*named, correct)
+    return (correct, by_hand("use a newer image or other weights", "where it is about the model"))
+
+
+def _field_above(context: Context) -> str:
+    """The setting that a message is about: pydantic writes its name in the line above."""
+    above = context.before[-1] if context.before else ""
+    return f"`{above}`" if _FIELD.fullmatch(above) else "a setting"
+
+
+def _key_above(context: Context) -> str:
+    """The key of that setting, where the engine has one of that name; it is not repeated as advice otherwise."""
+    family = family_of(context.engine)
+    above = context.before[-1] if context.before else ""
+    return above if family is not None and above in family.flags.by_key else "it"
+
+
+_FIELD = re.compile(r"[A-Za-z_][\w.]{0,80}")
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
 DRAFT_FILES = r"/spec_decode/|/srt/speculative/|/models/\w{0,40}(?:eagle|_mtp|nextn)\w{0,20}\.py"
 """Paths of the files that only a drafter uses."""
@@ -184,6 +225,18 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         ),
         by_hand("leave --chat-template out", "the model's own template is used then"),
         by_hand("add the mod that brings it, or an image that has it"),
+    ),
+    # spark-arena/sparkrun#195
+    cause(
+        r"error: argument (\S{1,200}): (?:Value )?[\"']?\{\{",
+        "The JSON has doubled braces",
+        "{0} got `{{{{` where JSON begins with `{{`: a recipe writes them doubled where something takes one away.",
+        repairs_for=lambda match, context: (
+            by_hand(
+                f"write single braces in {_key_of(match[1], context) or 'the value'}", "{ and } instead of {{ and }}"
+            ),
+            by_hand("use the newest version of the recipe"),
+        ),
     ),
     cause(
         r"error: argument (\S{1,200}): (.+)",
@@ -374,7 +427,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         r"[Nn]ot enough (?:free )?disk space",
         "The disk is full",
         "There is no space left for the model's files.",
-        by_hand("remove models you do not use from the cache"),
+        by_hand(room_for_models("HOST")),
     ),
     cause(
         r"RepositoryNotFoundError|RevisionNotFoundError|404 Client Error",
@@ -396,7 +449,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         r"KeyError: '((?:\w{1,40}\.){0,4}(?:layers|h|blocks)\.\d+\.[\w.]{1,200})(?<!\.attn)'",
         "The weights do not fit the engine's model",
         "This version does not know the weight {0}: it cannot load this model in this quantisation.",
-        *_OTHER_WEIGHTS,
+        repairs_for=_other_weights,
     ),
     # vllm-project/vllm#42813
     cause(
@@ -458,6 +511,16 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "The files hold `{0}`, which this version's {1} does not have.",
         *_OTHER_WEIGHTS,
     ),
+    # vllm-project/vllm-ascend#15201
+    cause(
+        r"Following weights were not initialized from checkpoint: "
+        r".{0,40}'(?:model\.)?(mtp|nextn|draft|eagle)\w{0,20}\.",
+        "The model has no layers to draft with",
+        "The settings ask for the model's own draft layers ({0}), and its files do not hold them: a fine-tune or a"
+        " quantisation often leaves them out.",
+        by_hand("leave out the drafter: speculative_config, speculative_algorithm"),
+        by_hand("use a repository of the model that holds them"),
+    ),
     cause(
         r"Following weights were not initialized from checkpoint|Attempted to load weight \(torch\.Size",
         "The weights do not fit the engine's model",
@@ -479,7 +542,8 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("leave out mods that install packages"),
     ),
     cause(
-        r"AttributeError: '(\w{1,60}(?:Config|Processor|FeatureExtractor))' object has no attribute '(\w{1,80})'",
+        r"AttributeError: '((?!(?:Model|Vllm|Cache|Load|Parallel|Scheduler|Speculative|Compilation)Config')"
+        r"\w{1,60}(?:Config|Processor|FeatureExtractor))' object has no attribute '(\w{1,80})'",
         "The model does not fit this image's transformers",
         "{0} has no `{1}`, which the engine expects.",
         by_hand("use a newer image", "or the one that the recipe was made with"),
@@ -569,6 +633,22 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "`model` is neither a folder with a config.json nor the name of a repository.",
         by_hand("correct `model`: a Hub name, or a path that the container sees"),
     ),
+    # vllm-project/vllm-omni#2170
+    cause(
+        r"No model architectures are specified",
+        "The model's configuration is of another kind",
+        "The config.json names no architecture, by which this engine would know the model.",
+        by_hand("check `model`: it must be a whole model in the form of transformers, not a part or an adapter"),
+        by_hand("use an engine that is made for it", "models for speech and images often need another one"),
+    ),
+    # vllm-project/vllm PR 17132
+    cause(
+        r"Failed to load mistral 'params\.json' config",
+        "The model is not in Mistral's format",
+        "config_format mistral needs a params.json, and this repository has none: it is in the form of transformers.",
+        by_hand("remove tokenizer_mode, config_format and load_format mistral"),
+        by_hand("use Mistral's own repository of the model", "quantised ones are in the form of transformers"),
+    ),
     cause(
         r"Unrecognized model in (\S{1,300})\. Should have a `model_type` key",
         "The model's configuration is of another kind",
@@ -630,6 +710,15 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "{0} parts of the model cannot be split over {1} ranks.",
         by_hand("a lower tensor_parallel, or one that is a power of two"),
     ),
+    # vllm-project/vllm#28997, PR 28873
+    cause(
+        r"local_world_size \((\d{1,5})\) must be less than or equal to the number of visible devices \((\d{1,5})\)",
+        "More ranks than GPUs on this host",
+        "{0} ranks were to run on this host, which has {1} GPU(s).",
+        by_hand("launch on more hosts, one rank for each GPU"),
+        by_hand("use a newer image", "some versions cannot spread ranks over hosts by Ray"),
+        by_hand("a lower tensor_parallel"),
+    ),
     cause(
         r"SafetensorError: (Error while deserializ.*|.{0,80}[Hh]eader.*|.{0,80}(?:[Ii]ncomplete|[Ii]nvalid JSON).*)",
         "A file of the model is damaged",
@@ -652,7 +741,60 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     ),
 )
 
+_XID = {
+    "48": "memory that fails",
+    "62": "its own processor stopped",
+    "74": "a link between GPUs (NVLink) failed",
+    "79": "it is gone from the bus",
+    "94": "memory that fails",
+    "95": "memory that fails",
+    "119": "its own processor does not answer",
+    "120": "its own processor stopped",
+}
+
+
+_XID_OF_KERNELS = frozenset(("13", "31", "43", "45", "69"))
+
+
+def _xid_why(match: re.Match[str], _: Context) -> str:
+    meaning = _XID.get(match[1], "")
+    if not meaning:
+        by_kernel = ", most often caused by a kernel of the engine" if match[1] in _XID_OF_KERNELS else ""
+        return f"The driver reports error {match[1]} (Xid) of the GPU{by_kernel}."
+    return f"The driver reports error {match[1]} (Xid) of the GPU: {meaning}."
+
+
 STACK_CAUSES: tuple[Cause, ...] = (
+    # NVIDIA/nvidia-docker#1648
+    cause(
+        r"NVRM: Xid \(PCI:[0-9a-fA-F:.]{4,20}\): (48|62|74|79|94|95|119|120),",
+        "The GPU has a fault",
+        _xid_why,
+        by_hand("restart the host", "switch it off and on where a restart does not help"),
+        by_hand("update the driver and the firmware; where it comes back, the GPU is faulty"),
+        even_as_note=True,
+    ),
+    cause(
+        r"NVRM: Xid \(PCI:[0-9a-fA-F:.]{4,20}\): (\d{1,4}),",
+        "The GPU reports an error",
+        _xid_why,
+        by_hand("read the engine's log of the same moment", "what it did then is the cause"),
+        by_hand("restart the host, where it comes with every engine"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
+    # eugr/spark-vllm-docker#144, #228, #261, #344
+    cause(
+        r"^Hunk #\d{1,4} FAILED at|^\d{1,4} out of \d{1,4} hunks? FAILED|^error: patch failed: (\S{1,200}):\d|"
+        r"Patch script failed on|[Pp]atch could not be applied to",
+        "A mod does not fit the image",
+        lambda match, _: (
+            "A mod changes files of the engine, and in this image they are not as it expects"
+            + (f" ({shorten(match[1], 200)})." if match[1] else ".")
+        ),
+        by_hand("leave the mod out", "the engine may have the change by now"),
+        by_hand("fetch the newest version of the mod, or use the image that it was made for"),
+    ),
     cause(
         r"Out of memory: Killed process \d{1,9} \(([^)]{1,60})\)|Memory cgroup out of memory: Killed process|"
         r"oom-kill:constraint|oom_reaper: reaped process",
@@ -738,13 +880,14 @@ STACK_CAUSES: tuple[Cause, ...] = (
         by_hand("docker run --ulimit nofile=1048576", "or default-ulimits in /etc/docker/daemon.json"),
     ),
     cause(
-        r"can't start new thread|pthread_create failed.{0,80}Resource temporarily unavailable",
+        r"can't start new thread|thread: Resource temporarily unavailable|"
+        r"pthread_create failed.{0,80}Resource temporarily unavailable",
         "Too many processes",
         "The container may not start more threads: a limit on processes is reached.",
         by_hand("raise the limit on processes: --pids-limit, or TasksMax of docker.service"),
     ),
     cause(
-        r"^Bus error(?: \(core dumped\))?$",
+        r"^Bus error(?: \(core dumped\))?$|\*\*\* SIGBUS received at|^Fatal Python error: Bus error",
         "Shared memory is full",
         "A process wrote to shared memory that is not there: /dev/shm is too small.",
         by_hand("raise shm_size, or use the host's IPC"),
@@ -799,7 +942,7 @@ STACK_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"double free or corruption|corrupted size vs\. prev_size|malloc\(\): |free\(\): invalid|"
-        r"Fatal Python error: (?:Aborted|Bus error|Illegal instruction)",
+        r"Fatal Python error: (?:Aborted|Illegal instruction)",
         "The engine crashed",
         "A compiled part of the engine crashed.",
         by_hand("read the lines above it: the last library that was used is named there"),
@@ -809,23 +952,32 @@ STACK_CAUSES: tuple[Cause, ...] = (
         r"[Nn]o space left on device|Disk quota exceeded",
         "The disk is full",
         "There is no space left on the host (cache, image store or /tmp).",
-        by_hand("docker image prune; and remove models you do not use from the cache"),
+        by_hand(room_for_images("HOST")),
+        by_hand(room_for_models("HOST")),
         even_as_note=True,
     ),
 )
 
 SETTING_CAUSES: tuple[Cause, ...] = (
+    # NVIDIA/dgx-spark-playbooks#77
+    cause(
+        r"^  (?:Value|Assertion) error, ((?=.{0,400}quant_config|.{0,400}quantization (?:method|config|algorithm)|"
+        r".{0,400}quantizations in ).*?)(?: \[type=.*)?$",
+        "The image does not know this quantisation",
+        "The engine cannot read how the model is quantised: {0}",
+        by_hand("use a newer image, or another quantisation of the model"),
+        by_hand("remove `quantization` from the recipe", "it is read from the model's own files"),
+    ),
     cause(
         r"^  (?:Value|Assertion) error, (?!Model architectures )(.*?)(?: \[type=.*)?$",
         "A setting is refused",
         _value_error,
-        by_hand("correct it in the recipe or the overrides"),
-        by_hand("use a newer image or other weights", "where it is about the model"),
+        repairs_for=_settings_of,
     ),
     cause(
         r"^  (Input should be .*?)(?: \[type=.*)?$|^  ([A-Z][^\[]{3,200}) \[type=\w{1,60}, ",
         "A setting is refused",
-        lambda match, _: f"The engine refuses a setting: {shorten(match[1] or match[2], 300)}",
-        by_hand("correct it in the recipe or the overrides"),
+        lambda match, context: f"The engine refuses {_field_above(context)}: {shorten(match[1] or match[2], 300)}",
+        repairs_for=lambda _, context: (by_hand(f"correct {_key_above(context)} in the recipe or the overrides"),),
     ),
 )

@@ -38,9 +38,10 @@ from sparkrun_tui.launch.diagnosis.common import (
 )
 from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
 from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
+from sparkrun_tui.launch.diagnosis.named import is_of_engine
 from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
 from sparkrun_tui.launch.diagnosis.tracebacks import Link, Part, Raised, Tracebacks, says_nothing
-from sparkrun_tui.launch.diagnosis.unruled import of_exception
+from sparkrun_tui.launch.diagnosis.unruled import beside_the_cache, beside_the_drafter, of_exception
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
@@ -97,6 +98,13 @@ UNKNOWN = "Cause not known"
 _NEAR = 30
 _MOST_MORE = 4
 """Most lines that are taken as the words of an exception whose own line ends with a colon."""
+_MOST_BELOW = 12
+"""Most lines below an unknown exception among which one that tells more is looked for."""
+_TELLING = LinePattern(
+    r"\b(?:[Ee]rror|ERROR|[Ff]atal|FATAL|[Uu]nable to|denied|refused|[Ff]ailed|[Cc]annot|[Uu]nsupported|"
+    r"undefined (?:symbol|reference)|not (?:found|supported|installed|available))\b"
+)
+"""Words of a line that says what went wrong, within the words of an exception that has several lines."""
 _MOST_RANKED = 5
 
 _STARVED = cause(
@@ -178,6 +186,8 @@ class _Hit:
     generic: bool = False
     ruled: bool = True
     """Whether it is of a rule, rather than of what an exception says itself."""
+    tells_below: bool = False
+    """Whether the first line below that says what went wrong is shown with it."""
 
 
 @dataclass(slots=True)
@@ -189,6 +199,8 @@ class _Host:
     moves: list[tuple[str, ...]] = field(default_factory=list)
     """The process of each line with which the start made a step."""
     tracebacks: dict[tuple[str, ...], Tracebacks] = field(default_factory=dict)
+    said: str = ""
+    """The last line that speaks of a failure, whatever it means."""
 
     def feed(self, line: Line, raw: str) -> None:
         """Read how far the start has come."""
@@ -216,6 +228,8 @@ class _Open:
 
     at: int
     left: int = _MOST_MORE
+    telling: bool = False
+    """Whether only the first line that tells what went wrong is taken: the exception's own line has words already."""
 
 
 def causes_of(engine: str) -> tuple[Cause, ...]:
@@ -248,9 +262,11 @@ def diagnose(
 def explain_refusal(text: str, host: str, values: Mapping[str, str]) -> Diagnosed | None:
     """The explanation of Docker's refusal to pull, create or start; None when no rule matches it."""
     context = Context(values)
+    lines = [line for line in map(str.strip, text.splitlines()) if line]
     rules = [rule for rule in _OF_DOCKER if rule.weight is Weight.CAUSE]
-    for line in filter(None, map(str.strip, text.splitlines())):
-        for rule in rules:
+    # A rule for a kind of refusals, in whatever line, comes after all that name one cause.
+    for rule in rules:
+        for line in lines:
             match = rule.matches(line, ())
             if match is not None:
                 return Diagnosed(
@@ -308,20 +324,22 @@ class Diagnosis:
             # Words of the exception above are none of their own, unless a rule knows them.
             if hit is not None and (hit.ruled or not is_more):
                 self._take(hit, host, line, log_line(raw).strip(), moment, traceback.link())
+            if part is Part.WORDS and _speaks_of_failure(line):
+                of_host.said = log_line(raw).strip()
             if part is Part.WORDS and traceback.raised(line.text) is not None:
                 traceback.ended()
             of_host.before.append(line.text)
 
     def result(self, exits: Mapping[str, ExitInfo] | None = None) -> Diagnosed | None:
         """The first cause in the lines and in the ends of the containers; None when none is found."""
-        found = [*self._standing(), *_from_exits(exits or {}, self._context)]
+        found = [*self._standing(), *self._ends(exits)]
         if not found:
             return None
         return _best(found).diagnosed()
 
     def ranked(self, exits: Mapping[str, ExitInfo] | None = None) -> tuple[Diagnosed, ...]:
         """Up to five causes that weigh as much as the best one, each title once, the best first."""
-        found = [*self._standing(), *_from_exits(exits or {}, self._context)]
+        found = [*self._standing(), *self._ends(exits)]
         ranked: list[Diagnosed] = []
         while found and len(ranked) < _MOST_RANKED:
             best = _best(found)
@@ -342,6 +360,10 @@ class Diagnosis:
         """Whether the best finding in the lines is one that a rule describes."""
         found = self._standing()
         return bool(found) and _best(found).known
+
+    def _ends(self, exits: Mapping[str, ExitInfo] | None) -> list[_Found]:
+        """The findings from the ends of the containers."""
+        return _from_exits(exits or {}, self._context, {host: of_host.said for host, of_host in self._hosts.items()})
 
     def _standing(self) -> list[_Found]:
         """The findings, without those that the start survived.
@@ -386,6 +408,8 @@ class Diagnosis:
             self._last[process] = at
         if hit.explanation.endswith(":"):
             self._open[process] = _Open(at)
+        elif hit.tells_below or not hit.known:
+            self._open[process] = _Open(at, _MOST_BELOW, telling=True)
 
     def _go_on(self, host: str, line: Line) -> bool:
         """Add a line to the words of the exception above it, where these ended with a colon; whether it was one."""
@@ -398,12 +422,17 @@ class Diagnosis:
             del self._open[process]
             return False
         going_on.left -= 1
+        if going_on.telling and _TELLING.search(text) is None:
+            return False
         found = self._found[going_on.at]
         self._found[going_on.at] = replace(
             found,
             explanation=shorten(f"{found.explanation} {text}", _MAX_EVIDENCE),
             evidence=shorten(f"{found.evidence} {text}", _MAX_EVIDENCE),
         )
+        if going_on.telling:
+            del self._open[process]
+            return False
         return True
 
     def _judge(self, line: Line, part: Part, traceback: Tracebacks, of_host: _Host) -> _Hit | None:
@@ -426,8 +455,12 @@ class Diagnosis:
                 return None
             context = replace(self._context, before=tuple(of_host.before), phase=_running(of_host.reader))
             hit = self._apply(rule, match, context)
-            if hit is not None:
+            if hit is None:
+                continue
+            if raised is None and part is not Part.CODE:
                 return hit
+            repairs = beside_the_cache(hit.repairs, traceback.functions())
+            return replace(hit, repairs=beside_the_drafter(repairs, traceback.files()))
         if raised is None or goes_on or _ECHO.search(text):
             return None
         return _unruled(raised, self._context)
@@ -442,8 +475,17 @@ class Diagnosis:
         if explanation is None:
             return None
         repairs = self._guard.run(f"repairs: {name}", (), rule.repairs_for, match, context)
-        offered = tuple(repair for repair in repairs if may_be_offered(repair, context))
-        return _Hit(rule.weight, rule.title, shorten(explanation, _MAX_EVIDENCE), offered, generic=rule.generic)
+        offered = tuple(
+            repair for repair in repairs if may_be_offered(repair, context) and is_of_engine(repair, context)
+        )
+        return _Hit(
+            rule.weight,
+            rule.title,
+            shorten(explanation, _MAX_EVIDENCE),
+            offered,
+            generic=rule.generic,
+            tells_below=rule.tells_below,
+        )
 
 
 def _best(found: Sequence[_Found]) -> _Found:
@@ -471,7 +513,8 @@ def _unruled(raised: Raised, context: Context) -> _Hit:
     """The finding for an exception that no rule describes."""
     saying = of_exception(raised, context)
     if saying is not None:
-        return _Hit(Weight.UNKNOWN, saying.title, saying.explanation, saying.repairs, ruled=False)
+        repairs = tuple(repair for repair in saying.repairs if is_of_engine(repair, context))
+        return _Hit(Weight.UNKNOWN, saying.title, saying.explanation, repairs, ruled=False)
     explanation = f"The engine failed with {raised.name}:"
     if raised.words:
         explanation = f"{explanation} {shorten(raised.words, 300)}"
@@ -500,7 +543,15 @@ def _depth_of(who: tuple[str, ...]) -> int:
     return 0
 
 
-def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]:
+def _speaks_of_failure(line: Line) -> bool:
+    """Whether a line says that something went wrong, and is none in which a program goes on or repeats another."""
+    if line.is_note or _TELLING.search(line.text) is None:
+        return False
+    return _GOES_ON.search(line.text) is None and _ECHO.search(line.text) is None
+
+
+def _from_exits(exits: Mapping[str, ExitInfo], context: Context, said: Mapping[str, str]) -> list[_Found]:
+    """The findings from the ends of the containers; `said` are the last lines of the hosts that speak of a failure."""
     found = []
     for host, ended in exits.items():
         known = ended.restarted or ended.code is not None or _by_guard(ended)
@@ -511,6 +562,8 @@ def _from_exits(exits: Mapping[str, ExitInfo], context: Context) -> list[_Found]
             weight, title, explanation = words
             repairs = _exit_repairs(ended, context)
             evidence = "" if ended.restarted else f"the container ended with exit code {ended.code}"
+            if weight is Weight.CONSEQUENCE:
+                evidence = said.get(host) or evidence
             if ended.guard is not None and (ended.restarted or ended.guard.stopped):
                 evidence = _guard_line(ended.guard)
             found.append(_Found(weight, math.inf, 0, host, evidence, title, explanation, repairs))

@@ -12,6 +12,13 @@ _TOOLKIT = by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo s
 _ARM_IMAGE = by_hand("use an image for arm64", "a Spark cannot run x86 images at a useful speed")
 
 
+def _innermost(match: re.Match[str], _: Context) -> str:
+    """What the innermost part of Docker says: each part puts its words before those of the one that it called."""
+    parts = [part.strip(' ."\\') for part in match.string.split(": ")]
+    said = [part for part in parts if part not in ("", "unknown")]
+    return f"It says: {shorten(': '.join(said[-2:]), 300)}"
+
+
 def _hook_failed(match: re.Match[str], context: Context) -> str:
     text = f"{match[1]} ended with exit code {match[2]}, so the engine was not started"
     for line in reversed(context.before):
@@ -46,13 +53,16 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"pull access denied for ([^\s,]+)|repository does not exist or may require|"
-        r"unauthorized: (?:authentication|access|incorrect|not authorized|unauthenticated)|denied: requested access|"
+        r"unauthorized: (?:authentication|access|incorrect|not authorized|unauthenticated)|"
+        r"denied: (?:requested access|denied\b|permission_denied)|"
         r"(?:HEAD|GET) request to \S{1,400}/manifests/\S{1,200}: 40[13] ",
         "The image cannot be pulled",
         lambda match, _: (
             f"The registry does not provide {match[1] or 'the image'}: it is private, or only on its build host."
         ),
-        by_hand("`docker login` on the host, if the image is private"),
+        by_hand(
+            "`docker login` on the host, if the image is private", "`docker logout`, if an old login is kept there"
+        ),
         by_hand("build it on the host, or send it from the workstation", "names without a registry are local images"),
         outside=True,
     ),
@@ -103,6 +113,25 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("sudo apt install --reinstall nvidia-container-toolkit"),
         outside=True,
     ),
+    # NVIDIA/nvidia-docker#1017
+    cause(
+        r"(nvidia-container-runtime\S{0,40}) did not terminate succ?essfully",
+        "Docker cannot run NVIDIA's runtime",
+        "{0} stopped before the container was made: it is broken, or a program that it needs is missing.",
+        by_hand("sudo apt install --reinstall nvidia-container-toolkit"),
+        _TOOLKIT,
+        outside=True,
+    ),
+    # NVIDIA/nvidia-container-toolkit#14
+    cause(
+        r"No help topic for '(\w{1,40})'",
+        "The parts of NVIDIA's toolkit do not fit together",
+        "One part of the toolkit calls another one with `{0}`, which it does not know: they are of different versions.",
+        by_hand(
+            "update nvidia-container-toolkit, nvidia-container-toolkit-base and libnvidia-container-tools together"
+        ),
+        outside=True,
+    ),
     cause(
         r"Are you trying to mount a directory onto a file|: not a directory: unknown",
         "A mount does not fit",
@@ -119,7 +148,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r'unable to apply cgroup configuration|error mounting "cgroup"|'
+        r'unable to apply cgroup configuration|error mounting "cgroup"|mountpoint for devices not found|'
         r"cgroup.{0,80}(?:not mounted|mountpoint does not)",
         "Docker cannot set up control groups",
         "The host's control groups (cgroups) are not as Docker needs them.",
@@ -169,6 +198,127 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "Docker wants HTTPS, and this registry has only HTTP.",
         by_hand("name it in insecure-registries of /etc/docker/daemon.json, then restart Docker"),
         by_hand("send the image from the workstation"),
+        outside=True,
+    ),
+    # docker/for-linux#1129, #1199, AbdBarho/stable-diffusion-webui-docker#682
+    cause(
+        r"unable to apply apparmor profile|apparmor failed to apply profile",
+        "AppArmor refuses the container",
+        "Docker cannot give the container its AppArmor profile: the host's profiles are not loaded or of another"
+        " version, or Docker itself runs in a container.",
+        by_hand("sudo apt install --reinstall apparmor, then restart Docker", "aa-status lists what is loaded"),
+        by_hand("remove a Docker that was installed as a snap, and install docker-ce"),
+        by_hand("security-opt apparmor=unconfined", "where Docker runs in a container (LXC)"),
+        outside=True,
+    ),
+    # dusty-nv/jetson-containers#171
+    cause(
+        r"error adding seccomp filter rule for syscall (\w{1,40})",
+        "Docker's parts do not fit together",
+        "runc and libseccomp of this host are of different times: the rule for {0} is refused.",
+        by_hand("update docker-ce, containerd.io and libseccomp2 on that host together"),
+        by_hand("hold back the package that was updated last", "apt list --installed shows the versions"),
+        outside=True,
+    ),
+    # moby/moby#52411
+    cause(
+        r"failed to get reader from content store|content digest \S{1,200}: not found",
+        "Docker's store lacks a part of the image",
+        "Docker believes that it has a layer of the image, and the layer is not in its store.",
+        by_hand("docker image rm the image on that host, restart Docker, and launch again"),
+        by_hand(
+            '"features": {"containerd-snapshotter": false} in /etc/docker/daemon.json, then restart Docker',
+            "the older store: all images are pulled anew",
+        ),
+        outside=True,
+    ),
+    # DaoCloud/public-image-mirror#1441
+    cause(
+        r"unexpected commit digest \S{1,100}, expected",
+        "A layer of the image was damaged on its way",
+        "What arrived is not what the registry's list promises: a proxy, a mirror or a broken download.",
+        by_hand("launch again; leave out the proxy or mirror where it comes back"),
+        by_hand("send the image from the workstation"),
+        outside=True,
+    ),
+    # NVIDIA/dcgm-exporter#31
+    cause(
+        r"(?:unexpected (?:HTTP )?status(?: code)?:?|unexpected status from \S{1,20} request to \S{1,300}:) "
+        r"((?:429|5\d\d)\b.{0,60})",
+        "The registry has a fault",
+        "It answered with {0}.",
+        by_hand("launch again later"),
+        by_hand("send the image from the workstation"),
+        outside=True,
+    ),
+    # NVIDIA/dcgm-exporter#659
+    cause(
+        r"error from registry: (.{1,300})|unexpected status from \S{1,20} request to \S{1,300}: (.{1,200})",
+        "The registry refuses the image",
+        lambda match, _: f"It says: {shorten(match[1] or match[2], 300)}",
+        by_hand("check `container`, and `docker login` on the host", "`docker logout`, if an old login is kept there"),
+        by_hand("launch again later, or send the image from the workstation"),
+        generic=True,
+        outside=True,
+    ),
+    # jonlabelle/docker-network-tools#44
+    cause(
+        r"httpReadSeeker: failed open: content at \S{1,300} not found",
+        "The registry lacks a part of the image",
+        "The registry names a part of the image that it does not have.",
+        by_hand("choose another tag in `container`"),
+        by_hand("send the image from a host that has it: `distribute`"),
+        outside=True,
+    ),
+    # makeplane/plane#5917
+    cause(
+        r"create mount(?:point| destination) for (\S{1,300}) mount: .{0,400}"
+        r"([Oo]peration not permitted|[Pp]ermission denied|[Rr]ead-only file system|[Nn]o such file or directory)",
+        "A mount cannot be made in the container",
+        "Docker cannot make {0} in the image's files: {1}.",
+        by_hand("mount it elsewhere, not inside of another mount or of a link"),
+        by_hand("run without a read-only root, and Docker without user namespaces (userns-remap)"),
+        outside=True,
+    ),
+    # searlsco/posse_party#27
+    cause(
+        r"mismatched image rootfs and manifest layers",
+        "The image is broken in the registry",
+        "The image's list of layers does not fit its own description.",
+        by_hand("choose another tag in `container`, or pull it by its digest"),
+        outside=True,
+    ),
+    # moby/moby#23184, idaholab/moose#22746, microsoft/mssql-docker#14
+    cause(
+        r"failed to (?:register|extract) layer: (?:rename \S{1,300} \S{1,300}: (?:directory not empty|file exists)|"
+        r"open \S{0,200}/layers/\S{1,200}: no such file)",
+        "Docker's store of images is damaged",
+        "What an earlier pull left in Docker's folder is in the way, most often after it was broken off.",
+        by_hand("restart Docker on that host, and launch again"),
+        by_hand("docker system prune on that host", "removes what no container uses"),
+        outside=True,
+    ),
+    # catthehacker/docker_images#111
+    cause(
+        r"failed to (?:register|extract) layer: .{0,400}?(invalid argument|operation not supported|"
+        r"[Ff]ile name too long|[Ss]tructure needs cleaning|[Ii]nput/output error|[Ss]tale file handle|"
+        r"[Rr]ead-only file system)",
+        "The disk cannot hold the image",
+        "The disk of Docker's folder refuses a file of the image: {0}. It is faulty, or of a kind that Docker cannot"
+        " use (a network or Windows drive).",
+        by_hand("see where Docker keeps images (docker info: Docker Root Dir), and look at that disk: dmesg, mount"),
+        by_hand("move Docker's folder to a disk with ext4 or xfs: data-root in /etc/docker/daemon.json"),
+        outside=True,
+    ),
+    # nebius/soperator#583
+    cause(
+        r"failed to (?:register|extract) layer: .{0,400}(?:permission denied|operation not permitted)",
+        "Docker may not unpack the image",
+        "Docker's folder on this host may not be written to: another owner, a network drive, AppArmor, or Docker runs"
+        " without root rights.",
+        by_hand("check where Docker keeps images (docker info: Docker Root Dir) and who owns it"),
+        by_hand("journalctl -k | grep -i apparmor", "shows whether AppArmor refused it"),
+        by_hand("use the host's system-wide Docker", "docker context ls shows which one answers"),
         outside=True,
     ),
     cause(
@@ -287,10 +437,21 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("put the registry's certificate into /etc/docker/certs.d/REGISTRY/ca.crt on that host"),
         outside=True,
     ),
+    # PaddlePaddle/PaddleSpeech#477
+    cause(
+        r"error unmarshalling content: |invalid character '<' looking for beginning of value",
+        "Something else answers in the registry's place",
+        "Docker got a web page instead of a registry's answer: from a proxy, a login page of the network, or a registry"
+        " with a fault.",
+        by_hand("check that host's proxy and network: curl -I https://REGISTRY/v2/"),
+        by_hand("launch again later, or send the image from the workstation"),
+        outside=True,
+    ),
     # moby/moby#51335
     cause(
         r"net/http: (?:TLS handshake timeout|request canceled)|dial tcp: lookup \S{1,200}|proxyconnect tcp|"
-        r"dial tcp \S{1,200}: (?:i/o timeout|connect: )",
+        r"dial tcp \S{1,200}: (?:i/o timeout|connect: |getsockopt: )|"
+        r"(?:Get|Head) \"?https?://\S{1,300}: context deadline exceeded",
         "The registry cannot be reached",
         "The host cannot reach the registry: no network, no name server, or a proxy that Docker does not know.",
         by_hand("check that host's network and name server: curl -I https://REGISTRY/v2/"),
@@ -334,7 +495,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"could not select device driver|"
-        r"unknown (?:or invalid )?runtime(?: name)?: nvidia|failed to discover GPU vendor from CDI|"
+        r"[Uu]nknown (?:or invalid )?runtime(?: name| specified)?:? nvidia|failed to discover GPU vendor from CDI|"
         r"unresolvable CDI devices? nvidia",
         "Docker has no GPU on this host",
         "Docker on this host is not set up for the GPU.",
@@ -441,6 +602,15 @@ HOST_CAUSES: tuple[Cause, ...] = (
         "The recipe wants another launcher",
         "{0} is not an engine that this program launches.",
         by_hand("choose a recipe for vLLM, SGLang or llama.cpp"),
+        outside=True,
+    ),
+    cause(
+        r"OCI runtime create failed: ",
+        "Docker cannot start the container",
+        _innermost,
+        by_hand("correct what it names: executor_config, mounts and devices of the recipe or the cluster"),
+        by_hand("restart Docker, then the host; update docker-ce, containerd.io and nvidia-container-toolkit there"),
+        generic=True,
         outside=True,
     ),
 )

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import re
+
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import (
     Cause,
     Context,
+    Repair,
     Weight,
     by_hand,
     cause,
     set_env,
     set_value,
 )
+
+_ATTENTION = re.compile(r"flash|fmha|mla|attention")
+
+
+def _of_kernel_file(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
+    """Repairs for a kernel that failed, by the name of its file."""
+    newer = by_hand("a newer image")
+    if _ATTENTION.search(match[1]) is not None:
+        return (by_hand("set attention_backend to TRITON_ATTN (vLLM) or triton (SGLang)"), newer)
+    return (by_hand("another attention_backend; for a model with experts another moe_backend"), newer)
+
 
 IMAGE_CAUSES: tuple[Cause, ...] = (
     # flashinfer-ai/flashinfer#2834, #2976; vllm-project/vllm#28440
@@ -90,6 +104,15 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("remove ~/.cache/vllm/torch_compile_cache on that host"),
         set_env("VLLM_DISABLE_COMPILE_CACHE", "1", "compiled anew at each start"),
     ),
+    # vllm-project/vllm#18851, #21858; ls1intum/edutelligence#579
+    cause(
+        r"leading to a corrupted compilation artifact|failed to get the hash of the compiled graph|"
+        r"Expected tensors only, but got: <class",
+        "Compiled code in the cache does not work",
+        "torch.compile took code from its cache that an earlier start left there, broken or of another version.",
+        by_hand("remove ~/.cache/vllm/torch_compile_cache on that host"),
+        set_env("VLLM_DISABLE_COMPILE_CACHE", "1", "compiled anew at each start"),
+    ),
     # vllm-project/vllm PR 39825; sgl-project/sglang#1788
     cause(
         r"RuntimeError: Invalid activation type|group_gemm(?:\.\w{1,20})? failed: Error|"
@@ -101,6 +124,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
             by_hand("another moe_backend: triton or marlin", "where it is auto already"),
             by_hand("a newer image"),
         ),
+    ),
+    # triton-lang/triton#8667, vllm-project/vllm PR 39161
+    cause(
+        r"\bld: cannot find -l:?(?:cuda\b|libcuda\.so)|AssertionError: libcuda\.so cannot found",
+        "The driver's library is not found in the container",
+        "A part of a kernel is compiled at the start, and the linker does not find libcuda.so of the host's driver.",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("LIBRARY_PATH in env: the folder that `ldconfig -p | grep libcuda.so` names in the container"),
     ),
     # vllm-project/vllm#17455
     cause(
@@ -130,6 +161,26 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "No GPU in the container",
         "The host's driver is not in this container.",
         by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+    ),
+    # docker/compose#12203
+    cause(
+        r"(?:ImportError: |OSError: )(/\S{0,200}/)?(lib[\w.+-]{1,80}\.so[\w.]{0,20}): "
+        r"(?:file too short|invalid ELF header|wrong ELF class)",
+        "A library of the image is damaged",
+        lambda match, _: (
+            f"{match[2]} is empty or of another processor"
+            + (": the driver's own libraries are not mounted." if "/nvidia" in (match[1] or "") else ".")
+        ),
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("pull the image again, or use one for this host's processor"),
+    ),
+    # hiyouga/LlamaFactory#10580
+    cause(
+        r"nvrtc: error: failed to open (lib[\w.+-]{1,80}?)\.?$",
+        "A library is missing in the image",
+        "{0} is not in this image, and a kernel has to be compiled with it.",
+        by_hand("use an image that is built for the Spark (CUDA 13)"),
+        by_hand("leave out mods that install packages", "one of them may have replaced torch or CUDA"),
     ),
     # vllm-project/vllm#31018, #36099, #52300
     cause(
@@ -209,6 +260,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use another image"),
         by_hand("leave out mods that install packages"),
     ),
+    # sgl-project/sglang#6160
+    cause(
+        r"([\w-]{1,60}) with minimum required version (\S{1,40}) is not installed",
+        "Packages of the image do not match",
+        "The engine needs {0} {1} or newer, which is not in this image.",
+        by_hand("use another image"),
+        by_hand("leave out mods that install packages"),
+    ),
     cause(
         r"AttributeError: (?:partially initialized )?module '([\w.]{1,100})' has no attribute '(\w{1,80})'",
         "Packages of the image do not match",
@@ -255,6 +314,14 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         weight=Weight.UNKNOWN,
         generic=True,
     ),
+    # vllm-project/vllm#41477
+    cause(
+        r"Feature '([^']{1,80})' not supported on \.target '(sm_\w{2,8})'",
+        "A Triton kernel is not for this GPU",
+        "A kernel uses `{0}`, which {1} does not have.",
+        by_hand("for a model with experts another moe_backend, such as marlin; else another attention_backend"),
+        by_hand("use a newer image, one that is built for the Spark"),
+    ),
     # vllm-project/vllm#15619
     cause(
         r"ptxas fatal +: Ptx assembly aborted due to errors",
@@ -263,12 +330,38 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use a newer image"),
         set_env("TRITON_PTXAS_PATH", "/usr/local/cuda/bin/ptxas", "the image's own CUDA toolkit, where it is newer"),
     ),
+    # dusty-nv/jetson-containers#1360
+    cause(
+        r"FATAL: kernel `?(\w{1,100})`? is for sm[\w-]{1,20}, but was built for (sm\w{1,8})",
+        "The image is not built for this GPU",
+        "The kernel {0} of this image has nothing for {1}.",
+        by_hand("use an image that is built for the Spark"),
+        by_hand("set attention_backend to TRITON_ATTN (vLLM) or triton (SGLang)", "without that kernel"),
+    ),
     # ollama/ollama#13169
     cause(
         r"has no device code compatible with CUDA arch",
         "The image is not built for this GPU",
         "The kernels of this image are for other GPUs than this one.",
         by_hand("use an image that is built for the Spark"),
+    ),
+    # local-inference-lab/b12x#5
+    cause(
+        r"more shared memory than available|Allocated: (\d{4,9}) bytes\. Max: (\d{4,9}) bytes",
+        "A kernel needs more shared memory than the GPU has",
+        lambda match, _: (
+            "A kernel is too large for this GPU" + (f": {match[1]} of {match[2]} bytes." if match[1] else ".")
+        ),
+        by_hand("another moe_backend, or auto, for a model with experts; else another attention_backend"),
+        by_hand("a newer image", "kernels are tuned for each GPU"),
+    ),
+    # vllm-project/vllm#42393, #50705
+    cause(
+        r"FlashInfer requires GPUs with sm75 or higher|SM 1[0-9]\.x requires CUDA >= ([\d.]{1,8})",
+        "The image's CUDA is too old for this GPU",
+        "flashinfer asks the image's CUDA toolkit for this GPU, and the toolkit does not know it.",
+        by_hand("use an image with CUDA 13"),
+        set_env("VLLM_USE_FLASHINFER_SAMPLER", "0", "with attention_backend TRITON_ATTN nothing of flashinfer is used"),
     ),
     # vllm-project/vllm#36802, #12498
     cause(
@@ -339,10 +432,11 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     # eugr/spark-vllm-docker#209, MiaAI-Lab/DeepSeek-v4-Flash-DSpark-2x-DGX-Spark#119
     cause(
         r"Error: .{0,200}(?:requires DeepGEMM to be installed|"
-        r"DeepGEMM (?:backend )?is not (?:available|installed|supported))",
+        r"DeepGEMM (?:backend )?is not (?:available|installed|supported)|DeepGEMM only supports)",
         "DeepGEMM is not for this GPU",
         "This model needs kernels of DeepGEMM, which has none for the Spark's GPU in this image.",
         by_hand("an image that is made for this model on a Spark"),
+        by_hand("another moe_backend, or a quantisation that does not need it", "without DeepGEMM"),
     ),
     cause(
         r"[Dd]eep_?[Gg][Ee][Mm][Mm]/.{0,300}runtime != nullptr|"
@@ -370,6 +464,16 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         set_env("VLLM_WORKER_MULTIPROC_METHOD", "spawn", "each process starts anew"),
         by_hand("nvidia-smi on that host; restart it where that fails"),
     ),
+    # vllm-project/vllm#2682
+    cause(
+        r"CUDA (?:driver )?error: unknown error",
+        "The GPU or its driver is in trouble",
+        "CUDA gives no reason, which it does after a fault of the GPU, of its driver or of a kernel before.",
+        by_hand("nvidia-smi and dmesg on that host", "an Xid there names the fault"),
+        by_hand("restart the host"),
+        by_hand("another attention_backend, or a newer image", "where it comes with this engine alone"),
+        weight=Weight.UNKNOWN,
+    ),
     cause(
         r"CUDA (?:driver )?error: (invalid device ordinal)",
         "A GPU of that number is not there",
@@ -377,6 +481,31 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("check CUDA_VISIBLE_DEVICES in env, and the number of ranks on each host"),
         by_hand('VLLM_ALLREDUCE_USE_SYMM_MEM: "0" in env', "where the line comes from symmetric memory"),
         weight=Weight.UNKNOWN,
+    ),
+    # abetlen/llama-cpp-python#645
+    cause(
+        r"OS call failed or operation not supported on this OS",
+        "The container may not use the driver",
+        "The system refuses what the GPU driver asks for: a device or a call is closed to this container.",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("a cluster with `privileged`", "opens the devices and calls that are closed"),
+        by_hand("sudo modprobe nvidia-uvm; nvidia-smi", "the driver's parts must be loaded on the host"),
+    ),
+    # sgl-project/sglang#10711
+    cause(
+        r"CUDA error \((?:\S{0,300}/)?([\w.-]{1,80}\.(?:cu|cuh|h|hpp|cpp)):\d{1,6}\): (?!out of memory)(.{3,120})",
+        "A kernel failed on the GPU",
+        "CUDA reports: {1} (in {0}). The kernel does not work on this GPU, or it has a defect.",
+        repairs_for=_of_kernel_file,
+        weight=Weight.UNKNOWN,
+    ),
+    # sgl-project/sglang#24714
+    cause(
+        r"[Uu]nsupported head_?dim(?:ension|_qk|_vo)?:? ?(\d{1,5})",
+        "The attention kernel does not fit the model",
+        "The attention kernel that was chosen has nothing for heads of {0} values.",
+        by_hand("set attention_backend to TRITON_ATTN (vLLM) or triton (SGLang)"),
+        by_hand("a newer image"),
     ),
     # deepep and flashinfer name the file of the kernel.
     cause(
@@ -467,7 +596,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("stop other programs that hold memory on that host: nvidia-smi"),
     ),
     cause(
-        r"CUDA-capable device\(s\) is/are busy or unavailable|Error 802: system not yet initialized",
+        r"CUDA-capable device\(s\) is/are busy or unavailable|"
+        r"(?:Error 802|initialize CUDA): system not yet initialized",
         "The GPU is not ready",
         "The driver gives the GPU to nobody now: it is in exclusive use, or it has an error.",
         by_hand("nvidia-smi on that host", "shows who uses it, and errors"),
@@ -515,21 +645,26 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     cause(
         r"Ninja build failed|CalledProcessError: Command '?\[?'ninja'",
         "Kernels could not be compiled",
-        "The engine compiles kernels at its start, and that failed. The lines below this one in the log say where.",
+        "The engine compiles kernels at its start, and that failed.",
         by_hand("use the image that the recipe was made with"),
         by_hand(
             'run fewer compilers in parallel: MAX_JOBS: "4" in env', "if one of them was killed for lack of memory"
         ),
         weight=Weight.UNKNOWN,
         generic=True,
+        tells_below=True,
     ),
     cause(
         r"CUDA unknown error|CUDA driver version is insufficient|forward compatibility was attempted|"
-        r"Error 80[34]: ",
+        r"Error 80[34]: |unsupported display driver / cuda driver combination",
         "Driver and image do not match",
         "CUDA in this image does not work with the host's driver, or the container lost its device nodes.",
         by_hand("compare the image's CUDA with the driver's: nvidia-smi"),
         by_hand("restart Docker, or the host", "stale device nodes"),
+        by_hand(
+            "leave /usr/local/cuda/compat out of LD_LIBRARY_PATH in env, or use another image",
+            "the image's own driver libraries do not go with every driver",
+        ),
     ),
     cause(
         r"no kernel image is available for execution|device kernel image is invalid|"

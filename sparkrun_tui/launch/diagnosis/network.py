@@ -174,9 +174,19 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         "The hosts' containers have different versions of Ray or Python.",
         by_hand("use the same image on all hosts", "compare their digests: docker image ls --digests"),
     ),
-    # ray-project/ray#50474, #62883
+    # ray-project/ray#19834
     cause(
-        r"The current node timed out during startup|Ray processes died unexpectedly",
+        r"Failed to start the grpc server\. The specified port is (\d{1,6})",
+        "A port of Ray is taken",
+        "A part of Ray wants port {0}, and another program has it: most often an earlier Ray that still runs.",
+        by_hand("stop an earlier start that still runs on that host: docker ps, ss -ltnp"),
+        by_hand("give that part another port, or leave Ray's ports to it"),
+    ),
+    # ray-project/ray#35077, #50474, #62883
+    cause(
+        r"Unable to register worker with raylet|The current node timed out during startup|"
+        r"Ray processes died unexpectedly|while waiting for node to startup\. Did not find socket name|"
+        r"some of the Ray processes failed to startup",
         "Ray did not start",
         "Ray's own processes did not come up in this container: too little shared memory, memory or processes.",
         by_hand("read /tmp/ray/session_latest/logs/raylet.err in that container"),
@@ -272,6 +282,16 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         by_hand("check that the container has memlock unlimited"),
         even_as_note=True,
     ),
+    # NVIDIA/nccl#1842
+    cause(
+        r"Call to ibv_reg_mr\w* failed with error (?!Cannot allocate memory)([A-Z][a-z ]{2,60})",
+        "RDMA memory cannot be registered",
+        "The network card refuses memory: {0}. Most often it was to read the GPU's memory, which this driver does not"
+        " allow.",
+        set_env("NCCL_NET_GDR_LEVEL", "LOC", "through the host's memory"),
+        by_hand("update the host's driver, then restart the host"),
+        even_as_note=True,
+    ),
     cause(
         r"Socket operation on non-socket",
         "NCCL has the wrong interface",
@@ -287,6 +307,24 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         by_hand("read the logs of all hosts", "a rank that died there cannot be reached, either"),
         weight=Weight.HINT,
         even_as_note=True,
+    ),
+    cause(
+        r"Timed out waiting (\d{1,12})ms for (?:recv|send) operation to complete",
+        "A host fell silent",
+        "Another rank did not answer for {0} ms: power, cable or a frozen host.",
+        by_hand("check the hosts and the link, then start all ranks together"),
+        by_hand("read the logs of all ranks", "one that hangs or has died is the cause"),
+        weight=Weight.CONSEQUENCE,
+        even_as_note=True,
+    ),
+    # sgl-project/sglang#6017, #7888
+    cause(
+        r"nvshmem initialization failed|nvshmem setup connections failed|/nvshmem/\S{1,200}: non-zero status: \d{1,4}",
+        "NVSHMEM cannot connect the ranks",
+        "The library that experts on several hosts talk through could not set up its connections.",
+        by_hand("another moe_a2a_backend (SGLang) or all2all_backend (vLLM)", "without DeepEP"),
+        by_hand("NVSHMEM_HCA_LIST in env: the devices that connect the hosts", "`ibdev2netdev` on each host"),
+        by_hand("leave out enable_expert_parallel, ep_size"),
     ),
     cause(
         r"Watchdog caught collective operation timeout",

@@ -105,6 +105,14 @@ class Tracebacks:
             shorten(match[1].rpartition(".")[2], 100), words, tuple(self._files), tuple(self._functions), is_wordless
         )
 
+    def files(self) -> tuple[str, ...]:
+        """The files of the last frames, the innermost last."""
+        return tuple(self._files)
+
+    def functions(self) -> tuple[str, ...]:
+        """The functions of these frames."""
+        return tuple(self._functions)
+
     def link(self) -> Link:
         """How the exception that is read now is tied to the one above it."""
         return self._link

@@ -5,22 +5,17 @@ Nothing here guesses: the exception is quoted, and a title names only what it sa
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.dumps import load_flags
-from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, flag_in, set_value
-from sparkrun_tui.engines.registry import family_of
+from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, set_value
 from sparkrun_tui.launch.diagnosis.common import DRAFT_FILES
+from sparkrun_tui.launch.diagnosis.named import named_settings, names_a_flag
 from sparkrun_tui.launch.diagnosis.tracebacks import Raised
 
 _QUOTED = 300
-_MOST_NAMED = 3
-"""Most settings that repairs name: a message that names more lists them all."""
 _MOST_FRAMES = 4
 """How far above the last frame a place is searched: libraries raise for those that called them."""
 
@@ -55,11 +50,12 @@ def _place(files: str, title: str, why: str, *repairs: Repair, by_checks: bool =
     return Place(LinePattern(files), title, why, repairs, by_checks)
 
 
+_NO_DRAFTER = by_hand("leave out the drafter: speculative_config, speculative_algorithm", "its code had called this")
 _DRAFTING = _place(
     DRAFT_FILES,
     "Drafting does not work with this version",
     "The code for speculative decoding failed",
-    by_hand("leave out the drafter: speculative_config, speculative_algorithm"),
+    _NO_DRAFTER,
     _NEWER,
 )
 """By any file of a traceback: whatever fails below a file that only a drafter uses fails for it."""
@@ -77,6 +73,14 @@ PLACES = (
         "A kernel of flashinfer failed",
         "flashinfer refused what the engine asked of it",
         by_hand("another attention_backend; for a model with experts another moe_backend", "without flashinfer"),
+        _NEWER,
+    ),
+    _place(
+        r"/(?:cutlass|cute|b12x|quack|tilelang|flash_attn|vllm_flash_attn|flash_mla|deep_ep|pplx_kernels|humming)/",
+        "A kernel failed",
+        "A library of kernels refused what the engine asked of it",
+        by_hand("another attention_backend; for a model with experts another moe_backend"),
+        by_hand("another quantisation of the model"),
         _NEWER,
     ),
     _place(
@@ -144,7 +148,7 @@ PLACES = (
         by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
     ),
     _place(
-        r"/v1/core/kv_cache_|/v1/kv_cache_|/srt/mem_cache/",
+        r"/v1/core/kv_cache_|/v1/kv_cache_|/srt/mem_cache/|/quantization/turboquant/",
         "The KV cache cannot be set up",
         "The code that lays out the KV cache failed",
         by_hand("kv_cache_dtype auto, and no block_size or page_size of your own"),
@@ -172,6 +176,7 @@ PLACES = (
         "This quantisation cannot be used here",
         "The code for the model's quantisation failed",
         by_hand("another quantisation of the model"),
+        by_hand("for a model with experts another moe_backend (vLLM) or moe_runner_backend (SGLang)"),
         _NEWER,
     ),
     _place(
@@ -210,7 +215,10 @@ _WEIGHTS = _place(
     by_hand("fetch the model again", "where its files may be incomplete"),
 )
 """By the functions in a traceback: every model has one that loads its weights."""
-_LIBRARY = LinePattern(r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)")
+_LIBRARY = LinePattern(
+    r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)|"
+    r"(?:^|/)(?:zmq|msgspec|msgpack|pydantic|pydantic_core|uvloop|numpy|einops)/"
+)
 """Files that are called from everywhere: the frame above says more."""
 
 _REFUSALS = LinePattern(
@@ -223,6 +231,12 @@ _REFUSALS = LinePattern(
     r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
 )
 """Words by which an engine refuses what it was asked for."""
+_DIVIDES = LinePattern(r"divisible by|multiple of|not divisible")
+_IN_BLOCKS = LinePattern(r"(?i)block_?size|page|hash|tokens?_per|chunk|batch|capture")
+"""Sizes that no number of ranks changes."""
+_LAYS_OUT_CACHE = LinePattern(r"reshape_kv_cache|get_kv_cache_shape|initialize_kv_cache")
+_OTHER_CACHE = by_hand("kv_cache_dtype auto, or another one", "the KV cache was being laid out")
+_OF_CACHE = LinePattern(r"(?i)kv.?cache.?d?type|cache.?dtype|kv_data_type")
 _UNDONE = "NotImplementedError"
 _RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
 _RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE))
@@ -232,41 +246,22 @@ _SLIPS = frozenset(
     ("AttributeError", "TypeError", "IndexError", "NameError", "UnboundLocalError", "ZeroDivisionError", "KeyError")
 )
 """Exceptions that are raised by a programming error, or by parts that do not fit together."""
-_FEATURES = (
-    ("prefix cach", ("enable_prefix_caching", "disable_radix_cache")),
-    ("radix cache", ("disable_radix_cache",)),
-    ("chunked prefill", ("enable_chunked_prefill", "chunked_prefill_size")),
-    ("speculative decoding", ("speculative_config", "speculative_algorithm")),
-    ("pipeline parallel", ("pipeline_parallel",)),
-    ("expert parallel", ("enable_expert_parallel", "ep_size")),
-    ("context parallel", ("decode_context_parallel_size",)),
-    ("data parallel", ("data_parallel",)),
-    ("lora", ("enable_lora",)),
-    ("sleep mode", ("enable_sleep_mode",)),
-    ("async scheduling", ("async_scheduling",)),
-    ("overlap schedul", ("disable_overlap_schedule",)),
-    ("hierarchical cache", ("enable_hierarchical_cache",)),
-    ("cpu offload", ("cpu_offload_gb",)),
-    ("fp8 kv cache", ("kv_cache_dtype",)),
-    ("kv cache dtype", ("kv_cache_dtype",)),
-    ("cuda graph", ("enforce_eager",)),
-)
-"""What engines call a feature, and the keys that switch it; a family has some of them."""
-_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]{2,60}")
-_KEY = re.compile(r"(?<![\w.])[a-z][a-z0-9]{1,30}(?:_[a-z0-9]{1,30}){1,6}(?![\w.(])")
 
 
 def of_exception(raised: Raised, context: Context) -> Saying | None:
     """What can be said of an exception; None where it has neither telling words nor a telling place."""
     refused = raised.name in _RAISED_BY_CHECKS and _REFUSALS.search(raised.words) is not None
-    named = _named(raised, context, with_features=refused)
+    named: tuple[Repair, ...] = ()
+    if raised.name in _RAISED_BY_CHECKS:
+        named = named_settings(raised.words, context, with_features=refused)
     words = shorten(raised.words, _QUOTED)
-    is_of_settings = refused or raised.name in _RAISED_BY_SETTINGS or _FLAG.search(raised.words) is not None
+    is_of_settings = refused or raised.name in _RAISED_BY_SETTINGS or names_a_flag(raised.words)
     if named and is_of_settings:
         return Saying("A setting does not fit", f"The engine refuses it: {words}", named)
     place = _place_of(raised)
     if place is not None:
-        return Saying(place.title, f"{place.why} ({raised.name}): {words}", place.repairs)
+        why = f"{place.why} ({raised.name}): {words}"
+        return Saying(place.title, why, (*_first_by_words(raised.words, place.repairs, context), *place.repairs))
     is_missing = raised.name == _UNDONE and raised.words != ""
     is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
     if is_slip and _is_of_engine(raised.files):
@@ -275,8 +270,48 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
         return Saying("This version of the engine cannot do this", why, (_NEWER, changed))
     if refused or is_missing:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
-        return Saying("The engine does not support this", f"It says: {words}", (without, _NEWER))
+        repairs = (*_first_by_words(raised.words, (), context), without, _NEWER)
+        return Saying("The engine does not support this", f"It says: {words}", repairs)
     return None
+
+
+def _first_by_words(words: str, repairs: tuple[Repair, ...], context: Context) -> tuple[Repair, ...]:
+    """What the words of an exception ask for, before the repairs of its place."""
+    return (*_fewer_ranks(words, context), *_other_cache(words, repairs))
+
+
+def _other_cache(words: str, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
+    """What helps where the words speak of the type of the KV cache."""
+    if _OF_CACHE.search(words) is None or any("kv_cache_dtype" in repair.title for repair in repairs):
+        return ()
+    return (by_hand("kv_cache_dtype auto, or another one", "the words name the type of the KV cache"),)
+
+
+def _fewer_ranks(words: str, context: Context) -> tuple[Repair, ...]:
+    """What helps where a size of the model does not divide: fewer ranks, unless there is only one."""
+    if _DIVIDES.search(words) is None or _IN_BLOCKS.search(words) is not None:
+        return ()
+    if context.whole("tensor_parallel") == 1:
+        return ()
+    return (by_hand("a lower tensor_parallel", "the model's parts must divide over the ranks"),)
+
+
+def beside_the_cache(repairs: tuple[Repair, ...], functions: Sequence[str]) -> tuple[Repair, ...]:
+    """The repairs of a rule, and another type of the KV cache where it was being laid out."""
+    if not any(_LAYS_OUT_CACHE.search(name) is not None for name in functions):
+        return repairs
+    if any("kv_cache_dtype" in f"{repair.title} {repair.key}" for repair in repairs):
+        return repairs
+    return (*repairs, _OTHER_CACHE)
+
+
+def beside_the_drafter(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
+    """The repairs of a rule, and to leave the drafter out where its code had called what failed."""
+    if not any(_DRAFTING.files.search(file) is not None for file in files):
+        return repairs
+    if any("draft" in f"{repair.title} {repair.key}" for repair in repairs):
+        return repairs
+    return (*repairs, _NO_DRAFTER)
 
 
 def _place_of(raised: Raised) -> Place | None:
@@ -301,35 +336,3 @@ def _is_of_engine(files: Sequence[str]) -> bool:
         if _LIBRARY.search(file) is None:
             return _ENGINE.search(file) is not None
     return False
-
-
-def _named(raised: Raised, context: Context, *, with_features: bool) -> tuple[Repair, ...]:
-    """Repairs for the settings that the words of a refusal name, by their flags and keys or by their features."""
-    family = family_of(context.engine)
-    if family is None or raised.name not in _RAISED_BY_CHECKS:
-        return ()
-    names = [family.flags.key_for(flag) or flag_in(flag) for flag in _FLAG.findall(raised.words)]
-    names += [_of_key(key, family) for key in _KEY.findall(raised.words)]
-    named = _distinct(names)
-    if named:
-        return tuple(by_hand(f"change or leave out {name}", "the engine names it") for name in named)
-    if not with_features:
-        return ()
-    text = raised.words.lower()
-    switches = [_of_key(key, family) for feature, keys in _FEATURES if feature in text for key in keys]
-    return tuple(by_hand(f"change {name}", "the engine names what it switches") for name in _distinct(switches))
-
-
-def _of_key(key: str, family: Family) -> str:
-    """A setting as recipes write it: a key, else a flag; empty where the family has neither."""
-    if key in family.flags.by_key:
-        return key
-    flag = f"--{key.replace('_', '-')}"
-    if flag in load_flags(family).by_spelling:
-        return family.flags.key_for(flag) or flag_in(flag)
-    return ""
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    """The first names of settings that a message gives, each once."""
-    return list(dict.fromkeys(name for name in names if name))[:_MOST_NAMED]

@@ -58,12 +58,20 @@ def views_of(names: Sequence[str], cluster: Cluster, facts: Mapping[str, HostFac
     return views
 
 
-def fast_address(view: HostView) -> str:
-    """The address at which other hosts reach it fastest: that of its RDMA network, where it has one."""
-    if view.rdma is not None:
-        for address in view.rdma.addresses:
-            if address:
-                return address
+def fast_address(view: HostView, source: HostView) -> str:
+    """The address at which `source` reaches a host fastest: that of an RDMA network of both, where they have one.
+
+    Without a switch each link is a network of its own, and an address on the link to a third host is not reached.
+    Where networks are not known, it is the first RDMA address.
+    """
+    if view.rdma is None:
+        return view.address
+    theirs = set(source.rdma.networks) if source.rdma is not None else set()
+    is_known = any(theirs) and any(view.rdma.networks)
+    networks = [*view.rdma.networks, *[""] * len(view.rdma.addresses)]
+    for address, network in zip(view.rdma.addresses, networks, strict=False):
+        if address and (not is_known or (network and network in theirs)):
+            return address
     return view.address
 
 
@@ -92,4 +100,5 @@ def _rdma(facts: HostFacts) -> Rdma | None:
         interfaces=tuple(port.interface for port in ports),
         addresses=tuple(port.address for port in ports),
         gid_index=gid_index,
+        networks=tuple(port.network for port in ports),
     )

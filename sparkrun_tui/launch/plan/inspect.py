@@ -251,9 +251,16 @@ def _check_detail(plan: LaunchPlan, seen: _Inspected) -> str:
     if versions:
         parts.append("/".join(versions))
     if free:
-        parts.append(f"disk {'/'.join(free)} free")
-    parts.append(f"memory {'/'.join(memory)} available")
+        parts.append(f"disk {_each(free)} free")
+    parts.append(f"memory {_each(memory)} available")
     return ", ".join(parts)
+
+
+def _each(figures: Sequence[str]) -> str:
+    """The figures of several hosts: one when they are equal, else all, in the order of the hosts."""
+    if len(set(figures)) == 1:
+        return figures[0] if len(figures) == 1 else f"{figures[0]} each"
+    return " and ".join(figures)
 
 
 def _problem(finding: Finding) -> Problem:

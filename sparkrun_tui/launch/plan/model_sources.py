@@ -116,7 +116,9 @@ async def find_source(services: Services, views: Sequence[HostView], model: Stor
         if source.name in missing or not source.relays:
             continue
         transport = services.connector(source.name)
-        if all([await services.shipper.reaches(transport, fast_address(view), view.boot_id) for view in targets]):
+        if all(
+            [await services.shipper.reaches(transport, fast_address(view, source), view.boot_id) for view in targets]
+        ):
             return source
     return None
 

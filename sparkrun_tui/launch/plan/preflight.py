@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base.make_room import room_for_images, room_for_models
 from sparkrun_tui.base.numbers import major_minor
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_gib
@@ -38,6 +39,7 @@ IGNORABLE = {
     "memory": "the memory is too small",
     "arch": "the hosts have different processors",
     "hosts-differ": "the hosts have different drivers or GPUs",
+    "rdma": "the hosts have no RDMA network in common",
     "skew": "the clocks of the hosts differ",
     "host-mount": "a recipe from elsewhere mounts folders of the hosts",
     "mod-missing": "a mod of the recipe is nowhere to be had",
@@ -119,7 +121,11 @@ def judge(
     head = plan.serve.ready.host
     if head in facts:
         found += _port(plan, facts[head], around, head)
-    found += _together([facts[host] for host in plan.host_names if host in facts])
+    known = [facts[host] for host in plan.host_names if host in facts]
+    found += _together(known)
+    uses_nccl = any("NCCL_DEBUG" in rank.container.env for rank in plan.serve.ranks)
+    if uses_nccl:
+        found += _links(known)
     found += _models_differ(plan, around)
     return _worst_first(found)
 
@@ -133,6 +139,7 @@ def judge_hosts(facts: Mapping[str, HostFacts]) -> tuple[Finding, ...]:
         found += _disk(known, Surroundings(), host)
         found += _tools(known, host)
     found += _together(list(facts.values()))
+    found += _links(list(facts.values()))
     return _worst_first(found)
 
 
@@ -150,7 +157,6 @@ def _host(
     yield from _adapters(plan, facts, host)
     if memory_needed is not None:
         yield from _memory(facts, host, memory_needed)
-    yield from _tools(facts, host)
 
 
 def _model_path(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
@@ -357,16 +363,6 @@ def _names_one_of(value: str, has: Iterable[str]) -> bool:
 
 def _tools(facts: HostFacts, host: str) -> Iterator[Finding]:
     """A host that models cannot be sent to."""
-    if facts.login_prints:
-        yield Finding(
-            host=host,
-            code="tools",
-            verdict=Verdict.WARN,
-            what="the login shell prints, and rsync takes that for an answer: no model can be sent there",
-            measured=facts.login_prints,
-            needed="silence without a terminal",
-            remedy=f"On {host}: begin ~/.bashrc with: case $- in *i*) ;; *) return ;; esac",
-        )
     if "rsync" in facts.tools:
         return
     yield Finding(
@@ -419,10 +415,9 @@ def _gpu(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]
 
 
 def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
-    see = shell.script("du -sh -- {cache}/hub/*", cache=shell.path_word(facts.hf_cache))
-    needs = [("the model cache", facts.hf_cache, LEAST_ROOM, f"On {host}: see `{see}`")]
+    needs = [("the model cache", facts.hf_cache, LEAST_ROOM, room_for_models(host))]
     if not around.has_image:
-        needs.append(("Docker's images", facts.image_root, IMAGE_ROOM, f"On {host}: docker image prune"))
+        needs.append(("Docker's images", facts.image_root, IMAGE_ROOM, room_for_images(host)))
     for what, path, room, remedy in needs:
         disk = facts.disk_for(path)
         if disk is None:
@@ -560,6 +555,33 @@ def _owner(containers: Sequence[ContainerInfo], port: int) -> ContainerInfo | No
 def _label(plan: LaunchPlan, key: str) -> str:
     ranks = plan.serve.ranks
     return ranks[0].container.labels.get(f"{LABEL}{key}", "") if ranks else ""
+
+
+def _links(known: Sequence[HostFacts]) -> Iterator[Finding]:
+    """Hosts that share no RDMA network with some of the others; nothing of hosts whose networks are not known.
+
+    RoCE is not routed, so that NCCL connects two hosts over RDMA only in a network of both.
+    """
+    networks = {facts.name: {port.network for port in facts.rdma if port.network} for facts in known}
+    if not all(networks.values()):
+        return
+    for name, own in networks.items():
+        apart = [other for other, theirs in networks.items() if other != name and not own & theirs]
+        if not apart:
+            continue
+        is_alone = len(apart) == len(networks) - 1
+        remedy = "Give ports that are cabled to each other addresses in one network (`ip -br addr` shows them)"
+        if not is_alone:
+            remedy = "Use a switch, or an image whose NCCL is made for rings of more than three hosts"
+        yield Finding(
+            host=name,
+            code="rdma",
+            verdict=Verdict.WARN,
+            what=f"no RDMA network in common with {' and '.join(apart[:3])}: NCCL cannot connect them by RDMA",
+            measured=", ".join(sorted(own)[:4]),
+            needed="a network of both",
+            remedy=f"{remedy}; without RDMA: -o env.NCCL_NET=Socket",
+        )
 
 
 def _together(known: Sequence[HostFacts]) -> Iterator[Finding]:

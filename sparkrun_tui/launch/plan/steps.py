@@ -133,7 +133,7 @@ def ship_command(need: ModelNeed, host: HostView) -> shell.Text:
 def relay_command(need: ModelNeed, source: HostView, target: HostView) -> Command:
     """`rsync` of a model's folder from one host's cache to another's, run on the first."""
     folder = shell.path_word(f"{source.hf_cache}/hub/{folder_name(need.repo)}")
-    to = f"{fast_address(target)}:{target.hf_cache}/hub/"
+    to = f"{fast_address(target, source)}:{target.hf_cache}/hub/"
     return Command(source.name, shell.script(_RSYNC, source=folder, to=to))
 
 

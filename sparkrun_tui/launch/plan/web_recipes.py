@@ -11,11 +11,12 @@ from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError, UsageError
 from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.secrets import looks_secret
+from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.format.yamltree import MAX_BYTES
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
-from sparkrun_tui.recipe.search.sources import refuse_compose
+from sparkrun_tui.recipe.search.sources import find_recipe, refuse_compose
 from sparkrun_tui.remote.http.web import check_address, fetch
 
 _ARENA = re.compile(r"@spark-arena/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
@@ -51,6 +52,18 @@ def _refuse_secrets(address: str) -> None:
                 f"the address contains a secret (`{clean_line(name)[:40]}`), and addresses are shown and kept",
                 remedy="fetch the file with another program, and run it by its path",
             )
+
+
+def any_recipe(name: str, settings: Settings) -> Recipe:
+    """The recipe that a name, a path or an address means; one at an address is fetched now.
+
+    Raises `RecipeError` when nothing is found, `UsageError` for an address that is not https.
+    """
+    if "://" in name or name.startswith("@"):
+        address = address_of(name)
+        if address:
+            return web_recipe(address)
+    return find_recipe(name, settings)
 
 
 def web_recipe(address: str) -> Recipe:

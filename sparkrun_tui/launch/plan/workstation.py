@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from sparkrun_tui.base import shell
+from sparkrun_tui.base.make_room import room_for_models
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.launch.plan.preflight import LEAST_ROOM, Finding, Verdict
 from sparkrun_tui.launch.plan.shapes import WORKSTATION
@@ -38,7 +38,7 @@ def judge_workstation(hub: Path) -> Iterator[Finding]:
             what=f"little room for the model cache ({hub})",
             measured=f"{format_gib(free)} free",
             needed=format_gib(LEAST_ROOM),
-            remedy=f"On this machine: see `{shell.script('du -sh -- {hub}/*', hub=shell.path_word(str(hub)))}`",
+            remedy=room_for_models(),
         )
 
 

@@ -1,10 +1,12 @@
-"""The command line that launches an earlier launch again."""
+"""Launching an earlier launch again: its command line, and its values, of which secrets were not kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.secrets import MASK
 from sparkrun_tui.recipe.values.masking import override_words
 
 
@@ -22,3 +24,22 @@ def run_again(recipe: str, hosts: Iterable[str], settings: Mapping[str, str], *,
         words += ["-H", chosen]
     parts = [shell.words(words), override_words(settings)]
     return shell.joined([part for part in parts if part], " ")
+
+
+def values_again(settings: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, str]:
+    """The overrides of an earlier launch, with the secrets among them as they are `typed` now.
+
+    Raises `LaunchError` for a secret that is not typed: records keep none.
+    """
+    values: dict[str, str] = {}
+    for key, text in settings.items():
+        if MASK not in text:
+            values[key] = text
+        elif key in typed:
+            values[key] = typed[key]
+        else:
+            raise LaunchError(
+                f"the value of {key} was not kept, since it is a secret",
+                remedy="Type it in the overrides of the recipe, then launch again.",
+            )
+    return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,15 +69,13 @@ def thinned(rows: Sequence[bytes]) -> list[bytes]:
     counts = Counter[tuple[str, ...]]()
     for number in reversed(range(len(rows))):
         row = rows[number]
-        body = _body(row)
-        if body is None:
+        key = _written_key(row) or _read_key(row)
+        if key is None:
             continue
-        kind = str(body.get("kind"))
+        kind = key[0]
         if kind not in _KEPT:
             lasting.append(number)
             continue
-        host, phase, name = (str(body.get(field, "")) for field in ("host", "phase", "name"))
-        key = (kind, host, phase, name)
         counts[key] += 1
         if counts[key] <= _KEPT[kind] and len(row) <= room:
             room -= len(row)
@@ -97,9 +96,35 @@ def _within(numbers: Sequence[int], rows: Sequence[bytes], room: int) -> set[int
     return kept
 
 
-def _body(row: bytes) -> dict[str, Any] | None:
+Key = tuple[str, ...]
+"""The kind, host, phase and name of an event, empty where it has none."""
+
+_KIND = re.compile(rb'\{"kind": "([a-z]+)", ')
+_FIELDS = tuple(re.compile(rb', "%s": "([^"\\]*)"' % field) for field in (b"host", b"phase", b"name"))
+
+
+def _written_key(row: bytes) -> Key | None:
+    """The key of a row in the form in which `EventFile` writes it; None for another form.
+
+    A log may add tens of thousands of events before the file is thinned. To read all of them as JSON takes a second
+    and more, in which the app would stand still.
+    """
+    kind = _KIND.match(row)
+    if kind is None or not row.endswith(b"}"):
+        return None
+    found = [kind[1].decode("ascii")]
+    for field in _FIELDS:
+        value = field.search(row)
+        found.append("" if value is None else value[1].decode(errors="replace"))
+    return tuple(found)
+
+
+def _read_key(row: bytes) -> Key | None:
+    """The key of any row; None where it is none of an event."""
     try:
         body = parse_json(row)
     except JsonError:
         return None
-    return body if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return None
+    return tuple(str(body.get(field, "")) for field in ("kind", "host", "phase", "name"))

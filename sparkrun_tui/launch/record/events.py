@@ -155,13 +155,18 @@ class EngineFact(Event):
     value: float
 
 
+STOP = "stop"
+"""What a notice may offer: to stop the launch."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed(Event):
-    """A message for the user; `level` is `note`, `warning` or `error`."""
+    """A message for the user; `level` is `note`, `warning` or `error`. `offers` is `stop` or empty."""
 
     level: str
     text: str
     host: str = ""
+    offers: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

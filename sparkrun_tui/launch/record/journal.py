@@ -20,11 +20,17 @@ from sparkrun_tui.launch.record import log_files
 from sparkrun_tui.launch.record.codec import from_json, to_json
 from sparkrun_tui.launch.record.event_file import MOST_BYTES as EVENT_BYTES
 from sparkrun_tui.launch.record.event_file import EventFile
-from sparkrun_tui.launch.record.events import AnyEvent, Progressed, StatusChanged, StepChanged
-from sparkrun_tui.launch.record.fold import fold_all
+from sparkrun_tui.launch.record.events import AnyEvent, LaunchStatus, Progressed, StatusChanged, StepChanged
+from sparkrun_tui.launch.record.fold import FINAL, fold, fold_all
 from sparkrun_tui.launch.record.log_files import LAUNCH_BYTES, HostLog
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.record.state import LaunchState
+
+GONE = "no longer there"
+"""The detail of a launch that was not found on its hosts any more, and of which no other end is known."""
+
+FRESH = 120.0
+"""Seconds after its last event in which a launch may still be prepared by another process of this program."""
 
 KEEP_LAUNCHES = 20
 KEEP_BYTES = 500 * MIB
@@ -162,6 +168,40 @@ class PastLaunch:
     state: LaunchState
     size: int
     """Bytes on disk."""
+    written: float = 0.0
+    """When its last event was written, in Unix seconds."""
+
+
+def note_gone(folder: Path) -> LaunchState:
+    """Record that a launch is no longer on its hosts; the state from now on.
+
+    It ended between its last event, whose time is taken for its end, and now. Does nothing to a launch that has
+    ended. Raises `OSError` when the journal cannot be written.
+    """
+    events = list(read_events(folder))
+    state = fold_all(events)
+    if state.status in FINAL:
+        return state
+    last = max((event.time for event in events), default=0.0)
+    gone = StatusChanged(status=LaunchStatus.STOPPED, detail=GONE, time=last)
+    file = EventFile(folder / "events.jsonl")
+    try:
+        file.add(to_json(gone), safely=True)
+    finally:
+        file.close()
+    return fold(state, gone)
+
+
+def remove(folder: Path) -> None:
+    """Remove the journal of one launch with its logs.
+
+    Raises `LaunchError` while this process writes it, and for a folder that is none; `OSError` when it cannot be.
+    """
+    if folder != launch_folder(folder.name) or not (folder / "events.jsonl").is_file():
+        raise LaunchError(f"{folder} holds no record of a launch")
+    if folder in _open:
+        raise LaunchError("its record is still being written", remedy="Delete it once the launch has ended.")
+    shutil.rmtree(folder)
 
 
 def read_state(folder: Path) -> LaunchState:
@@ -204,7 +244,7 @@ def log_lines(folder: Path, host: str) -> Iterator[LogLine]:
 def past_launches(folder: Path | None = None) -> list[PastLaunch]:
     """All launches with a journal, newest first."""
     root = folder or launches_dir()
-    found = [PastLaunch(path, read_state(path), _size(path)) for path in _folders(root)]
+    found = [PastLaunch(path, read_state(path), _size(path), _written(path)) for path in _folders(root)]
     return sorted(found, key=lambda past: past.state.started or 0.0, reverse=True)
 
 

@@ -36,6 +36,7 @@ from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.readiness import until_ready
+from sparkrun_tui.launch.run.silence import watching_silence
 from sparkrun_tui.launch.run.watch import unless_ended, watch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind, Value
@@ -198,19 +199,25 @@ def _hosts(
 ) -> tuple[str, ...]:
     """The hosts by rank: the host on which a rank's container was found, else the one that the labels name.
 
-    A label may name any host, so only hosts of the cluster are accepted. Raises `LaunchError` for another.
+    A label may name any host, so only hosts of the cluster are accepted, and each once: a host that is named for many
+    ranks would be asked for each of them. Raises `LaunchError` for others.
     """
-    hosts = []
+    hosts: list[str] = []
     for rank, name in enumerate(labelled):
+        host = name
         if rank in by_rank:
-            hosts.append(by_rank[rank][0])
-        elif name in cluster.hosts:
-            hosts.append(name)
-        else:
+            host = by_rank[rank][0]
+        elif name not in cluster.hosts:
             raise LaunchError(
                 f"rank {rank} was launched on {clean_line(name)}, which is not among the hosts of {cluster.name}",
                 remedy=f"If it is a host of yours, name all hosts of the launch: -H {','.join([*cluster.hosts, '…'])}",
             )
+        if host in hosts:
+            raise LaunchError(
+                f"the labels of its container name {clean_line(host)} for two ranks, and a launch has one a host",
+                remedy="See whether that container is yours: docker ps -a",
+            )
+        hosts.append(host)
     return tuple(hosts)
 
 
@@ -251,13 +258,11 @@ def _serve(
     head: ContainerInfo,
 ) -> ServePlan:
     ranks: list[RankPlan] = []
-    delegated = ""
-    if _label(head, "rank"):
+    # Containers that foreign scripts made carry no rank.
+    by_scripts = not _label(head, "rank")
+    if not by_scripts:
         for number, host in enumerate(hosts):
             ranks.append(_rank(launch_id, number, host, len(hosts), by_rank, head.image))
-    else:
-        # Foreign scripts made the containers, which carry no rank.
-        delegated = head.name
     served = _label(head, "served") or rendered.recipe.model
     ready = ReadyCheck(
         host=hosts[0],
@@ -275,7 +280,7 @@ def _serve(
         ranks=tuple(ranks),
         stages=(),
         ready=ready,
-        delegated=delegated,
+        by_scripts=by_scripts,
     )
 
 
@@ -331,7 +336,8 @@ async def resume(given: Given, running: Running, report: Reporter) -> None:
             running.served = True
             await watch(given, running, report)
             return
-        await unless_ended(given, running, report, until_ready(given, running, report))
+        async with watching_silence(given, running, report):
+            await unless_ended(given, running, report, until_ready(given, running, report))
         report.bus.emit(StatusChanged(status=LaunchStatus.READY, detail=running.note))
     await watch(given, running, report)
 

@@ -13,7 +13,7 @@ from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.run.guarding import end_guard
 from sparkrun_tui.launch.run.host_script import end_jobs
 from sparkrun_tui.launch.run.parts.given import Given
-from sparkrun_tui.launch.run.parts.host_work import drop, regain
+from sparkrun_tui.launch.run.parts.host_work import Losses, drop, regain
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.remote.aio import closing
@@ -27,6 +27,7 @@ WAIT_FOR_LINK = 15.0
 DRAIN = 10.0
 _FORCED_WAIT = 2.0
 _CALL = 10.0
+_NOT_CONFIRMED = "not confirmed on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,12 @@ def leftovers_text(left: Sequence[Leftover]) -> str:
     """One line about hosts where containers may be left; empty when there are none."""
     if not left:
         return ""
-    return f"not confirmed on {', '.join(item.host for item in left)}"
+    return f"{_NOT_CONFIRMED} {', '.join(item.host for item in left)}"
+
+
+def unconfirmed(detail: str) -> str:
+    """The detail of a launch that has ended, if it says that containers may be left; else empty."""
+    return detail if detail.startswith(_NOT_CONFIRMED) else ""
 
 
 async def _clear_host(given: Given, running: Running, report: Reporter, host: str, grace: float) -> None:
@@ -99,6 +105,7 @@ async def _clear_host(given: Given, running: Running, report: Reporter, host: st
 async def _reach(given: Given, running: Running, report: Reporter, host: str) -> Sequence[ContainerInfo]:
     """The launch's containers on a host; waits for a while when the host cannot be asked. Raises `HostError`."""
     patience = _FORCED_WAIT if running.force.is_set() else WAIT_FOR_LINK
+    losses = Losses(patience)
     while True:
         try:
             async with asyncio.timeout(_CALL):
@@ -116,6 +123,7 @@ async def _reach(given: Given, running: Running, report: Reporter, host: str) ->
                 await drop([regaining])
                 raise
             regaining.result()
+            await losses.one(lost)
 
 
 async def _ours(given: Given, docker: Docker) -> Sequence[ContainerInfo]:

@@ -13,6 +13,7 @@ from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.post_hooks import run_after
 from sparkrun_tui.launch.run.readiness import until_ready
 from sparkrun_tui.launch.run.remembering import remember_figures
+from sparkrun_tui.launch.run.silence import watching_silence
 from sparkrun_tui.launch.run.steps.check import check
 from sparkrun_tui.launch.run.steps.image import bring_image
 from sparkrun_tui.launch.run.steps.model import bring_models
@@ -53,9 +54,10 @@ async def execute(given: Given, running: Running, report: Reporter) -> None:
     try:
         await start_early(given, running, report)
         await _prepare(given, running, report)
-        await start_all(given, running, report)
-        given.sent = {}
-        await unless_ended(given, running, report, until_ready(given, running, report))
+        async with watching_silence(given, running, report):
+            await start_all(given, running, report)
+            given.sent = {}
+            await unless_ended(given, running, report, until_ready(given, running, report))
         await remember_figures(given, running, report)
         succeeded = await unless_ended(given, running, report, run_after(given, running, report))
     finally:

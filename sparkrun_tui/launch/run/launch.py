@@ -14,7 +14,7 @@ from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.launch.run import cleanup
-from sparkrun_tui.launch.run.asking import sought
+from sparkrun_tui.launch.run.asking import own_address, sought
 from sparkrun_tui.launch.run.failure import removed_elsewhere, report_failure, settle
 from sparkrun_tui.launch.run.parts.defects import defect
 from sparkrun_tui.launch.run.parts.given import Given
@@ -99,6 +99,10 @@ class Launch:
         if self._running.key is not None:
             self._report.bus.hide([self._running.key])
         return self._running.key
+
+    async def own_address(self) -> str:
+        """Where its server answers, as seen from its host. Raises `HostError` where another program does, or none."""
+        return await own_address(self._given, self._running)
 
     @property
     def finished(self) -> bool:

@@ -34,7 +34,6 @@ WANTS_KEY = "serves, wants a key: its API key is not known here"
 WANTS_OTHER_KEY = "serves, wants a key: it refuses the one that is known here"
 
 WRONG_NAME_AFTER = 30.0
-QUIET_NOTICE = 600.0
 _MOST_MODELS = 1000
 """The most models of one server that are read."""
 _MOST_WORDS = 500
@@ -237,7 +236,10 @@ def _report_ready(given: Given, running: Running, report: Reporter, offer: Offer
 
 
 class _Patience:
-    """Gives up when ranks wait for each other without log lines beyond the plan's deadline; other stalls only warn."""
+    """Gives up when ranks wait for each other without log lines beyond the plan's deadline, or at a recipe's limit.
+
+    What else a silent start does is said by `silence`.
+    """
 
     def __init__(self, given: Given, report: Reporter) -> None:
         self._given = given
@@ -246,7 +248,6 @@ class _Patience:
         self._began = self._since
         self._answered: float | None = None
         self._lines = self._count()
-        self._warned = False
 
     def check(self, *, answered: bool) -> None:
         """Raises `LaunchError` when a limit of the recipe is over, or several ranks never began to load.
@@ -258,7 +259,7 @@ class _Patience:
         self._limits(now, answered)
         lines = self._count()
         if lines != self._lines:
-            self._lines, self._since, self._warned = lines, now, False
+            self._lines, self._since = lines, now
             return
         quiet = now - self._since
         serve = self._given.plan.serve
@@ -269,9 +270,6 @@ class _Patience:
                 host=serve.ready.host,
                 remedy="Check that the hosts reach each other's addresses and that no firewall blocks them.",
             )
-        if quiet > QUIET_NOTICE and not self._warned:
-            self._warned = True
-            self._report.notice("warning", f"no log line from any host for {format_duration(quiet)}")
 
     def _limits(self, now: float, answered: bool) -> None:
         ready = self._given.plan.serve.ready

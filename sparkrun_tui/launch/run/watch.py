@@ -190,7 +190,7 @@ async def _end_of(given: Given, running: Running, report: Reporter, rank: RankPl
             ended = await inspect(given, running, rank)
         except LinkLost as lost:
             await regain(given, report, rank.host, lost)
-            continue
+            ended = None
         except HostError as error:
             # The daemon answers with an error, for example while it restarts: the state of the rank is unknown.
             report.link(rank.host, given.transport(rank.host).link.state, error.what)

@@ -10,8 +10,10 @@ from sparkrun_tui.base.defects import REPORT, defect
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.checks.validation import ordered, validate
+from sparkrun_tui.engines.checks.values import refused_values
 from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.launch.sizing.conditions import of_memory, settled
+from sparkrun_tui.launch.sizing.placing import preferred, propose
 from sparkrun_tui.launch.sizing.sizing import (
     MAX_ASSUMED,
     FactsStore,
@@ -23,7 +25,7 @@ from sparkrun_tui.launch.sizing.sizing import (
     unknown_size,
 )
 from sparkrun_tui.memory.estimate import assumed_spark
-from sparkrun_tui.memory.result import Estimate, HostMemory, Level
+from sparkrun_tui.memory.result import Estimate, HostMemory, Level, Verdict, without_hosts
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.format.spots import beginning
@@ -42,15 +44,19 @@ CANNOT_RUN = "cannot-run-here"
 class Target:
     """The hosts that a recipe is evaluated for; without a cluster, as many DGX Sparks as it needs.
 
-    `memory` has the known hosts by name; hosts that were not probed count as DGX Sparks.
+    `memory` has the known hosts by name; hosts that were not probed count as DGX Sparks. `picked` are the hosts that
+    the user has chosen, head first; without it the emptiest are proposed (`placing`).
     """
 
     cluster: Cluster | None = None
     memory: Mapping[str, HostMemory] = field(default_factory=dict)
+    picked: tuple[str, ...] = ()
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The names of the hosts, head first."""
+        """The names of the hosts that may be used, head first."""
+        if self.picked:
+            return self.picked
         return self.cluster.hosts if self.cluster else ()
 
     @property
@@ -68,11 +74,25 @@ class Target:
         """Whether containers run privileged on these hosts."""
         return self.cluster is not None and self.cluster.privileged
 
+    def places(self, count: int) -> tuple[str, ...]:
+        """The `count` hosts that a launch would use, head first; empty without a cluster."""
+        if self.picked:
+            return self.picked[:count]
+        return propose(self.hosts, self.memory, count)
+
     def chosen(self, count: int) -> list[HostMemory]:
-        """The memory of the first `count` hosts."""
+        """The memory of the `count` hosts that a launch would use."""
         if self.cluster is None:
             return assumed_hosts(count)
-        names = self.hosts[:count]
+        return self._memory_of(self.places(count))
+
+    def best_first(self) -> list[HostMemory]:
+        """The memory of all hosts, those first that a launch would use."""
+        if self.cluster is None:
+            return assumed_hosts(self.available)
+        return self._memory_of(self.picked or preferred(self.hosts, self.memory))
+
+    def _memory_of(self, names: Sequence[str]) -> list[HostMemory]:
         return [self.memory.get(name) or replace(assumed_spark(name), gpus=self.gpus) for name in names]
 
 
@@ -90,6 +110,8 @@ class Evaluation:
     hosts: int
     host_reason: str
     problems: tuple[Problem, ...]
+    places: tuple[str, ...] = ()
+    """The hosts that a launch would use, head first; empty without a cluster."""
 
     @property
     def recipe(self) -> Recipe:
@@ -100,6 +122,11 @@ class Evaluation:
     def errors(self) -> tuple[Problem, ...]:
         """The problems that stop a launch."""
         return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+    @property
+    def supposed(self) -> bool:
+        """Whether a host was taken for an idle Spark, because it has not been asked or does not answer."""
+        return any(picture.host.assumed for picture in self.estimate.hosts)
 
     @property
     def worst_first(self) -> tuple[Problem, ...]:
@@ -152,7 +179,7 @@ def _settled(rendered: Rendered, target: Target) -> Rendered:
     if not rendered.recipe.original.layers:
         # A list judges thousands of recipes.
         return rendered
-    hosts = [of_memory(host) for host in target.chosen(target.available)]
+    hosts = [of_memory(host) for host in target.best_first()]
     return settled(rendered, hosts, target.gpus)
 
 
@@ -168,6 +195,7 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
     hidden = concealed(rendered).rendered
     command = hidden.command or ""
     hosts, reason = recipe.min_nodes, ""
+    cannot_run = ""
     title = recipe.runtime
     if engine is not None:
         title = engine.title
@@ -177,11 +205,13 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
             hosts, reason = engine.host_count(rendered, target.available, target.gpus)
         except SparkrunError as error:
             problems.append(Problem(Severity.ERROR, CANNOT_RUN, error.what, error.spot, error.remedy))
-            reason = error.what
+            reason = cannot_run = error.what
     elif not checks:
         message = f"`{recipe.runtime}` is not an engine that this program launches"
         problems.append(Problem(Severity.ERROR, "unknown-runtime", message, beginning(recipe)))
-    estimate = judged_size(rendered, target.chosen(hosts), store, facts)
+    estimate = _estimate(rendered, target.chosen(hosts), store, facts)
+    if cannot_run:
+        estimate = without_hosts(estimate, cannot_run)
     problems = [problem for problem in problems if not _is_applied(problem, recipe)]
     if checks:
         redact = redactor(rendered=rendered)
@@ -194,7 +224,19 @@ def _evaluate(rendered: Rendered, target: Target, store: FactsStore | None, chec
         hosts=hosts,
         host_reason=reason,
         problems=ordered(problems),
+        places=target.places(hosts),
     )
+
+
+def _estimate(
+    rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore | None, facts: ModelFacts | None
+) -> Estimate:
+    """The memory estimate; of values that the engine would refuse, nothing is known."""
+    for key, problem in refused_values(rendered):
+        verdict = Verdict(Level.UNKNOWN, f"{key} cannot be read by the engine", problem.message)
+        nothing = unknown_size(rendered, hosts, problem.message)
+        return replace(nothing, starts=verdict, context=verdict, headroom=verdict)
+    return judged_size(rendered, hosts, store, facts)
 
 
 def recipe_problems(

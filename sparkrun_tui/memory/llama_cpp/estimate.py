@@ -116,6 +116,8 @@ def _context(case: LlamaCase) -> Verdict:
     if case.context is not None and case.wanted is not None and case.context < case.wanted:
         text = f"--fit cuts the context to {case.context:,} tokens"
         return Verdict(Level.TIGHT, text, detail + f"; {case.wanted:,} were wanted")
+    if case.slot_length < verdicts.SHORTEST:
+        return verdicts.context_fits(case.level, case.slot_length, 0, 0, 0)
     text = f"{case.slot_length:,} tokens fit, {case.at_once:.1f} at once"
     return Verdict(case.level, text, detail)
 

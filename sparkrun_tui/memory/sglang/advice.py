@@ -123,7 +123,12 @@ def _for_pool(case: SglangCase) -> Iterator[Proposal]:
             yield Proposal("kv_cache_dtype", case.settings.kv_cache_dtype, "fp8_e4m3", what)
     if case.plan is not None and case.length is not None and case.plan.tokens < case.length:
         fitting = case.plan.tokens // _STEP * _STEP or case.plan.tokens
-        yield Proposal("max_model_len", str(case.length), str(fitting), "the largest request that the pool holds")
+        if case.facts.max_length:
+            fitting = min(fitting, case.facts.max_length)
+        what = "the largest request that the pool holds"
+        if fitting == case.facts.max_length:
+            what = "the length that the model was made for"
+        yield Proposal("max_model_len", str(case.length), str(fitting), what)
     yield from _more_hosts(case)
 
 

@@ -8,6 +8,7 @@ from math import ceil
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory import verdicts
 from sparkrun_tui.memory.bands import exact, part, worst_headroom, worst_verdict
+from sparkrun_tui.memory.headroom import for_headroom
 from sparkrun_tui.memory.hosts import floors, others
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.overheads import Band
@@ -53,10 +54,11 @@ def estimate_sglang(
         min_hosts=min_hosts(facts, settings, weakest.host),
         max_utilisation=max_fraction(weakest),
         min_utilisation=min_fraction(weakest),
-        proposals=proposals_for(weakest),
+        proposals=(*proposals_for(weakest), *for_headroom(pictures, weakest.fraction)),
         kv_bytes_per_request=request_bytes(weakest),
         pool_tokens=weakest.plan.tokens if weakest.plan else None,
         weights_bytes=weakest.weights.whole if weakest.weights else None,
+        hosts_needed=needed,
     )
 
 
@@ -143,6 +145,8 @@ def _context(case: SglangCase) -> Verdict:
         return verdicts.unknown(
             "context unknown", f"{missing}; with one layer like the model's the pool holds {plan.tokens:,} tokens"
         )
+    if length < verdicts.SHORTEST:
+        return verdicts.context_fits(Level.TIGHT, length, 0, 0, 0)
     detail = f"the pool holds {plan.tokens:,} tokens, {plan.requests:,} requests at once at most"
     if plan.slots is not None:
         detail += f"; {plan.slots.count:,} recurrent slots, {plan.slots.per_request} for each request"

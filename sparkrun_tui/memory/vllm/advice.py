@@ -74,7 +74,10 @@ def _for_context(case: VllmCase, hosts: int) -> Iterator[Proposal]:
     """Propose, in this order: shorter context, larger share, fp8 cache, fewer batched tokens, one more host."""
     length, longest = case.length or 0, _safe_length(case)
     if longest and longest < length:
-        yield Proposal("max_model_len", str(length), str(longest), "the largest context that fits")
+        what = "the largest context that fits"
+        if longest == case.facts.max_length:
+            what = "the length that the model was made for"
+        yield Proposal("max_model_len", str(length), str(longest), what)
     yield from _more_memory(case)
     yield from _smaller_cache(case)
     yield from _fewer_tokens(case)
@@ -82,8 +85,10 @@ def _for_context(case: VllmCase, hosts: int) -> Iterator[Proposal]:
 
 
 def _safe_length(case: VllmCase) -> int:
-    """The longest context that the likely pool takes, in whole steps; 0 when none does."""
+    """The longest context that the likely pool takes and the model was made for, in whole steps; 0 when none does."""
     longest = case.longest or 0
+    if case.facts.max_length:
+        longest = min(longest, case.facts.max_length)
     return longest // _STEP * _STEP if longest >= _STEP else longest
 
 

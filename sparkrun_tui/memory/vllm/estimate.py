@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory import verdicts
 from sparkrun_tui.memory.bands import part, worst_headroom, worst_verdict
+from sparkrun_tui.memory.headroom import for_headroom
 from sparkrun_tui.memory.hosts import floors, others
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Part, Verdict
@@ -32,6 +33,7 @@ def estimate_vllm(
     weakest = min(cases, key=_rank)
     pictures = tuple(_picture(case) for case in cases)
     plan, length, pool = weakest.plan, weakest.length, weakest.room
+    share = utilisation_of(settings, weakest.rules)
     tokens = request_bytes = None
     if plan is not None and length:
         request_bytes = plan.request_bytes(length)
@@ -50,10 +52,11 @@ def estimate_vllm(
         min_hosts=min_hosts(facts, settings, weakest.host),
         max_utilisation=min(max_utilisation(case.host) for case in cases),
         min_utilisation=min_utilisation(weakest),
-        proposals=proposals_for(weakest, used),
+        proposals=(*proposals_for(weakest, used), *for_headroom(pictures, share)),
         kv_bytes_per_request=request_bytes,
         pool_tokens=tokens,
         weights_bytes=weakest.weights.whole if weakest.weights else None,
+        hosts_needed=needed,
     )
 
 

@@ -187,7 +187,10 @@ def _model(top: Reader) -> str:
     has_wrong_type = node is not None and node.kind != "scalar"
     if not model and not has_wrong_type:
         spot = top.spots.get("model") or Spot(top.path, 1, 1)
-        top.problems.append(Problem(Severity.ERROR, "missing-model", "`model` is missing", spot))
+        remedy = "write `model: OWNER/NAME`, as on Hugging Face, or a path of the hosts"
+        if "defaults.model" in top.spots:
+            remedy = f"{remedy}; `defaults.model` is not read for it"
+        top.problems.append(Problem(Severity.ERROR, "missing-model", "`model` is missing", spot, remedy))
     return model
 
 

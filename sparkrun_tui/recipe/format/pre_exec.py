@@ -20,6 +20,8 @@ _SOURCE = re.compile(r"[^\0\n]+")
 _TARGET = re.compile(r"/[^\0\n]*")
 _COPY_KEYS = frozenset({"copy", "dest", "source_host"})
 _COMMAND_KEYS = frozenset({"command", "timeout"})
+MAX_ENTRIES = 100
+"""The most entries of one list: each is a shell of its own on every host, with some twenty variables."""
 MAX_TIMEOUT = 7 * 24 * 3600
 """The most seconds that a hook may be given."""
 
@@ -90,7 +92,10 @@ def listed(recipe: Recipe, key: str, problems: list[Problem]) -> Iterator[tuple[
         what = "names" if is_name else "commands"
         problems.append(Problem(Severity.ERROR, "hook", f"`{key}` must be a list of {what}", spot))
         return
-    for number, entry in enumerate(data, 1):
+    if len(data) > MAX_ENTRIES:
+        message = f"`{key}` has {len(data):,} entries; at most {MAX_ENTRIES} are carried out"
+        problems.append(Problem(Severity.ERROR, "hook", message, spot, "put several commands into one script"))
+    for number, entry in enumerate(data[:MAX_ENTRIES], 1):
         yield recipe.spots.get(f"{key}[{number}]") or spot, entry
 
 

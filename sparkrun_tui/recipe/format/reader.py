@@ -6,12 +6,17 @@ from typing import Any
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import Node, compact_json, entries, key_text, plain, scalar_data
 from sparkrun_tui.recipe.model import Problem, Severity, Value
 
 _KINDS = {"map": "a mapping", "list": "a list"}
 _TYPES = {"str": "text", "int": "a number", "float": "a number", "bool": "a boolean", "null": "empty"}
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_MOST_SHOWN = 60
+"""The most characters of a key in a message about a place within others."""
+_NEAREST = 4
+"""The most keys around such a place that a message names."""
 
 
 class Reader:
@@ -175,7 +180,8 @@ def repeated_keys(root: Node, path: str) -> list[Problem]:
     """A warning for each key that a mapping of the file has twice, with both lines; as in PyYAML the last one wins."""
     found: list[Problem] = []
     seen: set[int] = set()
-    waiting = [(root, "")]
+    # The keys around a node are joined for a message only: a key may be long, and stand around thousands of nodes.
+    waiting: list[tuple[Node, tuple[str, ...]]] = [(root, ())]
     while waiting:
         node, at = waiting.pop()
         # An alias shares the pairs of its anchor: they are reported once.
@@ -185,13 +191,16 @@ def repeated_keys(root: Node, path: str) -> list[Problem]:
             continue
         seen.add(id(node.pairs))
         first: dict[str, Node] = {}
-        for key, _ in node.pairs:
+        below: list[tuple[Node, tuple[str, ...]]] = []
+        for key, value in node.pairs:
             name = key_text(key)
             if name in first and key.tag != "merge":
                 lines = f"in line {first[name].line} and again in line {key.line}"
-                message = f"`{at}{name}` is given {lines}; the last one wins"
+                shown = ".".join(shorten(part, _MOST_SHOWN) for part in (*at, name)[-_NEAREST:])
+                message = f"`{shown}` is given {lines}; the last one wins"
                 spot = Spot(path, key.line, key.column)
                 found.append(Problem(Severity.WARNING, "duplicate-key", message, spot))
             first[name] = key
-        waiting.extend((value, f"{at}{key_text(key)}.") for key, value in reversed(node.pairs))
+            below.append((value, (*at, name)))
+        waiting.extend(reversed(below))
     return found

@@ -17,6 +17,10 @@ MAX_BYTES = 1 << 20
 """The most bytes of a recipe file."""
 MAX_DEPTH = 50
 """The most levels of nested mappings and lists, through aliases too."""
+MAX_KEY_DEPTH = 4
+"""The most levels of a key that is a list or a mapping: its text is JSON, which each level within a key doubles."""
+MAX_KEY = 1024
+"""The most characters of a key, as YAML itself has it for keys without `?`: messages and checks repeat keys."""
 MAX_NODES = 10_000
 """The most nodes of a file after its aliases are expanded."""
 MAX_EXPANDED = 2 * MAX_BYTES
@@ -168,6 +172,7 @@ class _Composer:
         node, anchor, children = self.open.pop()
         if node.kind == "map":
             node.pairs = list(zip(children[::2], children[1::2], strict=True))
+            self._check_keys(node)
         else:
             node.items = children
         node.end = event.end_mark.index
@@ -175,6 +180,16 @@ class _Composer:
         node.length = sum(child.length for child in children)
         node.height = 1 + max((child.height for child in children), default=0)
         self._add(node, anchor)
+
+    def _check_keys(self, node: Node) -> None:
+        for key, _ in node.pairs:
+            what = ""
+            if key.height > MAX_KEY_DEPTH:
+                what = f"the key of a mapping is nested more than {MAX_KEY_DEPTH} levels deep"
+            elif key.length > MAX_KEY:
+                what = f"the key of a mapping has {key.length:,} characters, more than {MAX_KEY:,}"
+            if what:
+                raise RecipeError(what, spot=Spot(self.path, key.line, key.column))
 
     def _alias(self, event: Any) -> None:
         target = self.anchors.get(event.anchor)

@@ -26,8 +26,11 @@ CONTAINER_HOME = "/root"
 """What `~` is in the containers."""
 
 _LOCAL_PATH = re.compile(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
+_SNAPSHOT = re.compile(r"models--([\w.-]{1,96})--([\w.-]{1,96})/snapshots/([0-9a-f]{40})(?![0-9a-f])")
 _PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.gguf)", re.IGNORECASE)
 _MOST_PARTS = 999
+MAX_PATH = 4096
+"""The most characters of a path; Linux takes none that are longer (PATH_MAX)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ class LocalModel:
 
 def is_path(model: str) -> bool:
     """Whether a model is named by a path, in a form that can be passed to a shell and to Docker."""
-    return _LOCAL_PATH.fullmatch(model) is not None and ".." not in model.split("/")
+    if len(model) > MAX_PATH or _LOCAL_PATH.fullmatch(model) is None:
+        return False
+    return ".." not in model.split("/")
 
 
 def inside_path(model: str) -> str:
@@ -133,6 +138,17 @@ def _repository_of(path: str) -> str:
     if not mark or not before.rpartition("/")[2].startswith("models--"):
         return ""
     return before
+
+
+def cached_snapshot(text: str) -> tuple[str, str] | None:
+    """The repository and the commit of the first snapshot in a Hugging Face cache that a text names; None without one.
+
+    The folder of `owner/name` is `models--owner--name` (huggingface_hub/file_download.py, repo_folder_name).
+    """
+    found = _SNAPSHOT.search(text)
+    if found is None:
+        return None
+    return f"{found[1]}/{found[2]}", found[3]
 
 
 def parts_of(path: str) -> list[str]:

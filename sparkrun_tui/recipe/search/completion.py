@@ -67,7 +67,7 @@ class QueryCompleter:
             self.values[key] = tuple(value for _, value in ranked)
 
     def complete(self, line: str, cursor: int) -> tuple[Completion, ...]:
-        """The possible texts at the cursor: keys, or the values of the key before it."""
+        """The possible texts at the cursor: keys, all of them before a word begins, or the values of the key there."""
         start = line.rfind(" ", 0, cursor) + 1
         word = line[start:cursor]
         sign = "-" if word.startswith("-") else ""
@@ -75,7 +75,7 @@ class QueryCompleter:
         found = []
         if not colon:
             for name, text in KEYS.items():
-                if word and name.startswith(key.lower()):
+                if name.startswith(key.lower()):
                     found.append(Completion(f"{sign}{name}:", start, cursor, text))
             return tuple(found)
         choices = _FIXED.get(key.lower()) or self.values.get(key.lower(), ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.recipe.names.params import parse_params
@@ -38,12 +38,18 @@ PLACE = "@"
 _ALIASES = {
     "context": "ctx",
     "engine": "runtime",
+    "host": "nodes",
     "hosts": "nodes",
+    "size": "params",
+    "quant": "dtype",
+    "author": "maintainer",
     "container": "image",
     "fit": "fits",
     "reg": "registry",
 }
 _TOKEN = re.compile(r'(?P<negated>-?)(?:(?P<key>[A-Za-z_]+):)?(?P<value>"[^"]*"?|[^\s"]+(?:"[^"]*"?)?)?')
+_SIGNED = re.compile(r"(?P<negated>-?)(?P<key>[A-Za-z_]{1,20})(?P<value>(?:>=|<=|>|<|=).+)")
+"""A condition without the colon: `params>30b`."""
 _NUMERIC = frozenset({"nodes", "params", "ctx", "tp"})
 _NUMBER = re.compile(r"(?P<op>>=|<=|>|<|=|)(?P<number>.+)")
 _RANGE = re.compile(r"(?P<low>[^.]+(?:\.\d+)?)\.\.(?P<high>.+)")
@@ -74,6 +80,14 @@ class Filter:
     key: str
     values: tuple[str, ...]
     negated: bool = False
+    text: str = field(default="", compare=False)
+    """The words of the query line that it was read from."""
+
+    @property
+    def shown(self) -> str:
+        """The condition in words for a chip: `params >30b`, `not fits no`."""
+        sign = "not " if self.negated else ""
+        return f"{sign}{self.key} {','.join(self.values)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,31 +118,58 @@ def parse_query(text: str) -> Query:
         if not match.group():
             continue
         negated = bool(match["negated"])
-        key = (match["key"] or "").lower()
-        key = _ALIASES.get(key, key)
+        typed = (match["key"] or "").lower()
         value = (match["value"] or "").strip('"').lower()
+        signed = None if typed else _SIGNED.fullmatch(match.group())
+        if signed is not None and _meant(signed["key"].lower()) in KEYS:
+            typed, value = signed["key"].lower(), signed["value"].lower()
+        key = _meant(typed)
         if key in KEYS:
             kept = tuple(part for part in value.split(",") if part and _usable(key, part, notes))
             if kept:
-                filters.append(Filter(key, kept, negated))
+                filters.append(Filter(key, kept, negated, match.group()))
             continue
         if match["key"]:
             near = did_you_mean(key, {*KEYS, *_ALIASES})
+            if near and not value.startswith("//"):
+                notes.append(f"no such filter: {key}: {near}")
+                continue
             # Words with a colon are searched as they are: `repo:tag`, `https://...`.
-            if near and value and not value.startswith("//"):
-                hints.append(f"{key}: is not a filter and is searched as a word; {near}")
+            if value and not value.startswith("//"):
+                hints.append(f"{key}: is not a filter and is searched as a word; tab lists the filters")
             value = f"{match['key'].lower()}:{value}"
         if value.startswith(PLACE) and value != PLACE:
-            filters.append(Filter(PLACE, (value.removeprefix(PLACE).rstrip("/"),), negated))
+            filters.append(Filter(PLACE, (value.removeprefix(PLACE).rstrip("/"),), negated, match.group()))
         elif value:
             words.append(Word(value, negated))
     return Query(tuple(words), tuple(filters), tuple(notes), tuple(hints))
 
 
+def _meant(key: str) -> str:
+    """A key by any of its names."""
+    return _ALIASES.get(key, key)
+
+
+def half_typed_key(text: str) -> str:
+    """The last word of a query line if it may become the key of a filter, else empty: `fi` of `qwen fi`."""
+    word = text[text.rfind(" ") + 1 :].removeprefix("-").lower()
+    if word and any(name.startswith(word) for name in (*KEYS, *_ALIASES)):
+        return text[text.rfind(" ") + 1 :]
+    return ""
+
+
+def without_word(text: str, word: str) -> str:
+    """A query line without one of its words."""
+    kept = text.split(" ")
+    if word in kept:
+        kept.remove(word)
+    return " ".join(part for part in kept if part)
+
+
 def _usable(key: str, value: str, notes: list[str]) -> bool:
     if key in _NUMERIC and _bounds(value) is None:
         if value not in (">", "<", ">=", "<=", "="):
-            notes.append(f"{key}:{value} is not a number")
+            notes.append(f"{key}:{value} is not a number: {KEYS[key]}")
         return False
     if key == "fits" and not any(word.startswith(value) for word in _FITS):
         hint = did_you_mean(value, FITS_VALUES) or f"use {', '.join(FITS_VALUES)}"

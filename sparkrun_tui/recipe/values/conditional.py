@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 
 from sparkrun_tui.base.gpus import compute_capability
 from sparkrun_tui.base.numbers import decimal, decimal_of, whole_of
-from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Severity
+from sparkrun_tui.base.text import shorten
+from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Severity, Value
 from sparkrun_tui.recipe.suggestions import did_you_mean
+from sparkrun_tui.recipe.values.masking import shown
 from sparkrun_tui.recipe.values.overrides import render
-from sparkrun_tui.recipe.values.rendered import Decision, Rendered
+from sparkrun_tui.recipe.values.rendered import Decision, Rendered, value_text
 
 DEGREES: Mapping[str, str] = {
     "tp": "tensor_parallel",
@@ -38,6 +40,10 @@ _ARCH = re.compile(r"sm_?(\d{2,3})[af]?")
 _CAPABILITY = re.compile(r"(\d{1,2})\.(\d)")
 
 _SPARK_GB = 121.0
+_MOST_SHOWN = 60
+"""The most characters of a value that a reason shows."""
+_MOST_READ = 4096
+"""The most characters of a value that are searched for secrets before it is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +164,7 @@ def _decide(layer: Layer, rendered: Rendered, around: Surroundings, problems: li
             for key, inner in _mapping(test).items():
                 actual = rendered.get(key)
                 if not _meets(key, inner, actual, unset_counts=True):
-                    failed.append(f"{key} is {'not set' if actual is None else actual}")
+                    failed.append(f"{key} is {_is_now(rendered, key)}")
         elif selector not in HARDWARE:
             actual = _of_launch(selector, rendered, around)
             if not _meets(selector, test, actual):
@@ -166,6 +172,15 @@ def _decide(layer: Layer, rendered: Rendered, around: Surroundings, problems: li
     if failed:
         return Decision(layer, False, ", ".join(failed))
     return _by_hardware(layer, around, problems)
+
+
+def _is_now(rendered: Rendered, key: str) -> str:
+    """A value for a reason: without secrets, and cut, since each of many entries may ask about the same long one."""
+    link = rendered.chain.get(key)
+    if link is None or link.value.data is None:
+        return "not set"
+    text = value_text(link.value)
+    return shorten(shown(key, Value(text[:_MOST_READ], text[:_MOST_READ])), _MOST_SHOWN)
 
 
 def _by_hardware(layer: Layer, around: Surroundings, problems: list[Problem]) -> Decision:

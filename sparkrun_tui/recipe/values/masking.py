@@ -161,9 +161,14 @@ def private_flags(flags: str) -> list[str]:
 
 def gives_secret(name: str, text: str) -> bool:
     """Whether a flag called `name` gives a secret, by itself or by a variable; one that names a file gives none."""
-    if not text or not looks_secret(name) or _NAMES_FILE.search(name):
+    if not text or not looks_secret(name) or names_file(name):
         return False
     return _LAST_WORD.search(name) is not None
+
+
+def names_file(name: str) -> bool:
+    """Whether a flag or a variable called `name` names a file, such as the one that holds a secret."""
+    return _NAMES_FILE.search(name) is not None
 
 
 # The filter.

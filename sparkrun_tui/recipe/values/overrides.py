@@ -52,8 +52,6 @@ def parse_value(text: str, default: Value | None = None) -> Value:
     return Value(text, text) if data is None else Value(data, text)
 
 
-_FLAG_LIKE = re.compile(r"[a-z][a-z0-9]*+(?:_[a-z0-9]++)+")
-"""A key that is spelt as the flags of engines are."""
 _LONGEST_SHOWN = 12
 """A longer text that is not an assignment is shortened in the message."""
 
@@ -186,7 +184,6 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
         )  # fmt: skip
     problems += _expansion_problems(recipe, chain, expansion)
     used = expansion.used | by_env
-    problems += _unused_overrides(recipe, found, used)
     text = expansion.text
     try:
         text = launch_keys.with_flags(text, extra)
@@ -334,24 +331,6 @@ def _override_problems(recipe: Recipe, overrides: Mapping[str, str], chain: Mapp
             marks = " ".join(sorted(found))
             message = f"the value of `{key}` contains characters with a meaning in a shell: {marks}"
             problems.append(Problem(Severity.WARNING, "shell-characters", message))
-    return problems
-
-
-def _unused_overrides(recipe: Recipe, found: Divided, used: frozenset[str]) -> list[Problem]:
-    problems = []
-    for key in (*found.values, *found.parts):
-        root = key
-        if key in found.parts:
-            root = launch_keys.root_of(key)
-        if root in used:
-            continue
-        near = ""
-        if key not in recipe.defaults:
-            near = did_you_mean(root, {*used, launch_keys.IMAGE})
-            if not near and _FLAG_LIKE.fullmatch(key):
-                near = f"a flag of the engine can be added behind the others: -- --{key.replace('_', '-')} VALUE"
-        message = f"`{key}` is not used by the command"
-        problems.append(Problem(Severity.WARNING, "unused-override", message, None, near))
     return problems
 
 

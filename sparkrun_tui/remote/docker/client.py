@@ -25,13 +25,16 @@ from sparkrun_tui.remote.docker.types import (
     ExecInfo,
     Frame,
     ImageInfo,
+    ImageListed,
     PullProgress,
     container_from_inspect,
     containers_from_list,
+    digest_from,
     event_from,
     exec_from,
     identity,
     image_from,
+    images_from,
     info_from,
     stats_from,
     version_from,
@@ -93,6 +96,22 @@ class DockerClient:
     async def image(self, reference: str) -> ImageInfo | None:
         """The image of this name or digest; None when the host has none."""
         return await self._or_none("GET", f"/images/{quote(reference, safe='/:@')}/json", image_from)
+
+    async def images(self) -> list[ImageListed]:
+        """The images of the host, those that others are made of left out."""
+        return await self._http.ask("GET", "/images/json", images_from, most=_MOST_LISTED)
+
+    async def remove_image(self, reference: str) -> None:
+        """Remove a name of an image, and the image with its last name; fine when it is gone already.
+
+        Raises `DockerError` 409 when a container uses it.
+        """
+        await self._or_gone("DELETE", f"/images/{quote(reference, safe='/:@')}", {"force": False}, timeout=300.0)
+
+    async def registry_digest(self, reference: str) -> str:
+        """The digest that the image's registry has for a name now, asked by the host. Raises `DockerError`."""
+        path = f"/distribution/{quote(reference, safe='/:@')}/json"
+        return await self._http.ask("GET", path, digest_from)
 
     async def pull(self, image: str, platform: str = "") -> AsyncGenerator[PullProgress, None]:
         """Pull an image and yield the progress; ends when the image is there. Raises `DockerError` when it fails."""

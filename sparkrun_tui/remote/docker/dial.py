@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.remote.failures import DaemonSilent, LinkLost, SocketRefused
+from sparkrun_tui.remote.failures import DaemonSilent, LinkLost, NoDocker, SocketRefused
 from sparkrun_tui.remote.transport import ByteStream, Outcome, Transport
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
@@ -87,10 +87,13 @@ def cause(look: Look, host: str) -> HostError:
             remedy=f"On the host: {join}   (then log in again)",
         )
     if look.cli:
-        return DaemonSilent(
-            "Docker is installed but not running", host=host, remedy="On the host: sudo systemctl start docker"
+        return NoDocker(
+            "Docker is installed but not running",
+            host=host,
+            remedy="On the host: sudo systemctl start docker",
+            installed=True,
         )
-    return HostError("Docker is not installed", host=host, remedy="On the host: sudo apt-get install docker.io")
+    return NoDocker("Docker is not installed", host=host, remedy="On the host: sudo apt-get install docker.io")
 
 
 class Dialer:

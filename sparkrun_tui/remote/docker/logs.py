@@ -22,6 +22,8 @@ _REMEMBER = 2 * OVERLAP
 MOST_REMEMBERED = 100_000
 """Most frames that are remembered, independent of their stamps."""
 _MAX_LINE = 32_768
+_FRUITLESS = 6
+"""Streams in a row that break before anything came of them, after which a log that is not followed is given up."""
 _PAUSE = 0.3
 _MAX_PAUSE = 5.0
 _GONE = (404, 409)
@@ -181,11 +183,12 @@ async def follow(
 ) -> AsyncGenerator[list[LogRecord], None]:
     """Batches of lines: the last `tail` (None: all) from Unix time `since` on, then new ones until the container ends.
 
-    With `keep` false it ends when what is there has been read. Lost links and daemon restarts are waited out; an
-    empty batch means that the stream was opened again. Raises `HostError` only for what the person must repair.
+    With `keep` false it ends when what is there has been read, and raises `HostError` when streams of it break again
+    and again. Lost links and daemon restarts are waited out; an empty batch means that the stream was opened again.
+    Besides that it raises `HostError` only for what the person must repair.
     """
     wanted, lines = Wanted(tail, since, keep, stall), Unrepeated()
-    pause, over = _PAUSE, False
+    pause, over, fruitless = _PAUSE, False, 0
     while not over:
         try:
             info = await client.inspect(container)
@@ -195,13 +198,16 @@ async def follow(
             over = not keep or not info.running
             async with aclosing(_stream(client, info, lines, wanted, to_the_end=over)) as batches:
                 async for batch in batches:
-                    pause = _PAUSE
+                    pause, fruitless = _PAUSE, 0
                     yield batch
         except (LinkLost, DockerError, ValueError) as error:
             if isinstance(error, DockerError) and (not keep or error.status in _FINAL):
                 if error.status in _GONE:
                     break
                 raise
+            fruitless += 1
+            if not keep and fruitless >= _FRUITLESS:
+                raise LinkLost(f"the log of {container[:12]} breaks off again and again", host=client.host) from error
             over = False
             yield []
         if not over:

@@ -16,8 +16,12 @@ from sparkrun_tui.base.text import clean_line
 MOST_CONTAINERS = 1000
 """Containers of one host that are asked for, newest first."""
 
+MOST_IMAGES = 2000
+"""Images of one host that are taken in."""
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
 _EXITED = re.compile(r"Exited \((-?[0-9]{1,10})\)", re.ASCII)
+_MOST_MOUNTS = 1000
 _MOST_LABELS = 1000
 """Labels that are read of a container or an image, whose maker may give it any number."""
 
@@ -78,6 +82,20 @@ class ImageInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageListed:
+    """An image in a host's list: its id, its names, the digests by which registries know it, bytes with all layers.
+
+    `created` is when it was built, Unix seconds; None where it is not known.
+    """
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    size: int
+    created: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ImageProgram:
     """Whether an image has a program; `version` is that of its Python package, empty where it is not known."""
 
@@ -106,6 +124,14 @@ class ContainerInfo:
     log_driver: str = ""
     secrets: tuple[Secret, ...] = ()
     """What Docker shows of secrets that it was given, by variables and arguments; only a whole look has them."""
+    image_id: str = ""
+    """The id of its image; empty where it is not known."""
+    mounts: tuple[str, ...] = ()
+    """The folders and files of the host that it mounts."""
+    command: str = field(default="", repr=False)
+    """What it runs, to search in; it may hold secrets, and is never shown. Only lists have it."""
+    restart_policy: str = ""
+    """When Docker starts it again (`no`, `unless-stopped`, ...); only a whole look has it."""
 
     @property
     def running(self) -> bool:
@@ -222,6 +248,9 @@ def container_from_inspect(data: Decoded) -> ContainerInfo:
         error=_line(state.at("Error")),
         tty=config.at("Tty").is_true(),
         log_driver=_line(data.at("HostConfig", "LogConfig", "Type")),
+        image_id=_line(data.at("Image")),
+        mounts=_mounts(data),
+        restart_policy=_line(data.at("HostConfig", "RestartPolicy", "Name")),
         secrets=secrets_given(config.at("Env").texts(), (*data.at("Args").texts(), *config.at("Cmd").texts())),
     )
 
@@ -250,7 +279,51 @@ def container_from_list(data: Decoded) -> ContainerInfo:
         labels=_labels(data.at("Labels")),
         created=data.at("Created").decimal(least=1, most=_LAST_MOMENT),
         exit_code=exit_code,
+        image_id=_line(data.at("ImageID")),
+        mounts=_mounts(data),
+        command=_command(data.at("Command")),
     )
+
+
+def images_from(data: Decoded) -> list[ImageListed]:
+    """From `/images/json`, at most `MOST_IMAGES`."""
+    return [_image_listed(entry) for entry in data.present().items(MOST_IMAGES)]
+
+
+def _image_listed(data: Decoded) -> ImageListed:
+    data = data.present()
+    nameless = "<none>"
+    return ImageListed(
+        id=identity(data.at("Id")),
+        tags=tuple(name for name in _lines(data.at("RepoTags")) if nameless not in name),
+        digests=tuple(name for name in _lines(data.at("RepoDigests")) if nameless not in name),
+        size=data.at("Size").whole() or 0,
+        created=data.at("Created").decimal(least=1, most=_LAST_MOMENT),
+    )
+
+
+def digest_from(data: Decoded) -> str:
+    """The digest in an answer of `/distribution/{name}/json`; empty where it names none."""
+    return _line(data.present().at("Descriptor", "digest"))
+
+
+def _command(data: Decoded) -> str:
+    """A container's command as one line; some daemons send it as a list."""
+    if isinstance(data.data, list):
+        return " ".join(_lines(data))
+    return _line(data)
+
+
+def _mounts(data: Decoded) -> tuple[str, ...]:
+    """The host's side of a container's mounts; volumes have none. Podman's lists have another form, which says less."""
+    mounts = data.at("Mounts")
+    if not isinstance(mounts.data, list):
+        return ()
+    found = []
+    for mount in mounts.items(_MOST_MOUNTS):
+        if isinstance(mount.data, dict) and _line(mount.at("Type")) in ("bind", ""):
+            found.append(_line(mount.at("Source")))
+    return tuple(source for source in found if source)
 
 
 def identity(data: Decoded) -> str:

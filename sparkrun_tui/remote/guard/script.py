@@ -159,8 +159,10 @@ _FORGET = """\
 # sparkrun-tui: guard-forget
 for old in {root}/*/guard; do
   [ -d "$old" ] || continue
+  any=$(find "$old" -type f | head -n 1)
   fresh=$(find "$old" -type f -mtime -30 | head -n 1)
-  [ -n "$fresh" ] || rm -rf -- "${{old%/guard}}"
+  # Where nothing is found at all, nothing is known: it may be the record of a guard that runs.
+  [ -z "$any" ] || [ -n "$fresh" ] || rm -rf -- "${{old%/guard}}"
 done
 """
 

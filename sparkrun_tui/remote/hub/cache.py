@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sparkrun_tui.base import identifiers
-from sparkrun_tui.base.decoded import decode_json
 from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.identifiers import Commit
-from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.remote.hub.lengths import any_cut, kept_listing
 from sparkrun_tui.remote.ports.models import ModelFile, folder_name
 
@@ -22,6 +20,9 @@ INDEX = ".safetensors.index.json"
 _MOST_INDEXES = 16
 """Indexes of one model that are read: all of them may be links to one large file."""
 _MOST_INDEX = 32 << 20
+_WEIGHT_MAP = re.compile(r'"weight_map"\s*+:\s*+\{')
+_ENTRY = re.compile(r'"(?:[^"\\]++|\\.)*+"\s*+:\s*+"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+"""A tensor and its file in an index."""
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
 # Other forms of the same weights, which no engine here reads when there are safetensors.
@@ -168,15 +169,19 @@ def _all_parts(weights: Iterable[str], present: set[str]) -> bool:
 
 
 def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
-    """Whether every file that an index of weights names is there."""
+    """Whether every file that an index of weights names is there.
+
+    The index is searched rather than parsed: the author of a model may write millions of entries, and to parse them
+    takes half a gigabyte of memory, and seconds in which no other thread has a turn.
+    """
     for name, text in indexes.items():
-        try:
-            wanted = {file.text() for file in decode_json(text).at("weight_map").present().fields().values()}
-        except JsonError:
+        begin = _WEIGHT_MAP.search(text)
+        if begin is None or not text.endswith("}", 0, len(text.rstrip())):
             return False
         folder = name.rpartition("/")[0]
-        if any((f"{folder}/{file}" if folder else file) not in present for file in wanted):
-            return False
+        for entry in _ENTRY.finditer(text, begin.end(), text.find("}", begin.end())):
+            if (f"{folder}/{entry[1]}" if folder else entry[1]) not in present:
+                return False
     return True
 
 

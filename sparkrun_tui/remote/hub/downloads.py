@@ -18,6 +18,7 @@ from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.make_room import room_for_models
 from sparkrun_tui.base.memory_limit import half_of_memory
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
@@ -31,8 +32,8 @@ MOST_FILES = 100_000
 STALL = 120.0
 """Seconds without a new byte after which a download is started again."""
 _TRIES = 5
-_MOST_LINE = 32 << 20
-"""Bytes of one message of the worker."""
+_MOST_LINE = 8 << 20
+"""Bytes of one message of the worker, which is parsed where the app waits; that about 100,000 files has as many."""
 _SLACK = 1 << 30
 """Bytes by which a download may outgrow what was announced: another one may go on in the same folder."""
 _SITE = "https://huggingface.co"
@@ -321,7 +322,7 @@ def explain(message: Decoded, repo: str, revision: str) -> HubError:
             f"the Hub wants a file of {repo} to be written outside the model's folder in the cache",
             "Is HF_ENDPOINT a mirror of the Hub? Do not use it.",
         ),
-        "disk": ("this machine's disk is full", "Make room in its model cache: hf cache ls, hf cache prune"),
+        "disk": ("this machine's disk is full", room_for_models()),
         "limited": (f"the Hub limits how often we may ask: {said}", f"Wait a little. {token}"),
     }
     if kind == "offline" and os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):

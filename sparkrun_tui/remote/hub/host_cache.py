@@ -10,7 +10,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub.cache import INDEX
-from sparkrun_tui.remote.hub.lengths import cut_by, listed_sizes
+from sparkrun_tui.remote.hub.lengths import MOST_LISTING, cut_by, listed_sizes
 from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, folder_name
 from sparkrun_tui.remote.transport import Outcome, Transport
 
@@ -43,19 +43,21 @@ tree=$folder/trees/$commit.json
 exit 0
 """
 
-_MOST_TREE = 4 << 20
-"""Bytes of a kept listing that is sent along; one of 10,000 files has half of it."""
-
 
 async def listing(transport: Transport, hf_cache: str, repo: str, revision: str) -> CacheListing | None:
     """What the host holds of a revision (empty: `main`); None when it has none. Raises `LinkLost`, `HostError`."""
+    return await listing_in(transport, f"{hf_cache.rstrip('/')}/hub", repo, revision)
+
+
+async def listing_in(transport: Transport, hub: str, repo: str, revision: str) -> CacheListing | None:
+    """The same for the folder `hub`, which holds the folders of models."""
     script = shell.script(
         _LIST,
-        folder=shell.path_word(f"{hf_cache.rstrip('/')}/hub/{folder_name(repo)}"),
+        folder=shell.path_word(f"{hub}/{folder_name(repo)}"),
         commit=identifiers.commit(revision) or "",
         ref=revision or "main",
         index=f"*{INDEX}",
-        most=_MOST_TREE,
+        most=MOST_LISTING,
     )
     result = await transport.run(script, timeout=60.0)
     if result.outcome is Outcome.LOST:

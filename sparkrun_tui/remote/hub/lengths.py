@@ -17,10 +17,10 @@ from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.models import safetensors_header
 from sparkrun_tui.models.gguf import header as gguf_header
 
-MOST_LISTING = 32 << 20
-"""Bytes of a listing; one of 100,000 files has about 20 MiB."""
-_MOST_READ = 512 << 20
-"""Bytes that are read of all headers of a model; the largest models have a tenth of it."""
+MOST_LISTING = 4 << 20
+"""Bytes of a listing; one of 10,000 files has half of it. No other thread has a turn while it is parsed."""
+_MOST_READ = 128 << 20
+"""Bytes that are read of all headers of a model; the largest models have less than half of it."""
 
 
 class _Reading:

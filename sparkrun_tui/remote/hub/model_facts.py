@@ -22,6 +22,8 @@ from sparkrun_tui.remote.ports.models import ModelFile, ModelRequest
 
 TIMEOUT = 180.0
 """Seconds for the headers of one model: hundreds of files on a slow line."""
+_MOST_LINE = 2 << 20
+"""Bytes of a digest, which is parsed where the app waits; one that is kept has at most half of it."""
 
 
 _PROJECTOR = "*mmproj*.gguf"
@@ -87,7 +89,7 @@ class HubFacts:
         if token is not None:
             env["HF_TOKEN"] = token.reveal()
         words = [sys.executable, "-P", "-m", "sparkrun_tui.remote.hub.facts_worker"]
-        process = await children.spawn(words, env=env, stdin=asyncio.subprocess.PIPE, limit=16 << 20)
+        process = await children.spawn(words, env=env, stdin=asyncio.subprocess.PIPE, limit=_MOST_LINE)
         repo = str(order["repo"])
         async with children.stopping(process, signal.SIGINT):
             assert process.stdin is not None and process.stdout is not None

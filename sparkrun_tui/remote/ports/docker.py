@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sparkrun_tui.remote.docker.types import ContainerInfo, ExecInfo, ImageInfo, ImageProgram
+from sparkrun_tui.remote.docker.types import ContainerInfo, ExecInfo, ImageInfo, ImageListed, ImageProgram
 from sparkrun_tui.remote.ports.models import Transfer
 from sparkrun_tui.remote.transport import Result, Transport
 
@@ -22,6 +22,15 @@ class Docker(Protocol):
 
     async def image(self, reference: str) -> ImageInfo | None:
         """`GET /images/{reference}/json`."""
+
+    async def images(self) -> Sequence[ImageListed]:
+        """`GET /images/json`."""
+
+    async def remove_image(self, reference: str) -> None:
+        """`DELETE /images/{reference}`, without force; a missing one is fine, a container that uses it a refusal."""
+
+    async def registry_digest(self, reference: str) -> str:
+        """`GET /distribution/{reference}/json`: the digest that the registry has for a name now."""
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         """`POST /containers/create`; the id."""

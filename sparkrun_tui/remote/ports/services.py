@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
+from sparkrun_tui.remote.docker.listening import Listeners
 from sparkrun_tui.remote.docker.processes import ServerKeys
 from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.ports.docker import Docker
@@ -58,3 +59,7 @@ class HostServices(Protocol):
     @property
     def keys(self) -> ServerKeys:
         """The API keys of servers."""
+
+    @property
+    def listeners(self) -> Listeners:
+        """Who listens at the ports of servers."""

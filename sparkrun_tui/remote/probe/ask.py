@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.probe.parse import complete, parse
@@ -15,7 +14,6 @@ from sparkrun_tui.remote.probe.script import script
 from sparkrun_tui.remote.transport import Outcome, Transport
 
 TIMEOUT = 40.0
-_MOST_SHOWN = 80
 
 
 async def probe(
@@ -46,5 +44,4 @@ async def probe(
         raise HostError(
             f"the host could not report its facts: {said or 'its answer is cut short'}", host=transport.name
         )
-    facts = parse(result.stdout, name=transport.name, taken=taken, round_trip=round_trip, ports=ports)
-    return replace(facts, login_prints=shorten(clean_line(result.login.strip()), _MOST_SHOWN))
+    return parse(result.stdout, name=transport.name, taken=taken, round_trip=round_trip, ports=ports)

@@ -43,12 +43,16 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class RdmaPort:
-    """One RDMA device that is up: its network interface, IPv4 address and RoCE v2 GID index."""
+    """One RDMA device that is up: its network interface, IPv4 address, RoCE v2 GID index and IPv4 network.
+
+    `network` is written as `192.168.100.0/24`; it is empty where the host does not say.
+    """
 
     device: str
     interface: str
     address: str
     gid_index: int | None
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,6 @@ class HostFacts:
     """Where the images of Docker lie; empty where that is not known."""
     driver_stale: bool = False
     """Whether the driver's libraries were updated and the kernel still runs the old driver."""
-    login_prints: str = ""
-    """What its login shell prints before each command, shortened: rsync cannot talk through it."""
     lease: Lease | None = None
     """The launch that prepares this host, or has died while it did."""
 

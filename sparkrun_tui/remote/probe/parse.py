@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -53,6 +54,7 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
     docker = dict(line.split("=", 1) for line in answer.block("docker") if "=" in line)
     owners = _owners(answer)
     addresses = _addresses(answer.block("addresses"))
+    networks = _networks(answer.block("addresses"))
     interface, address = _default_route(answer.block("route"), addresses)
     gpus = tuple(islice(_gpus(answer.block("gpus")), _MOST_PARTS))
     return HostFacts(
@@ -84,7 +86,7 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         gpu_runtime="nvidia" in docker.get("runtimes", "").split() or bool(answer.one("gpu_hook")),
         default_interface=clean_line(interface),
         default_address=address,
-        rdma=tuple(islice(_rdma(answer.values.get("rdma", []), addresses), _MOST_PARTS)),
+        rdma=tuple(islice(_rdma(answer.values.get("rdma", []), addresses, networks), _MOST_PARTS)),
         infiniband=bool(answer.one("infiniband_dev")),
         used_ports=frozenset(owners),
         tools=frozenset(TOOLS).intersection(answer.values.get("tool", [])),
@@ -267,6 +269,21 @@ def _addresses(lines: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def _networks(lines: Sequence[str]) -> dict[str, str]:
+    """The IPv4 network of each address that states one, as `192.168.100.0/24`."""
+    found: dict[str, str] = {}
+    for line in lines:
+        match = re.match(r"\d+:\s+\S+\s+inet\s+([0-9.]+)/([0-9]{1,2})(?![0-9])", line)
+        if match is None:
+            continue
+        try:
+            network = ipaddress.ip_interface(f"{match[1]}/{match[2]}").network
+        except ValueError:
+            continue
+        found[match[1]] = str(network)
+    return found
+
+
 _INSIDE = ("lo", "docker", "br-", "virbr", "veth", "cni", "flannel")
 """What the names of interfaces begin with that lead nowhere outside of a host."""
 
@@ -302,11 +319,12 @@ def _metric(line: str) -> int:
     return metric
 
 
-def _rdma(rows: Sequence[str], addresses: dict[str, str]) -> Iterator[RdmaPort]:
+def _rdma(rows: Sequence[str], addresses: dict[str, str], networks: dict[str, str]) -> Iterator[RdmaPort]:
     for row in rows:
         device, interface, index = [*row.split("\t"), "", ""][:3]
         address = addresses.get(interface, "")
-        yield RdmaPort(clean_line(device), clean_line(interface), address, whole(index))
+        network = networks.get(address, "")
+        yield RdmaPort(clean_line(device), clean_line(interface), address, whole(index), network)
 
 
 def _owners(answer: _Answer) -> dict[int, str]:

@@ -10,9 +10,6 @@ from sparkrun_tui.remote.failures import CommandFailed
 from sparkrun_tui.remote.script.output import HALF, AfterMark, Kept
 from sparkrun_tui.remote.transport import Outcome, Result
 
-_MOST_LOGIN = 4096
-"""Bytes kept of what a login shell prints before the script."""
-
 Read = Callable[[], Awaitable[tuple[str, bytes] | None]]
 
 
@@ -37,8 +34,13 @@ class Capture:
 
     def result(self, outcome: Outcome, code: int | None = None) -> Result:
         """The result with what was kept."""
-        login = decode(self._marks["stdout"].banner[:_MOST_LOGIN]) if self._marks["stdout"].found else ""
-        return Result(outcome, code, self._kept["stdout"].text(), self._kept["stderr"].text(), login)
+        return Result(outcome, code, self._kept["stdout"].text(), self._kept["stderr"].text())
+
+    @property
+    def shell_says(self) -> str:
+        """What the login shell printed before the script, as one safe line; empty when it printed nothing."""
+        said = self._marks["stdout"].banner.strip() or self._marks["stderr"].banner.strip()
+        return shorten(clean_line(decode(said)), 200)
 
     def check_marked(self, host: str) -> None:
         """Raises `HostError` when the script never began: the login shell did not run it."""

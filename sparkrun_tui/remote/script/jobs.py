@@ -55,7 +55,6 @@ job={job}
 mkdir -p -- "$(dirname -- "$job")"
 if ! mkdir -- "$job" 2>/dev/null; then echo EXISTS; exit 0; fi
 cat > "$job/script"
-cat /proc/sys/kernel/random/boot_id > "$job/boot" 2>/dev/null || :
 cat > "$job/run" <<'SPARKRUN_RUN'
 cd -- "$HOME"
 echo $$ > "$1/pid.new"; mv -f -- "$1/pid.new" "$1/pid"
@@ -74,16 +73,34 @@ while [ ! -s "$job/pid" ] && [ $tries -lt 50 ]; do sleep 0.1; tries=$((tries+1))
 echo STARTED
 """
 
+# A number of a process goes to another one after its end, at the latest when the host is restarted. A process is the
+# job's when its arguments name the job. What its first process has left behind is in that one's group.
+_FIND = """\
+is_ours() {{ tr '\\0' '\\n' 2>/dev/null <"/proc/$1/cmdline" | grep -qxF -e "$job" -e "$job/script"; }}
+pid=$(head -c 20 -- "$job/pid" 2>/dev/null)
+case $pid in *[!0-9]*) pid= ;; esac
+lead=$pid
+[ -n "$pid" ] && is_ours "$pid" || lead=
+# Empties pid where no process of its group is the job's.
+find_group() {{
+  if [ -z "$pid" ] || is_ours "$pid"; then return; fi
+  for place in /proc/[0-9]*; do
+    read -r line 2>/dev/null <"$place/stat" || continue
+    set -- ${{line##*) }}
+    if [ "${{3-}}" = "$pid" ] && is_ours "${{place#/proc/}}"; then return; fi
+  done
+  pid=
+}}
+"""
+
 _STATUS = """\
 # sparkrun-tui: job-status
 job={job}
 [ -d "$job" ] || {{ echo missing 0; exit 0; }}
 size=$(wc -c < "$job/out" 2>/dev/null || echo 0)
 if [ -s "$job/rc" ]; then echo "ended $size $(cat "$job/rc")"; exit 0; fi
-pid=$(cat "$job/pid" 2>/dev/null)
-boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
-if [ "$boot" = "$(cat "$job/boot" 2>/dev/null)" ] && [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null
-then echo "running $size"
+{find}
+if [ -n "$lead" ]; then echo "running $size"
 else [ -s "$job/rc" ] && echo "ended $size $(cat "$job/rc")" || echo "died $size"
 fi
 """
@@ -91,20 +108,23 @@ fi
 _FOLLOW = """\
 # sparkrun-tui: job-follow
 job={job}
-pid=$(cat "$job/pid" 2>/dev/null || echo 1)
-if [ -s "$job/rc" ]; then tail -c +{start} -- "$job/out"; exit 0; fi
-tail -c +{start} -f -s 0.2 --pid="$pid" -- "$job/out"
+{find}
+if [ -s "$job/rc" ] || [ -z "$lead" ]; then tail -c +{start} -- "$job/out"; exit 0; fi
+tail -c +{start} -f -s 0.2 --pid="$lead" -- "$job/out"
 """
 
 _CANCEL = """\
 # sparkrun-tui: job-cancel
 job={job}
-pid=$(cat "$job/pid" 2>/dev/null) || exit 0
+{find}
 [ -s "$job/rc" ] && exit 0
+find_group
+[ -n "$pid" ] || exit 0
 kill -s TERM -- "-$pid" 2>/dev/null || kill -s TERM "$pid" 2>/dev/null || exit 0
 tries=0
-while kill -0 "$pid" 2>/dev/null && [ $tries -lt 30 ]; do sleep 0.1; tries=$((tries+1)); done
-kill -s KILL -- "-$pid" 2>/dev/null || :
+while is_ours "$pid" && [ $tries -lt 30 ]; do sleep 0.1; tries=$((tries+1)); done
+find_group
+[ -z "$pid" ] || kill -s KILL -- "-$pid" 2>/dev/null || :
 """
 
 
@@ -133,7 +153,7 @@ class Jobs:
 
     async def status(self, key: str) -> JobStatus:
         """How the job is. Raises `HostError`."""
-        result = await self._run(shell.script(_STATUS, job=self._folder(key)))
+        result = await self._run(shell.script(_STATUS, job=self._folder(key), find=_found()))
         words = result.stdout.split()
         if len(words) < 2 or words[0] not in tuple(JobState):
             raise HostError(f"the host does not report the state of {key}", host=self._transport.name)
@@ -144,10 +164,9 @@ class Jobs:
         """The job's output from byte `offset` on, until it ends; lost links are waited out, no byte is lost."""
         pause = _PAUSE
         while True:
-            before = offset
             try:
                 status = await self.status(key)
-                script = shell.script(_FOLLOW, job=self._folder(key), start=offset + 1)
+                script = shell.script(_FOLLOW, job=self._folder(key), find=_found(), start=offset + 1)
                 async with closing(self._transport.stream(script)) as pieces:
                     async for stream, data in pieces:
                         if stream == "stdout":
@@ -156,8 +175,6 @@ class Jobs:
                             yield data
                 if status.state is not JobState.RUNNING:
                     return
-                if offset > before:
-                    continue
             except NeedsUser:
                 raise
             except CommandFailed:
@@ -235,7 +252,7 @@ class Jobs:
 
     async def cancel(self, key: str) -> None:
         """Stop the job's whole process group (TERM, 3 s later KILL); fine when it has ended."""
-        await self._run(shell.script(_CANCEL, job=self._folder(key)))
+        await self._run(shell.script(_CANCEL, job=self._folder(key), find=_found()))
 
     async def end(self, key: str) -> None:
         """Stop the job and remove what is left of it; fine when there is none. Raises `LinkLost`, `HostError`."""
@@ -264,6 +281,11 @@ class Jobs:
             said = clean_line(result.stderr.strip().rpartition("\n")[2])
             raise HostError(f"a job cannot be handled: {said}", host=self._transport.name)
         return result
+
+
+def _found() -> shell.Text:
+    """Commands that set `lead` to the number of the job's first process, empty where it runs no more; see `_FIND`."""
+    return shell.script(_FIND)
 
 
 def _exported(env: Mapping[str, str]) -> shell.Text:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import asyncssh
 
+from sparkrun_tui.base.text import clean_line, clean_text, shorten
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.ssh import bounds
 from sparkrun_tui.remote.ssh import login_keys as login
-from sparkrun_tui.remote.ssh.host_key_policy import Ask, HostKeyPolicy, revoked
+from sparkrun_tui.remote.ssh.host_key_policy import Ask, HostKeyPolicy, LoginNotice, revoked
 from sparkrun_tui.remote.ssh.known_hosts import KnownHosts
 from sparkrun_tui.remote.ssh.resolve import Endpoint
 from sparkrun_tui.remote.ssh.unlocked_keys import KeyRing
@@ -34,6 +35,15 @@ _CIPHERS = (
 )
 _HOST_KEY_TRIES = 4
 
+LOGIN_WAIT = 300.0
+"""Seconds for a login in the browser that a host asks for."""
+_LINK = re.compile(r"https://[A-Za-z0-9._~:/?#@!$&*+,;=%-]{4,300}")
+_MOST_BANNER = 4000
+"""Characters that are kept of what a host says at the login."""
+_MOST_BANNERS = 4
+"""Banners of one login that are shown; a host may send any number."""
+_MOST_SAID = 300
+
 OnLost = Callable[[asyncssh.SSHClientConnection, Exception | None], None]
 
 # asyncssh logs every channel at INFO and dumps packets at DEBUG; neither belongs into our logs.
@@ -43,8 +53,9 @@ logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
 class _Client(asyncssh.SSHClient):
     """Bounds its connection, remembers a key that was offered and not trusted, and reports the connection's end."""
 
-    def __init__(self, on_lost: OnLost) -> None:
+    def __init__(self, on_lost: OnLost, on_banner: Callable[[str], object]) -> None:
         self._on_lost = on_lost
+        self._on_banner = on_banner
         self._connection: asyncssh.SSHClientConnection | None = None
         self.offered: asyncssh.SSHKey | None = None
         self.address = ""
@@ -53,6 +64,9 @@ class _Client(asyncssh.SSHClient):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
         bounds.bind(conn)
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        self._on_banner(msg)
 
     def debug_msg_received(self, msg: str, lang: str, always_display: bool) -> None:
         self._debug.one()
@@ -86,14 +100,50 @@ class Opener:
         self._tunnel = tunnel
         self._ring = ring or KeyRing()
         self._any_key_type = False
+        self._limit: asyncio.Timeout | None = None
+        self._banners = 0
+        self._notices: set[asyncio.Task[object]] = set()
+        self.says = ""
+        """What the host has said before the login, safe to display; empty where it said nothing."""
 
     async def open(self) -> asyncssh.SSHClientConnection:
         """The connection, logged in. Raises `NeedsUser` or what asyncssh and the network raise."""
         keys = await login.gather(self._endpoint, self._ring)
         try:
             return await self._login(keys)
+        except (OSError, TimeoutError, asyncssh.Error) as error:
+            link = self._link
+            if not link:
+                raise
+            raise NeedsUser(
+                f"{self._endpoint.host} asks for a login in the browser first",
+                host=self._endpoint.name,
+                remedy=f"Open {link} and try again. It says: {shorten(clean_line(self.says), _MOST_SAID)}",
+            ) from error
         finally:
             keys.close()
+
+    @property
+    def _link(self) -> str:
+        """The link to a login in the browser among what the host has said; empty without one."""
+        found = _LINK.search(self.says)
+        return found[0].rstrip(".,;") if found is not None else ""
+
+    def _heard(self, text: str) -> None:
+        """A banner came: show it, and wait for longer where it asks for a login in the browser."""
+        self._banners += 1
+        if self._banners > _MOST_BANNERS:
+            return
+        self.says = clean_text(f"{self.says}{text[:_MOST_BANNER]}")[:_MOST_BANNER]
+        if self._ask is None:
+            return
+        link = self._link
+        if link and self._limit is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + LOGIN_WAIT)
+        notice = LoginNotice(self._endpoint.name, self.says.strip(), link)
+        task: asyncio.Task[object] = asyncio.ensure_future(self._ask(notice))
+        self._notices.add(task)
+        task.add_done_callback(self._notices.discard)
 
     async def _login(self, keys: login.LoginKeys) -> asyncssh.SSHClientConnection:
         try:
@@ -125,7 +175,7 @@ class Opener:
         """Connect, settling the host key when it is not known yet."""
         for attempt in range(_HOST_KEY_TRIES):
             known = self._policy.read(self._endpoint)
-            client = _Client(self._on_lost)
+            client = _Client(self._on_lost, self._heard)
             try:
                 return await self._connect(pairs, known, client)
             except asyncssh.HostKeyNotVerifiable as error:
@@ -155,7 +205,7 @@ class Opener:
         algorithms: str | tuple[str, ...] = ()
         if self._any_key_type:
             algorithms = "default"
-        async with asyncio.timeout(LOGIN_TIMEOUT + 5):
+        async with asyncio.timeout(LOGIN_TIMEOUT) as self._limit:
             return await asyncssh.connect(
                 endpoint.host,
                 endpoint.port,
@@ -181,8 +231,9 @@ class Opener:
                 kex_algs=bounds.key_exchanges(),
                 encryption_algs=_CIPHERS,
                 compression_algs=["none"],
-                connect_timeout=LOGIN_TIMEOUT,
-                login_timeout=LOGIN_TIMEOUT,
+                # The time above is the limit; it grows when the host asks for a login in the browser.
+                connect_timeout=LOGIN_WAIT,
+                login_timeout=LOGIN_WAIT,
                 keepalive_interval=KEEPALIVE_INTERVAL,
                 keepalive_count_max=KEEPALIVE_COUNT,
                 utf8_decode_errors="replace",

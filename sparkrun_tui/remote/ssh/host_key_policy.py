@@ -49,7 +49,19 @@ class PassphraseQuestion:
     """The last answer was wrong."""
 
 
-Question = HostKeyQuestion | PassphraseQuestion
+@dataclass(frozen=True, slots=True)
+class LoginNotice:
+    """What a host says before it lets anyone in; no answer is wanted.
+
+    With a `link` it waits for a login in the browser, as Tailscale's SSH does.
+    """
+
+    host: str
+    text: str
+    link: str
+
+
+Question = HostKeyQuestion | PassphraseQuestion | LoginNotice
 Ask = Callable[[Question], Awaitable[str | None]]
 """Puts a question to the person and gives the answer; None when there is none."""
 

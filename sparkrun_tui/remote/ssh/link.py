@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from sparkrun_tui.base.errors import HostError
@@ -65,8 +65,14 @@ class HostLink(Generic[C]):
         """The newest connection that ended without being the one in use, perhaps before it could become that."""
         self._task: asyncio.Task[C] | None = None
         self._failures = 0
+        self._breaks = 0
+        """Connections in a row that did not hold for long: a host may end each one as soon as it is made."""
         self._up_at = 0.0
         self._was_up = False
+        self.says = ""
+        """What the host says at the login."""
+        self.shell_says = ""
+        """What its login shell prints before our scripts."""
 
     async def connection(self, timeout: float | None = None) -> C:
         """The connection, brought up when needed.
@@ -98,6 +104,8 @@ class HostLink(Generic[C]):
         self.generation += 1
         if time.monotonic() - self._up_at >= self._backoff.steady:
             self._failures = 0
+            self._breaks = 0
+        self._breaks += 1
         self._set(LinkState.RECONNECTING, str(error) if error else "the host ended the connection")
         self._ensure_task()
 
@@ -123,7 +131,10 @@ class HostLink(Generic[C]):
     async def _bring_up(self) -> C:
         if not self._was_up:
             self._failures = 0
+            self._breaks = 0
             self._set(LinkState.CONNECTING)
+        if self._breaks > 1:
+            await self._sleep(self._backoff.pause(self._breaks - 1, self._roll()))
         while True:
             try:
                 connection = await self._open()
@@ -162,3 +173,13 @@ class HostLink(Generic[C]):
             since = time.time()
         # A host ends a connection with words of its own.
         self.status = LinkStatus(state, since, shorten(clean_line(detail), _MOST_WORDS), remedy)
+        self._show_said()
+
+    def hear_shell(self, text: str) -> None:
+        """Its login shell has printed this before a script."""
+        if text != self.shell_says:
+            self.shell_says = text
+            self._show_said()
+
+    def _show_said(self) -> None:
+        self.status = replace(self.status, says=self.says.strip(), shell_says=self.shell_says)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import explain
-from sparkrun_tui.remote.ssh.host_key_policy import Ask, HostKeyPolicy, Question
+from sparkrun_tui.remote.ssh.host_key_policy import Ask, HostKeyPolicy, LoginNotice, Question
 from sparkrun_tui.remote.ssh.link import Backoff, HostLink
 from sparkrun_tui.remote.ssh.names import is_this_machine, parse_host
 from sparkrun_tui.remote.ssh.resolve import Endpoint, Resolver, SshConfigResolver
@@ -119,10 +119,16 @@ class SshPool:
             ask = None
             if self.ask is not None:
                 ask = self._ask_one
-            return await Opener(endpoint, self.policy, ask, link.lost, tunnel, self.ring).open()
+            opener = Opener(endpoint, self.policy, ask, link.lost, tunnel, self.ring)
+            try:
+                return await opener.open()
+            finally:
+                link.says = opener.says
 
     async def _ask_one(self, question: Question) -> str | None:
         """The person's answer; questions of several hosts are asked one at a time."""
         assert self.ask is not None
+        if isinstance(question, LoginNotice):
+            return await self.ask(question)
         async with self._questions:
             return await self.ask(question)

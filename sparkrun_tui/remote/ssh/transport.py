@@ -72,6 +72,7 @@ class SshTransport:
         if session.outcome is None:
             return capture.result(Outcome.LOST)
         capture.check_marked(self._name)
+        self._link.hear_shell(capture.shell_says)
         return capture.result(session.outcome, session.code)
 
     async def _finish(self, channel: Channel, session: Session, capture: Capture, deadline: float | None) -> bool:

@@ -18,7 +18,7 @@ from sparkrun_tui.remote import children
 from sparkrun_tui.remote.docker.client import DockerClient
 from sparkrun_tui.remote.docker.look import look_for
 from sparkrun_tui.remote.docker.types import DockerError, ImageProgram, PullProgress, docker_arch
-from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.failures import LinkLost, TransferLost
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
 from sparkrun_tui.remote.ports.models import Transfer
@@ -241,4 +241,4 @@ async def _piped(reference: str, load: list[str], host: str) -> AsyncGenerator[i
                 last = log_line(decode(await said).strip().rpartition("\n")[2])
                 raise HostError(f"sending {reference} failed: {last or f'exit code {code}'}", host=where)
         if codes[2]:
-            raise LinkLost(f"sending {reference} broke off", host=host)
+            raise TransferLost(f"sending {reference} broke off", host=host)

@@ -13,11 +13,12 @@ from pathlib import Path, PurePosixPath
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.make_room import room_for_models
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.aio import closing
-from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.failures import LinkLost, TransferLost
 from sparkrun_tui.remote.hub import host_cache
 from sparkrun_tui.remote.local_transport import LocalTransport
 from sparkrun_tui.remote.meter import Meter
@@ -349,11 +350,11 @@ def explain(code: int, said: str, host: str) -> HostError:
             remedy="The transfer cannot ask for a passphrase: unlock the key with ssh-add, or use one without.",
         )
     if code == 11 or "No space left" in said:
-        return HostError(f"the disk is full or cannot be written: {last}", host=host, remedy="See: df -h")
+        return HostError(f"the disk is full or cannot be written: {last}", host=host, remedy=room_for_models(host))
     if code in (23, 24):
         return HostError(f"some files could not be sent: {last}", host=host)
     if code in _PASSING:
-        return LinkLost(f"the transfer broke off: {last}", host=host)
+        return TransferLost(f"the transfer broke off: {last}", host=host)
     return HostError(f"rsync failed ({code}): {last}", host=host)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from textual import events
 from textual.app import App
 from textual.filter import LineFilter
 from textual.screen import Screen
@@ -24,6 +25,7 @@ from sparkrun_tui.ui.app.ending import end_by_signals
 from sparkrun_tui.ui.app.freshness import Freshness
 from sparkrun_tui.ui.app.gate import Gate
 from sparkrun_tui.ui.app.gc import Collector
+from sparkrun_tui.ui.app.host_watch import HostWatch
 from sparkrun_tui.ui.app.launch_poll import LaunchPoll
 from sparkrun_tui.ui.app.launches import Launches
 from sparkrun_tui.ui.app.persistence import Persistence
@@ -31,10 +33,10 @@ from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.model.catalog import Catalog
-from sparkrun_tui.ui.model.ports import Backend, Changed, HostSeen, LaunchPort
+from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort
 from sparkrun_tui.ui.model.registries import Registries
 from sparkrun_tui.ui.model.rows import Status
-from sparkrun_tui.ui.model.state import AppState, HostMark
+from sparkrun_tui.ui.model.state import AppState
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.widgets.line_pane import INKS
@@ -65,6 +67,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.session = session
         self.state = AppState(session.settings, Catalog(session.settings), query=session.query)
         self.launch_poll = LaunchPoll(self)
+        self.host_watch = HostWatch(self)
         self.launches = Launches(self)
         self.registries = Registries(self._registries_changed)
         self.freshness = Freshness(self)
@@ -131,17 +134,19 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
             self._backend = backend
         await backend.open(self.launches)
         self.opened.set()
+        self.call_later(self.host_watch.start)
         if self.session.demo:
             self.choose_cluster(await backend.open_demo())
         elif self.state.cluster is None:
             self.action_do("cluster")
         else:
-            self.probe()
+            self.host_watch.choose()
         self.state.catalog.store = backend.facts
         self.state_changed()
 
     async def on_unmount(self) -> None:
         """Save the session and disconnect from the hosts; what runs there keeps running."""
+        self.host_watch.end()
         self.persistence.keep()
         self.terminal_title.restore()
         if self._backend is not None and self.opened.is_set():
@@ -179,27 +184,45 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         """Use another cluster from now on."""
         self.state.choose(cluster)
         self.state_changed()
-        self.probe()
+        if self.opened.is_set():
+            self.host_watch.choose()
 
-    def probe(self) -> None:
-        """Probe the hosts of the cluster in the background."""
-        cluster = self.state.cluster
-        if cluster is not None and self.opened.is_set():
-            for mark in self.state.marks.values():
-                mark.state = "asking"
-            self.update_bars()
-            self.background(self.backend.probe(cluster, lambda seen: self._host_seen(cluster, seen)), "probe")
+    async def refresh_hosts(self) -> None:
+        """Ask all hosts now what they have and what runs there, and wait for it."""
+        await self.host_watch.refresh(everyone=True)
 
-    def _host_seen(self, cluster: Cluster, seen: HostSeen) -> None:
-        if cluster is not self.state.cluster:
-            return
-        if seen.memory is None:
-            self.state.marks[seen.name] = HostMark("down", seen.problem, seen.remedy)
+    def world_changed(self) -> None:
+        """Show what was learned of the hosts; verdicts only when they may have changed."""
+        if self.state.catch_up():
+            self.state_changed()
         else:
-            self.state.marks[seen.name] = HostMark("up")
-            self.state.memory[seen.name] = seen.memory
-            self.state.forget_verdicts()
-        self.state_changed()
+            self.update_bars()
+        screen = self._page()
+        if screen is not None and screen.whole:
+            screen.world_changed()
+
+    def watches_hosts(self) -> bool:
+        """Whether the page in sight shows what runs on the hosts."""
+        screen = self._page()
+        return screen is not None and screen.WATCHES_HOSTS
+
+    def hosts_settled(self, launch_id: str) -> None:
+        """A launch serves, or has ended: its hosts have other memory now."""
+        self.host_watch.settled(launch_id)
+
+    def launch_heard(self, launch: LaunchPort) -> None:
+        """A launch has reported something of its hosts."""
+        self.host_watch.heard(launch.state)
+
+    def page_shown(self) -> None:
+        """Called when another page is shown, which may need news of the hosts more often."""
+        self.host_watch.pace_changed()
+
+    async def on_event(self, event: events.Event) -> None:
+        """A key or a click means that somebody looks at what is shown."""
+        if isinstance(event, events.Key | events.MouseDown | events.AppFocus):
+            self.host_watch.touched()
+        await super().on_event(event)
 
     def keep_soon(self) -> None:
         """Save overrides for the next session, once typing has stopped for a moment."""
@@ -228,22 +251,23 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def bar_status(self) -> Status:
         """What the bar shows now."""
-        starting, serving = self.launches.counts()
+        starting, serving = self.launches.running()
+        demo = self.session.demo
         cluster = self.state.cluster
         if cluster is None:
-            return Status(running=serving, launching=starting, demo=self.session.demo)
-        hosts = tuple((name, self.state.marks[name].state) for name in cluster.hosts)
-        demo = self.session.demo or cluster.is_demo
-        return Status(cluster.name, hosts, running=serving, launching=starting, demo=demo)
+            return Status(running=tuple(serving), launching=len(starting), demo=demo)
+        hosts = tuple((name, mark.state) for name, mark in self.state.marks.items())
+        demo = demo or cluster.is_demo
+        return Status(cluster.name, hosts, running=tuple(serving), launching=len(starting), demo=demo)
 
     # Screens.
 
-    def open_plan(self, rendered: Rendered) -> None:
-        """Show what a launch would do."""
+    def open_plan(self, rendered: Rendered, hosts: tuple[str, ...] = (), *, go: bool = False) -> None:
+        """Show what a launch would do, on these hosts or on those that are proposed; with `go`, do it."""
         from sparkrun_tui.ui.screens.plan import PlanScreen
 
         if self.state.cluster is not None:
-            self.push_screen(PlanScreen(rendered, self.state.cluster))
+            self.push_screen(PlanScreen(rendered, self.state.cluster, hosts, go=go))
 
     def open_launch(self, launch: LaunchPort, follow: bool = True) -> None:
         """Show a launch. `follow` is false for one read from the journal, which does not change."""
@@ -251,7 +275,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
         if follow:
             self.follow(launch)
-        self.push_screen(LaunchScreen(launch))
+        self.push_screen(LaunchScreen(launch, past=not follow))
 
     def follow(self, launch: LaunchPort) -> None:
         """Count this launch, and say when it is ready or has failed."""
@@ -357,7 +381,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     def why_not(self, name: str) -> str:
         """The screen that is shown cannot be opened again."""
         page = self._page()
-        if name in ("fleet", "history", "registries") and page is not None and name == page.WHERE:
+        if name in ("fleet", "history", "registries", "stores") and page is not None and name == page.WHERE:
             return "You are already there."
         return ""
 
@@ -396,6 +420,12 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         from sparkrun_tui.ui.screens.fleet import FleetScreen
 
         self.push_screen(FleetScreen())
+
+    def do_stores(self) -> None:
+        """Show models and images."""
+        from sparkrun_tui.ui.screens.stores import StoresScreen
+
+        self.push_screen(StoresScreen())
 
     def do_registries(self) -> None:
         """Show the registries."""

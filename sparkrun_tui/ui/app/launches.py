@@ -27,6 +27,10 @@ class Launches:
         self._demo: set[str] = set()
         self._reported: dict[str, LaunchStatus] = {}
         self._ends: dict[str, Callable[[], None]] = {}
+        self._heard: dict[str, str] = {}
+        """What each host has said at the login: it says the same at every one."""
+        self._offered: dict[str, int] = {}
+        """The number of the notice of each launch whose offer was shown last."""
 
     def follow(self, launch: LaunchPort) -> None:
         """Count this launch, and say when it is ready or has failed."""
@@ -48,15 +52,29 @@ class Launches:
         for launch_id in over[:-_KEPT_OVER]:
             self._ends.pop(launch_id)()
             del self._followed[launch_id], self._reported[launch_id]
+            self._offered.pop(launch_id, None)
 
     def find(self, launch_id: str) -> LaunchPort | None:
         """A launch of this session."""
         return self._followed.get(launch_id)
 
-    def counts(self) -> tuple[int, int]:
-        """How many launches are starting, and how many are serving."""
-        states = [launch.state.status for launch in self._followed.values()]
-        return sum(state in COMING for state in states), sum(state in SERVING for state in states)
+    def running(self) -> tuple[list[str], list[str]]:
+        """The names of what is starting, and of what serves: launches of this session, and what the hosts report."""
+        starting: list[str] = []
+        serving: list[str] = []
+        for launch in self._followed.values():
+            state = launch.state
+            if state.status in COMING:
+                starting.append(state.recipe)
+            elif state.status in SERVING:
+                serving.append(state.recipe)
+        world = self._app.state.known_world
+        for workload in world.running if world is not None else ():
+            if workload.launch_id in self._followed:
+                continue
+            names = starting if workload.health.value == "starting" else serving
+            names.append(workload.recipe or workload.model or "?")
+        return starting, serving
 
     def states(self) -> list[LaunchState]:
         """The states of all of them, oldest first."""
@@ -65,10 +83,14 @@ class Launches:
     def _changed(self, launch: LaunchPort) -> None:
         state = launch.state
         self._app.update_title()
+        self._show_offer(launch)
+        self._app.launch_heard(launch)
         if self._reported.get(launch.launch_id) is state.status:
             return
         self._reported[launch.launch_id] = state.status
         self._app.update_bars()
+        if state.status not in COMING:
+            self._app.hosts_settled(launch.launch_id)
         if self._app.shows(launch):
             if state.status in ("ready", "failed"):
                 self._app.bell()
@@ -80,6 +102,26 @@ class Launches:
             cause = state.diagnosis.title if state.diagnosis else state.detail
             self._app.say(f"{state.recipe} failed: {cause}", "error")
             self._app.bell()
+
+    def _show_offer(self, launch: LaunchPort) -> None:
+        """Say what the newest notice of a launch offers, once: to stop a start that hangs."""
+        state = launch.state
+        notice = state.notices[-1] if state.notices else None
+        if notice is None or notice.offers != "stop" or state.status not in COMING:
+            return
+        if self._offered.get(launch.launch_id) == notice.seq:
+            return
+        self._offered[launch.launch_id] = notice.seq
+        how = "Press x to stop it." if self._app.shows(launch) else "It is among what runs: press f."
+        self._app.say(f"{state.recipe}: {notice.text}\n{how}", "warning")
+
+    def host_says(self, host: str, text: str, link: str) -> None:
+        """Show what a host says at the login; what asks for something stays for longer."""
+        if link:
+            self._app.say(f"{host} waits for a login in the browser: {link}\n{text}", "error")
+        elif text and self._heard.get(host) != text:
+            self._app.say(f"{host} says: {text}")
+        self._heard[host] = text
 
     async def host_key(self, question: KeyQuestion) -> bool:
         """Ask whether to trust an unknown host key."""

@@ -39,6 +39,7 @@ class Persistence:
     def restore(self) -> None:
         """Restore the query, the recipe, the cluster and the theme, except what the command line gives."""
         state, session, before = self._state, self._opened_with, self._before
+        state.order.read(before.sorting, before.columns, before.sizes)
         if not session.query:
             state.query = before.query
             state.wanted = before.recipe
@@ -107,4 +108,14 @@ class Persistence:
         if cluster is not None and not cluster.is_demo:
             name = cluster.name
         theme_then = self._opened_with.settings.theme if self._chosen else ""
-        return Remembered(query=state.query, recipe=recipe, cluster=name, theme=self._chosen, theme_then=theme_then)
+        order = state.order
+        return Remembered(
+            query=state.query,
+            recipe=recipe,
+            cluster=name,
+            theme=self._chosen,
+            theme_then=theme_then,
+            sorting=order.sorting.text,
+            columns=order.columns_text,
+            sizes=order.sizes_text,
+        )

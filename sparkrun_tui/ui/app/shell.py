@@ -32,6 +32,18 @@ class AppShell(AppPort, Timers, Protocol):
     def shows(self, launch: LaunchPort) -> bool:
         """Whether the current screen shows this launch."""
 
+    def world_changed(self) -> None:
+        """Show what was learned of the hosts; verdicts only when they may have changed."""
+
+    def watches_hosts(self) -> bool:
+        """Whether the page in sight shows what runs on the hosts."""
+
+    def hosts_settled(self, launch_id: str) -> None:
+        """A launch serves, or has ended: its hosts have other memory now."""
+
+    def launch_heard(self, launch: LaunchPort) -> None:
+        """A launch has reported something of its hosts."""
+
     def update_bars(self) -> None:
         """Refresh the bar of the visible page."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -11,44 +12,61 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError, SparkrunError
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.settings import DEMO_CLUSTER, Cluster, Settings
 from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.fleet.choose import silent_hosts, unseen_ranks
 from sparkrun_tui.fleet.load import readings
 from sparkrun_tui.fleet.metrics import Metrics
-from sparkrun_tui.fleet.model import FleetView, Workload
-from sparkrun_tui.fleet.stop import StopReport, stop
+from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
+from sparkrun_tui.fleet.stop import Outcome, RankStopped, StopReport, stop
 from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.plan import dry_run as dryrun
 from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.plan.web_recipes import any_recipe
 from sparkrun_tui.launch.question import ask_served
 from sparkrun_tui.launch.record import journal
+from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.export import Exported, export_logs
+from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.guard_seen import keeper
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.state import LaunchState
+from sparkrun_tui.launch.run.cleanup import unconfirmed
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services, choose_gguf, real_services
 from sparkrun_tui.launch.sizing.evaluation import memory_needed
 from sparkrun_tui.launch.sizing.sizing import FactsStore, digest_folder, host_memory
-from sparkrun_tui.recipe.model import Problem, Severity
+from sparkrun_tui.launch.stores.look import look
+from sparkrun_tui.launch.stores.model import StoresView
+from sparkrun_tui.launch.stores.named import named_by
+from sparkrun_tui.launch.stores.prune import Item, PruneReport, prune
+from sparkrun_tui.launch.stores.verify import Checked, verify_images, verify_models
+from sparkrun_tui.recipe.model import Problem, Recipe, Severity
+from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
-from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, Question
-from sparkrun_tui.ui.model.ports import Ask, HostSeen, KeyQuestion, LaunchPort, PassphraseAsked, PastLaunch
+from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, LoginNotice, Question
+from sparkrun_tui.ui.model.ports import Ask, HostSeen, KeyQuestion, LaunchPort, Opened, PassphraseAsked, PastLaunch
 
 if TYPE_CHECKING:
     from sparkrun_tui.demo.cluster import DemoCluster
 
 
 class Reopened:
-    """An earlier launch, read from its journal. It does not change."""
+    """An earlier launch, read from its journal. It does not change.
 
-    def __init__(self, folder: Path) -> None:
+    `doubt` says why it is not known whether it still runs; without it, it does not.
+    """
+
+    def __init__(self, folder: Path, doubt: str = "") -> None:
         self.state: LaunchState = journal.read_state(folder)
+        if doubt:
+            self.state = replace(self.state, status=LaunchStatus.UNKNOWN, detail=doubt)
         self.launch_id = self.state.launch_id
         self.rendered: Rendered | None = None
         self.revision = 1
@@ -76,6 +94,9 @@ class LocalBackend:
             if isinstance(question, HostKeyQuestion):
                 shown = KeyQuestion(question.host, question.key_type, question.fingerprint, question.note)
                 return YES if await ask.host_key(shown) else None
+            if isinstance(question, LoginNotice):
+                ask.host_says(question.host, question.text, question.link)
+                return None
             return await ask.passphrase(PassphraseAsked(question.host, question.path, question.again))
 
         self._launcher = Launcher(self._settings, real_services(answer))
@@ -119,9 +140,9 @@ class LocalBackend:
 
         def answered(name: str, found: HostFacts | HostError) -> None:
             if isinstance(found, HostFacts):
-                seen(HostSeen(name, host_memory(found)))
+                seen(HostSeen(name, found))
             else:
-                seen(HostSeen(name, None, found.what, found.remedy))
+                seen(HostSeen(name, None, found.what, found.remedy, isinstance(found, NeedsUser)))
 
         await self._launcher_of(cluster).probe(cluster, seen=answered)
 
@@ -132,9 +153,10 @@ class LocalBackend:
         token = hub_token(os.environ)
         await HubFacts(digest_folder(), choose_gguf).read(model, revision, token)
 
-    async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
+    async def plan(self, rendered: Rendered, cluster: Cluster, hosts: Sequence[str] = ()) -> LaunchPlan:
         """What a launch would do, with what is known of the hosts."""
-        return self._launcher_of(cluster).plan(rendered, cluster, consented=consented_variables(rendered.recipe))
+        consented = consented_variables(rendered.recipe)
+        return self._launcher_of(cluster).plan(rendered, cluster, hosts, consented=consented)
 
     async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
         """The plan with what the hosts hold now."""
@@ -143,7 +165,8 @@ class LocalBackend:
         with suppress(HostError):
             # A host that does not answer is a problem of the inspected plan.
             not_kept = await launcher.learn(plan)
-        seen = await launcher.inspect(plan, memory_needed=self._memory_needed(plan))
+        # The screen judges the memory itself, so that the plan says what its picture says.
+        seen = await launcher.inspect(plan)
         if not_kept:
             warning = Problem(Severity.WARNING, "model-facts", not_kept)
             seen = replace(seen, problems=(*seen.problems, warning))
@@ -174,21 +197,40 @@ class LocalBackend:
             else:
                 launch.cancel()
 
-    async def stop(self, launch: LaunchPort) -> None:
+    async def stop(self, launch: LaunchPort) -> str:
         """Stop a launch and wait until it has stopped."""
-        if isinstance(launch, Launch):
-            await launch.stop()
+        if not isinstance(launch, Launch):
+            raise SparkrunError("nothing was stopped: only its record is open", remedy="Press f to see what runs now.")
+        state = await launch.stop()
+        if state.status not in FINAL:
+            return f"its end was not seen: it is {state.status}"
+        return unconfirmed(state.detail)
 
-    async def survey(self, cluster: Cluster) -> FleetView:
+    async def survey(
+        self,
+        cluster: Cluster,
+        seen: Callable[[HostStatus], None] | None = None,
+        leave_out: frozenset[str] = frozenset(),
+    ) -> FleetView:
         """What is running now."""
-        return await survey(cluster, self._services(cluster))
+        view = await survey(cluster, self._services(cluster), seen, leave_out)
+        for host in view.hosts:
+            if host.facts is not None:
+                self._launcher_of(cluster).facts[host.name] = host.facts
+        return view
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
         """The metrics of the servers."""
         return await readings(view, self._services(cluster))
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
-        """Stop a workload on all its hosts."""
+        """Stop a workload on all its hosts; a launch of this session is stopped as such, so that it knows by whom."""
+        known = self._launcher_of(cluster).launches.get(workload.launch_id)
+        if known is not None and not known.finished:
+            unclear = await self.stop(known)
+            outcome = Outcome.UNKNOWN if unclear else Outcome.STOPPED
+            ranks = [RankStopped(rank.host, rank.rank, outcome, unclear) for rank in workload.ranks]
+            return StopReport(tuple(ranks), unseen_ranks(view, workload))
         return await stop(workload, self._services(cluster), view, keep=keeper(workload.launch_id))
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
@@ -196,6 +238,39 @@ class LocalBackend:
         launch = await self._launcher_of(cluster).attach(workload, cluster)
         self._clusters[launch.launch_id] = cluster
         return launch
+
+    async def stores(self, cluster: Cluster | None, entries: Sequence[Entry]) -> StoresView:
+        """What hosts and this machine store."""
+        named = await asyncio.to_thread(named_by, entries)
+        return await look(cluster, self._stores_services(cluster), named)
+
+    async def verify_stores(
+        self,
+        view: StoresView,
+        cluster: Cluster | None,
+        names: Sequence[str],
+        *,
+        images: bool,
+        done: Callable[[Checked], None],
+    ) -> None:
+        """Check models or images."""
+        services = self._stores_services(cluster)
+        if images:
+            await verify_images(view, cluster, services, names, done=done)
+        else:
+            await verify_models(view, cluster, services, names, token=hub_token(os.environ), done=done)
+
+    async def prune_stores(self, items: Sequence[Item], cluster: Cluster | None) -> PruneReport:
+        """Remove models and images."""
+        return await prune(items, cluster, self._stores_services(cluster))
+
+    def _stores_services(self, cluster: Cluster | None) -> Services:
+        """The services of a cluster; without one, those that reach this machine."""
+        if cluster is not None:
+            return self._services(cluster)
+        if self._launcher is None:
+            raise SparkrunError("the app is still starting", remedy="Try again in a moment.")
+        return self._launcher.services
 
     def history(self) -> Sequence[PastLaunch]:
         """Earlier launches from their journals."""
@@ -208,9 +283,57 @@ class LocalBackend:
         redact = redactor(rendered=launch.rendered)
         return await asyncio.to_thread(export_logs, launch.state, lines, redact)
 
-    async def reopen(self, past: PastLaunch) -> LaunchPort:
-        """An earlier launch with its logs."""
-        return Reopened(Path(past.folder))
+    async def reopen(self, past: PastLaunch, clusters: Sequence[Cluster]) -> Opened:
+        """An earlier launch: attached to where it runs, else read from its journal."""
+        folder = Path(past.folder)
+        if past.outcome in FINAL:
+            return Opened(Reopened(folder), False)
+        doubt = ""
+        cluster = self._cluster_of(past, clusters)
+        if cluster is not None:
+            view = await self.survey(cluster)
+            for workload in view.workloads:
+                if workload.launch_id == past.launch_id:
+                    return Opened(await self.attach(workload, cluster), True)
+            silent = silent_hosts(view)
+            if silent:
+                doubt = f"{', '.join(silent)} cannot be asked whether it still runs there"
+        elif past.cluster != DEMO_CLUSTER:
+            doubt = "its hosts are in no cluster of yours, so they are not asked"
+        if past.outcome == LaunchStatus.STARTING and time.time() - past.written < journal.FRESH:
+            doubt = doubt or "another window may still be preparing it"
+        if not doubt:
+            # A record that cannot be written is shown as it is.
+            with suppress(OSError):
+                await asyncio.to_thread(journal.note_gone, folder)
+        return Opened(Reopened(folder, doubt), False)
+
+    def _cluster_of(self, past: PastLaunch, clusters: Sequence[Cluster]) -> Cluster | None:
+        """The hosts of an earlier launch, to be asked; None when they cannot or should not be.
+
+        Hosts that only labels name are asked when they belong to a cluster of the user's.
+        """
+        if past.cluster == DEMO_CLUSTER:
+            return self._demo.cluster if self._demo is not None else None
+        for cluster in clusters:
+            if past.hosts and set(past.hosts) <= set(cluster.hosts):
+                return replace(cluster, hosts=past.hosts)
+        if past.claimed or not past.hosts:
+            return None
+        return Cluster(past.cluster or ",".join(past.hosts), past.hosts, source="history")
+
+    async def forget(self, past: PastLaunch) -> None:
+        """Delete its journal."""
+        try:
+            await asyncio.to_thread(journal.remove, Path(past.folder))
+        except OSError as error:
+            raise SparkrunError(f"the record cannot be deleted: {error.strerror or error}") from error
+
+    async def recipe_of(self, past: PastLaunch) -> Recipe:
+        """The recipe as it is now, found by what was typed for it."""
+        if past.claimed:
+            raise SparkrunError("it was launched elsewhere: only labels of its containers say how")
+        return await asyncio.to_thread(any_recipe, past.reference or past.recipe, self._settings)
 
     async def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
         """The answer of a served model, piece by piece. Raises `SparkrunError` without an endpoint."""
@@ -220,9 +343,12 @@ class LocalBackend:
             raise SparkrunError("there is no endpoint to send a prompt to")
         head = min(state.hosts.values(), key=lambda row: row.rank)
         key = find_key = None
+        address = ""
         if isinstance(launch, Launch):
             key, find_key = launch.key, launch.find_key
-        async for piece in ask_served(self._services(cluster), head.name, state.endpoint, prompt, key, find_key):
+            address = await launch.own_address()
+        services = self._services(cluster)
+        async for piece in ask_served(services, head.name, state.endpoint, prompt, key, find_key, address):
             yield piece
 
 
@@ -253,4 +379,5 @@ def _past(past: journal.PastLaunch) -> PastLaunch:
         folder=str(past.folder),
         reference=state.reference,
         claimed=state.claimed,
+        written=past.written,
     )

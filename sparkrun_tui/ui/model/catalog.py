@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,8 @@ class Catalog:
         self._loaded: dict[str, AnyRecipe] = {}
         self._shared: frozenset[str] = frozenset()
         self._alike: frozenset[tuple[str, str]] = frozenset()
+        self.longest = 0
+        """The cells of the longest title."""
 
     def listing(self) -> Listing:
         """The entries of all recipes, from the index cache where it is valid. Reads files: call it in a thread."""
@@ -72,6 +74,12 @@ class Catalog:
         self._shared = frozenset(name for name, count in counts.items() if count > 1)
         stems = Counter(_stem_in(entry) for entry in self._entries.values() if entry.name in self._shared)
         self._alike = frozenset(stem for stem, count in stems.items() if count > 1)
+        self.longest = max((len(self.title(entry)) for entry in self._entries.values()), default=0)
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The entries of all recipes."""
+        return tuple(self._entries.values())
 
     def entry(self, key: str) -> Entry | None:
         """The entry whose file is `key`; None when there is none."""

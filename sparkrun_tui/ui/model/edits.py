@@ -59,6 +59,12 @@ class Edits:
         if any(self._now.get(key) != text for key, text in changes.items()):
             self._change({**self._now, **changes})
 
+    def use(self, overrides: Overrides) -> None:
+        """Keep other overrides in place of all, as one step."""
+        self._draft = None
+        if dict(overrides) != self._now:
+            self._change(dict(overrides))
+
     def reset(self, key: str) -> None:
         """Remove the override of a field."""
         self._draft = None

@@ -12,15 +12,20 @@ if TYPE_CHECKING:
     from sparkrun_tui.base.settings import Cluster
     from sparkrun_tui.engines.plan import Phase
     from sparkrun_tui.fleet.metrics import Metrics
-    from sparkrun_tui.fleet.model import FleetView, Workload
+    from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
     from sparkrun_tui.fleet.stop import StopReport
     from sparkrun_tui.launch.plan.plan import LaunchPlan
     from sparkrun_tui.launch.record.export import Exported
     from sparkrun_tui.launch.record.logs import LogBuffer
     from sparkrun_tui.launch.record.state import LaunchState
     from sparkrun_tui.launch.sizing.sizing import FactsStore
-    from sparkrun_tui.memory.result import HostMemory
+    from sparkrun_tui.launch.stores.model import StoresView
+    from sparkrun_tui.launch.stores.prune import Item, PruneReport
+    from sparkrun_tui.launch.stores.verify import Checked
+    from sparkrun_tui.recipe.model import Recipe
+    from sparkrun_tui.recipe.search.entry import Entry
     from sparkrun_tui.recipe.values.rendered import Rendered
+    from sparkrun_tui.remote.probe.facts import HostFacts
 
 
 class LaunchPort(Protocol):
@@ -53,12 +58,14 @@ Changed: TypeAlias = "Callable[[bool, bool], None]"
 
 @dataclass(frozen=True, slots=True)
 class HostSeen:
-    """The result of probing a host: its memory, or None with `problem` and `remedy`."""
+    """The result of probing a host: its facts, or None with `problem` and `remedy`."""
 
     name: str
-    memory: HostMemory | None
+    facts: HostFacts | None
     problem: str = ""
     remedy: str = ""
+    needs_user: bool = False
+    """Whether the user must do something before it can be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,16 @@ class PastLaunch:
     """What to type to mean its recipe again; empty when it is not known."""
     claimed: bool = False
     """Whether only labels of containers say what was launched: they make no command line."""
+    written: float = 0.0
+    """When its journal was last written, in Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An earlier launch that was opened; `alive` when it was found on its hosts and is watched."""
+
+    launch: LaunchPort
+    alive: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +123,9 @@ class PassphraseAsked:
 
 class Ask(Protocol):
     """Questions that the backend puts to the user."""
+
+    def host_says(self, host: str, text: str, link: str) -> None:
+        """Show what a host says at the login; with a `link` it waits for a login in the browser."""
 
     async def host_key(self, question: KeyQuestion) -> bool:
         """Whether the user trusts a host key."""
@@ -136,14 +156,14 @@ class Backend(Protocol):
     async def look_up(self, model: str, revision: str) -> None:
         """Read the headers of a model from the Hub, so that estimates are exact from now on."""
 
-    async def plan(self, rendered: Rendered, cluster: Cluster) -> LaunchPlan:
-        """What a launch would do."""
+    async def plan(self, rendered: Rendered, cluster: Cluster, hosts: Sequence[str] = ()) -> LaunchPlan:
+        """What a launch would do on these hosts, head first; without any, on the first ones of the cluster."""
 
     def dry_run(self, plan: LaunchPlan) -> Sequence[str]:
         """The plan as lines of text to read or paste."""
 
     async def inspect(self, plan: LaunchPlan) -> LaunchPlan:
-        """The plan with what the hosts hold now; changes nothing there."""
+        """The plan with what the hosts hold now; changes nothing there. It does not judge their memory."""
 
     async def launch(self, plan: LaunchPlan, ignored: frozenset[str] = frozenset()) -> LaunchPort:
         """Start a launch; `ignored` are the codes of checks to ignore."""
@@ -151,11 +171,19 @@ class Backend(Protocol):
     async def cancel(self, launch: LaunchPort, force: bool = False) -> None:
         """Cancel a launch that has not come up; `force` kills without grace."""
 
-    async def stop(self, launch: LaunchPort) -> None:
-        """Stop what a launch started, on all its hosts."""
+    async def stop(self, launch: LaunchPort) -> str:
+        """Stop what a launch started, on all its hosts; what could not be confirmed, empty when all of it is gone.
 
-    async def survey(self, cluster: Cluster) -> FleetView:
-        """What is running on a cluster now."""
+        Raises `SparkrunError` when there is nothing that could be stopped.
+        """
+
+    async def survey(
+        self,
+        cluster: Cluster,
+        seen: Callable[[HostStatus], None] | None = None,
+        leave_out: frozenset[str] = frozenset(),
+    ) -> FleetView:
+        """What is running on a cluster now; `seen` is called with each host, and hosts in `leave_out` are not asked."""
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
         """The metrics of the servers of launched workloads, by launch id, without those that do not answer."""
@@ -166,14 +194,40 @@ class Backend(Protocol):
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
         """Attach to a workload that was launched before."""
 
+    async def stores(self, cluster: Cluster | None, entries: Sequence[Entry]) -> StoresView:
+        """The models and images on a cluster's hosts and on this machine; `entries` are the recipes of the list."""
+
+    async def verify_stores(
+        self,
+        view: StoresView,
+        cluster: Cluster | None,
+        names: Sequence[str],
+        *,
+        images: bool,
+        done: Callable[[Checked], None],
+    ) -> None:
+        """Check the models or images of a view, all without `names`; `done` is called with each result."""
+
+    async def prune_stores(self, items: Sequence[Item], cluster: Cluster | None) -> PruneReport:
+        """Remove models and images. Only what was seen to be gone is reported as gone."""
+
     def history(self) -> Sequence[PastLaunch]:
         """Earlier launches, newest first. Reads files: call it in a thread."""
 
     async def export_logs(self, launch: LaunchPort) -> Exported:
         """Write the complete logs of a launch into files."""
 
-    async def reopen(self, past: PastLaunch) -> LaunchPort:
-        """An earlier launch with its phases and logs, from the journal."""
+    async def reopen(self, past: PastLaunch, clusters: Sequence[Cluster]) -> Opened:
+        """An earlier launch with its phases and logs: its hosts are asked whether it still runs.
+
+        `clusters` are those that the user knows. What is found to be over is recorded as such.
+        """
+
+    async def forget(self, past: PastLaunch) -> None:
+        """Delete the record of an earlier launch with its logs; nothing on any host changes."""
+
+    async def recipe_of(self, past: PastLaunch) -> Recipe:
+        """The recipe of an earlier launch as it is now. Raises `SparkrunError` when it cannot be had."""
 
     def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
         """Send a prompt to the endpoint of a launch; yields the answer as it arrives."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from sparkrun_tui.base.secrets import MASK
 from sparkrun_tui.base.text import visible_line
@@ -10,17 +11,26 @@ from sparkrun_tui.base.text import visible_line
 
 @dataclass(frozen=True, slots=True)
 class RecipeRow:
-    """One recipe as the list shows it. `matched` are positions in `name` that the query found."""
+    """One recipe as the list shows it. `matched` are positions in `name` that the query found.
+
+    `cells` are the texts of its columns by their keys, as far as they do not depend on the hosts.
+    """
 
     key: str
     name: str
-    engine: str
-    size: str
-    hosts: str
-    origin: str
+    cells: Mapping[str, str] = field(default_factory=dict)
     broken: bool = False
     matched: frozenset[int] = frozenset()
     has_overrides: bool = False
+    favourite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the list shows of a recipe's estimate: bytes left on the fullest host, requests of full length at once."""
+
+    left: int | None = None
+    at_once: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +64,10 @@ class FieldRow:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the bar shows: the cluster's name, (host, state) pairs, running launches, and whether it is the demo."""
+    """What the bar shows: the cluster's name, (host, state) pairs, what serves by name, and whether it is the demo."""
 
     cluster: str = ""
     hosts: tuple[tuple[str, str], ...] = ()
-    running: int = 0
+    running: tuple[str, ...] = ()
     launching: int = 0
     demo: bool = False

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.memory.result import HostMemory, Level
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
 from sparkrun_tui.recipe.values.masking import private_texts, secrets_of_recipe
 from sparkrun_tui.recipe.values.saved_overrides import lasting_place, save_overrides, saved_overrides
 from sparkrun_tui.ui.model.catalog import AnyRecipe, Catalog
 from sparkrun_tui.ui.model.edits import Edits
+from sparkrun_tui.ui.model.list_order import ListOrder
+from sparkrun_tui.ui.model.rows import Figures
 
 if TYPE_CHECKING:
+    from sparkrun_tui.fleet.world import World
     from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
+    from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.listing import Listing
 
+SUPPOSED = "supposed"
+"""The sign of a recipe that fits an idle Spark, where its own hosts have not been asked or do not answer."""
 
-@dataclass(slots=True)
+
+@dataclass(frozen=True, slots=True)
 class HostMark:
     """What the top bar and the cluster picker show of a host: its dot's state, and why it is down."""
 
     state: str = "unknown"
     problem: str = ""
     remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A verdict, and whether a host of it is only supposed to be idle."""
+
+    level: str
+    supposed: bool = False
+    figures: Figures | None = None
 
 
 @dataclass(slots=True)
@@ -40,20 +56,63 @@ class AppState:
     selected: str = ""
     wanted: str = ""
     """The lasting place of the recipe to select once recipes are there."""
-    memory: dict[str, HostMemory] = field(default_factory=dict)
-    marks: dict[str, HostMark] = field(default_factory=dict)
     edits: dict[str, Edits] = field(default_factory=dict)
     added_clusters: list[Cluster] = field(default_factory=list)
     _saved: dict[str, dict[str, str]] = field(default_factory=dict)
-    _verdicts: dict[str, str] = field(default_factory=dict)
+    order: ListOrder = field(default_factory=ListOrder)
+    """How the list of recipes is sorted and laid out."""
+    _verdicts: dict[str, _Judged] = field(default_factory=dict)
     _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None
+    _suggested: tuple[Evaluation, tuple[Suggestion, ...]] | None = None
+    _world: World | None = None
+    _memory: dict[str, HostMemory] = field(default_factory=dict)
+    _revision: int = 0
+    """The revision of the world that verdicts were worked out for."""
+
+    @property
+    def world(self) -> World:
+        """The one picture of the cluster's hosts and what runs there."""
+        if self._world is None:
+            from sparkrun_tui.fleet.world import World  # not before the first paint
+
+            self._world = World.of(self.cluster)
+            self._revision = self._world.revision
+        return self._world
+
+    @property
+    def known_world(self) -> World | None:
+        """The same, or None before any host was asked."""
+        return self._world
+
+    @property
+    def marks(self) -> Mapping[str, HostMark]:
+        """The state of each host of the cluster."""
+        if self._world is None:
+            return {name: HostMark() for name in (self.cluster.hosts if self.cluster else ())}
+        hosts = self._world.hosts.values()
+        return {host.name: HostMark(host.state.value, host.problem, host.remedy) for host in hosts}
+
+    def catch_up(self) -> bool:
+        """Forget verdicts if the hosts have changed since they were worked out; whether they have."""
+        if self._world is None or self._world.revision == self._revision:
+            return False
+        from sparkrun_tui.launch.sizing.sizing import host_memory  # not before the first paint
+
+        self._revision = self._world.revision
+        self._memory = {name: replace(host_memory(facts), name=name) for name, facts in self._world.facts.items()}
+        self.forget_verdicts()
+        return True
 
     @property
     def view(self) -> Target:
         """The cluster with what is known of its hosts."""
+        return self.view_of(())
+
+    def view_of(self, picked: tuple[str, ...]) -> Target:
+        """The same for hosts that the user has chosen."""
         from sparkrun_tui.launch.sizing.evaluation import Target  # not before the first paint
 
-        return Target(self.cluster, self.memory)
+        return Target(self.cluster, self._memory, picked)
 
     @property
     def clusters(self) -> tuple[Cluster, ...]:
@@ -62,6 +121,12 @@ class AppState:
         for cluster in (*reversed(self.added_clusters), *self.settings.clusters):
             named.setdefault(cluster.name, cluster)
         return tuple(named.values())
+
+    @property
+    def clusters_known(self) -> tuple[Cluster, ...]:
+        """The current cluster, then all others."""
+        others = [cluster for cluster in self.clusters if cluster != self.cluster]
+        return (*((self.cluster,) if self.cluster is not None else ()), *others)
 
     @property
     def recipe(self) -> AnyRecipe | None:
@@ -129,24 +194,52 @@ class AppState:
             return cached[2]
         evaluation = self.catalog.evaluate(recipe, overrides, self.view)
         self._evaluated = (key, dict(overrides), evaluation)
-        self._verdicts[key] = evaluation.level.value
+        self._verdicts[key] = _judged(evaluation)
         return evaluation
+
+    def suggestions(self, evaluation: Evaluation) -> tuple[Suggestion, ...]:
+        """The changes that would help the selected recipe, tried one by one; computed once for each evaluation."""
+        from sparkrun_tui.launch.sizing.suggestions import suggestions  # not before the first paint
+
+        if self._suggested is None or self._suggested[0] is not evaluation:
+            found = suggestions(evaluation, self.view, self.catalog.store)
+            self._suggested = (evaluation, found)
+        return self._suggested[1]
+
+    def suggested(self, evaluation: Evaluation) -> tuple[Suggestion, ...] | None:
+        """The suggestions for an evaluation if they have been tried already."""
+        if self._suggested is not None and self._suggested[0] is evaluation:
+            return self._suggested[1]
+        return None
 
     def verdict(self, key: str) -> str:
         """The level of a recipe if it has been estimated, else empty."""
-        return self._verdicts.get(key, "")
+        known = self._verdicts.get(key)
+        return known.level if known is not None else ""
+
+    def sign(self, key: str) -> str:
+        """The same as lists show it: `supposed` when it would fit, but its hosts have not been asked."""
+        known = self._verdicts.get(key)
+        if known is None:
+            return ""
+        return SUPPOSED if known.supposed and known.level in ("good", "tight") else known.level
+
+    def figures(self, key: str) -> Figures | None:
+        """What is left on the hosts of a recipe, and how many requests fit; None before it has been estimated."""
+        known = self._verdicts.get(key)
+        return known.figures if known is not None else None
 
     def judge(self, key: str) -> str:
         """The level of a recipe on the cluster with its overrides, estimated now if it has not been."""
         known = self._verdicts.get(key)
         if known is None:
+            known = _Judged("bad")
             recipe = self.catalog.recipe(key)
-            if recipe is None or isinstance(recipe, BrokenRecipe):
-                known = "bad"
-            else:
-                known = self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False).level.value
+            if recipe is not None and not isinstance(recipe, BrokenRecipe):
+                found = self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False)
+                known = _judged(found)
             self._verdicts[key] = known
-        return known
+        return known.level
 
     def secrets(self) -> list[str]:
         """The secrets in the overrides of any recipe, and those of the selected recipe."""
@@ -161,8 +254,8 @@ class AppState:
     def choose(self, cluster: Cluster | None) -> None:
         """Use another cluster; all verdicts are forgotten."""
         self.cluster = cluster
-        self.memory = {}
-        self.marks = {name: HostMark() for name in (cluster.hosts if cluster else ())}
+        self._world = None
+        self._memory = {}
         self.forget_verdicts()
 
     def forget_verdicts(self) -> None:
@@ -174,3 +267,22 @@ class AppState:
         """Forget the verdict of a recipe that has changed."""
         self._verdicts.pop(key, None)
         self._evaluated = None
+
+
+def _judged(evaluation: Evaluation) -> _Judged:
+    """What is kept of an evaluation for the list."""
+    return _Judged(evaluation.level.value, evaluation.supposed, _figures_of(evaluation))
+
+
+def _figures_of(evaluation: Evaluation) -> Figures:
+    """What the list shows of an estimate; of what does not start or fit, nothing is known."""
+    estimate = evaluation.estimate
+    free = [picture.free for picture in estimate.hosts]
+    left = None
+    if free and estimate.headroom.level is not Level.UNKNOWN:
+        known = [size for size in free if size is not None]
+        left = min(known) if len(known) == len(free) else None
+    at_once = None
+    if estimate.context.level in (Level.GOOD, Level.TIGHT):
+        at_once = estimate.concurrency
+    return Figures(left, at_once)

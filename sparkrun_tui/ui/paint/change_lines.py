@@ -48,3 +48,21 @@ def change_lines(
         *shell_lines(hide(command_line(recipe, overrides)), width),
     ]
     return lines
+
+
+def change_words(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object]) -> list[str]:
+    """Each override in a few words, without secrets: `max_model_len 262144 → 32768`, or `(not in the recipe)`."""
+    kept = changed(recipe, overrides)
+    hide = redactor(recipe, typed={**user_defaults, **overrides})
+    safe = shown_settings(kept)
+    words: list[str] = []
+    for key in kept:
+        own = recipe.defaults.get(key)
+        if launch_keys.kind_of(recipe, key) is not Kind.VALUE:
+            own = launch_keys.own_value(recipe, key)
+        now = visible_line(hide(str(safe[key])))
+        if own is None:
+            words.append(f"{key} {now} (not in the recipe)")
+        else:
+            words.append(f"{key} {visible_line(hide(shown(key, own)))} → {now}")
+    return words

@@ -14,19 +14,20 @@ from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.launching import launching_lines
 from sparkrun_tui.recipe.values.masking import dotted, redactor
 from sparkrun_tui.ui.ink import Line, Span, clip, wrap
-from sparkrun_tui.ui.paint.memory_bar import picture_lines
-from sparkrun_tui.ui.paint.memory_tab import proposal_line, proposal_lines
+from sparkrun_tui.ui.paint.memory_bar import is_supposed, picture_lines
+from sparkrun_tui.ui.paint.memory_tab import suggestion_line, suggestion_lines
 from sparkrun_tui.ui.paint.recipe_rows import short_count
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
+    from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.trust import Demand
 
 _SIGNS = {Severity.ERROR: ("✗", "bad"), Severity.WARNING: ("!", "tight"), Severity.NOTE: ("·", "dim")}
 
 
-def identity(evaluation: Evaluation) -> Line:
-    """Model, engine, number format, size and hosts on one line."""
+def identity(evaluation: Evaluation, compact: bool = False) -> Line:
+    """Model, engine, number format, size and hosts on one line; in a `compact` one hosts come early, by their names."""
     recipe = evaluation.recipe
     estimate = evaluation.estimate
     version = estimate.engine_version
@@ -38,20 +39,47 @@ def identity(evaluation: Evaluation) -> Line:
     if meta.model_params:
         active = f"-A{short_count(meta.active_params)}" if meta.active_params else ""
         words.append(short_count(meta.model_params) + active)
-    words.append(format_count(evaluation.hosts, "host"))
+    if compact:
+        words.insert(0, hosts_words(evaluation))
+    else:
+        words.append(format_count(evaluation.hosts, "host"))
     return [(clean_line(recipe.model or "no model"), "bold"), (" · " + clean_line(" · ".join(words)), "")]
 
 
-def headline(evaluation: Evaluation, width: int, compact: bool) -> list[Line]:
-    """What is always visible of a recipe: what it is, its memory, the verdicts."""
-    lines: list[Line] = [clip(identity(evaluation), width)]
+_NAMED = 4
+"""The most hosts that are named one by one."""
+
+
+def hosts_words(evaluation: Evaluation) -> str:
+    """How many hosts it takes, and which ones: `on spark-2`, `2 hosts: spark-1, spark-2`."""
+    count = format_count(evaluation.hosts, "host")
+    places = evaluation.places
+    if not places or len(places) != evaluation.hosts:
+        return count
+    if len(places) > _NAMED:
+        return f"{count}: {places[0]} … {places[-1]}"
+    return f"on {places[0]}" if len(places) == 1 else f"{count}: {', '.join(places)}"
+
+
+def headline(
+    evaluation: Evaluation,
+    width: int,
+    compact: bool,
+    offered: Sequence[Suggestion] | None = (),
+    around: Sequence[Line] = (),
+) -> list[Line]:
+    """What is always visible of a recipe: what it is, its memory, the verdicts, and what is `around` on its hosts."""
+    lines: list[Line] = [clip(identity(evaluation, compact), width)]
     estimate = evaluation.estimate
-    if not compact:
-        lines += description(evaluation.recipe, width)
-        lines.append([])
+    if around and not compact:
+        # What runs there matters more than the rest of the description.
+        lines += description(evaluation.recipe, width)[:1]
+    elif not compact:
+        lines += [*description(evaluation.recipe, width), []]
     lines += picture_lines(estimate, width, compact)
+    lines += around
     if not compact:
-        lines += extras(evaluation, estimate, width)
+        lines += extras(evaluation, estimate, width, offered)
     return [clip(line, width) for line in lines]
 
 
@@ -71,21 +99,25 @@ def description(recipe: Recipe, width: int) -> list[Line]:
     return lines
 
 
-def extras(evaluation: Evaluation, estimate: Estimate, width: int, proposals: bool = True) -> list[Line]:
-    """The limits of the recipe, the first proposal (with `proposals`), and where the facts come from."""
+def extras(
+    evaluation: Evaluation, estimate: Estimate, width: int, offered: Sequence[Suggestion] | None = ()
+) -> list[Line]:
+    """The limits of the recipe, the first of `offered` (None: they are being tried), and where the facts come from."""
     lines: list[Line] = []
     limits = _limits(estimate)
     if limits:
         lines.append([(limits, "dim")])
-    if proposals and estimate.proposals:
-        line = list(proposal_line(1, estimate.proposals[0]))
-        more = len(estimate.proposals) - 1
+    if offered is None and estimate.proposals:
+        lines.append([("· trying what would help …", "dim")])
+    elif offered:
+        line = list(suggestion_line(1, offered[0]))
+        more = len(offered) - 1
         if more:
             line.append((f"  ({more} more in Memory)", "dim"))
         lines.append(line)
     facts = f"facts: {estimate.facts_source}"
-    if any(picture.host.assumed for picture in estimate.hosts):
-        facts += " · ~ host memory assumed, not probed yet"
+    if is_supposed(estimate):
+        facts += " · ~ an idle Spark's memory"
     lines.append([(facts, "dim")])
     problems = _problem_counts(evaluation)
     if problems:
@@ -116,7 +148,7 @@ def _problem_counts(evaluation: Evaluation) -> list[Span]:
     return spans
 
 
-def about(evaluation: Evaluation, width: int) -> list[Line]:
+def about(evaluation: Evaluation, width: int, offered: Sequence[Suggestion] = ()) -> list[Line]:
     """The overview tab: everything about the recipe and its estimate, with the origin of each figure."""
     recipe, estimate = evaluation.recipe, evaluation.estimate
     lines = description(recipe, width)
@@ -126,8 +158,8 @@ def about(evaluation: Evaluation, width: int) -> list[Line]:
     for detail in details:
         if detail:
             lines += [[(row, "")] for row in wrap(clean_line(detail), width)]
-    lines += extras(evaluation, estimate, width, proposals=False)
-    lines += proposal_lines(estimate, width)
+    lines += extras(evaluation, estimate, width)
+    lines += suggestion_lines(offered, width)
     lines += launching(evaluation, width)
     return [clip(line, width) for line in [*lines, *origins(recipe, width)]]
 

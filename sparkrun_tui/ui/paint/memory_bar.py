@@ -6,21 +6,27 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.result import Estimate, HostPicture, Level
-from sparkrun_tui.ui.ink import MARKS, Line, Span, fit, join, width_of
+from sparkrun_tui.ui.ink import MARK_STYLES, MARKS, Line, Span, fit, join, width_of
 
 GLYPHS = {"weights": "█", "kv": "▓", "engine": "▒", "others": "▞", "free": "░"}
 """What each part of the bar is drawn with; `engine` is activations, graphs and overhead together."""
 
 _GROUP = {"others": "others", "weights": "weights", "kv": "kv"}
+_NAMED = 4
+"""The most other hosts that are named one by one."""
 _BARS = 2
 """How many hosts get a bar; with more hosts, only the fullest is drawn."""
 
-LEVEL_STYLE = {Level.GOOD: "good", Level.TIGHT: "tight", Level.BAD: "bad", Level.UNKNOWN: "unknown"}
+
+def mark(level: Level, supposed: bool = False) -> Span:
+    """The glyph of a verdict with its colour; nothing that is only `supposed` gets the sign of what is known."""
+    name = "supposed" if supposed and level in (Level.GOOD, Level.TIGHT) else level.value
+    return MARKS[name], MARK_STYLES[name]
 
 
-def mark(level: Level) -> Span:
-    """The glyph of a verdict with its colour."""
-    return MARKS[level.value], LEVEL_STYLE[level]
+def is_supposed(estimate: Estimate) -> bool:
+    """Whether a host of it was taken for an idle Spark."""
+    return any(picture.host.assumed for picture in estimate.hosts)
 
 
 def gib(size: float) -> str:
@@ -100,11 +106,14 @@ def numbers(picture: HostPicture) -> list[Line]:
 
 
 def verdicts(estimate: Estimate, width: int) -> list[Line]:
-    """The three verdicts, on one line where they fit, else each on its own."""
+    """The three verdicts, on one line where they fit, else each on its own; those on supposed hosts say so first."""
     shown: dict[str, Line] = {}
+    supposed = is_supposed(estimate)
     for verdict in (estimate.starts, estimate.context, estimate.headroom):
-        shown.setdefault(verdict.text, [mark(verdict.level), (f" {verdict.text}", "")])
+        shown.setdefault(verdict.text, [mark(verdict.level, supposed), (f" {verdict.text}", "")])
     parts = list(shown.values())
+    if supposed:
+        parts.insert(0, [("on an idle Spark:", "dim")])
     joined = join(parts, "   ")
     return [joined] if width_of(joined) <= width else flow(parts, width, "   ")
 
@@ -131,8 +140,9 @@ def picture_lines(estimate: Estimate, width: int, compact: bool = False) -> list
     shown = estimate.hosts if len(estimate.hosts) <= _BARS else (fullest,)
     lines: list[Line] = [host_line(picture, name_width, width) for picture in shown]
     if len(shown) < len(estimate.hosts):
-        more = len(estimate.hosts) - 1
-        lines.append([(" " * (name_width + 1), ""), (f"and {more} more hosts with at least as much left", "dim")])
+        others = [picture.host.name for picture in estimate.hosts if picture is not fullest]
+        named = f"{', '.join(others)} have" if len(others) <= _NAMED else f"{len(others)} more hosts have"
+        lines.append([(" " * (name_width + 1), ""), (f"{named} at least as much left", "dim")])
     pad: Span = (" " * (name_width + 1), "")
     lines += [[pad, *row] for row in flow(numbers(fullest), width - name_width - 1, "  ")]
     return [*lines, *verdicts(estimate, width)]

@@ -1,4 +1,4 @@
-"""The memory of a recipe in figures: proposals, a table of every part with its band and source, and the plot."""
+"""The memory of a recipe in figures: suggestions, a table of every part with its band and source, and the plot."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.memory.result import Estimate, HostPicture, Part, Proposal
+from sparkrun_tui.memory.result import Estimate, HostPicture, Part
 from sparkrun_tui.ui.ink import Line, clip, wrap, wrap_line
 from sparkrun_tui.ui.paint.context_plot import plot_lines
 from sparkrun_tui.ui.paint.memory_bar import gib
 
 if TYPE_CHECKING:
+    from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.ui.model.context_curve import ContextPlot
 
 _WIDE = 64
@@ -21,26 +22,32 @@ _TIGHT = 44
 _KINDS = {"kv": "KV cache", "others": "others", "activation": "activations"}
 
 
-def proposal_line(number: int, proposal: Proposal) -> Line:
-    """One change that the estimate proposes, with the key that applies it."""
+def suggestion_line(number: int, suggestion: Suggestion) -> Line:
+    """One suggestion with the key that applies it."""
+    words = []
+    for change in suggestion.changes:
+        if change.flag:
+            words.append(f"append {clean_line(change.flag)}")
+        else:
+            words.append(f"{change.key} {clean_line(change.old) or 'unset'} → {clean_line(change.new)}")
     return [
         (f"{number} ", "key"),
-        (f"{proposal.key} {clean_line(proposal.old) or 'unset'} → {clean_line(proposal.new)}", "bold"),
-        (f"  {clean_line(proposal.why)}", "dim"),
+        (", ".join(words), "bold"),
+        (f"  {clean_line(suggestion.why)}", "dim"),
     ]
 
 
-def proposal_lines(estimate: Estimate, width: int) -> list[Line]:
-    """All changes that the estimate proposes, in full; up to nine, which have a key."""
-    numbered = enumerate(estimate.proposals[:9], 1)
-    return [row for number, proposal in numbered for row in wrap_line(proposal_line(number, proposal), width, 2)]
+def suggestion_lines(offered: Sequence[Suggestion], width: int) -> list[Line]:
+    """All suggestions in full; up to nine, which have a key."""
+    numbered = enumerate(offered[:9], 1)
+    return [row for number, one in numbered for row in wrap_line(suggestion_line(number, one), width, 2)]
 
 
-def memory_lines(estimate: Estimate, plot: ContextPlot | None, width: int) -> list[Line]:
-    """Proposals, the tightest host's table, the plot of memory by context, the other hosts, and notes."""
+def memory_lines(estimate: Estimate, offered: Sequence[Suggestion], plot: ContextPlot | None, width: int) -> list[Line]:
+    """Suggestions, the tightest host's table, the plot of memory by context, the other hosts, and notes."""
     lines: list[Line] = []
-    if estimate.proposals:
-        lines += [[("press a number to apply one", "title")], *proposal_lines(estimate, width), []]
+    if offered:
+        lines += [[("press a number to apply one", "title")], *suggestion_lines(offered, width), []]
     tightest = min(estimate.hosts, key=lambda picture: -1 if picture.free is None else picture.free, default=None)
     if tightest is not None:
         lines += [*table(tightest, width), []]

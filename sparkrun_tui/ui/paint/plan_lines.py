@@ -10,6 +10,7 @@ from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.plan.shapes import PlanStep
 from sparkrun_tui.memory.result import Estimate
+from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.trust import Demand
 from sparkrun_tui.ui.ink import Line, Span, clip, fit, width_of, wrap, wrap_line
 from sparkrun_tui.ui.paint.command_view import shell_lines
@@ -35,18 +36,35 @@ def step_line(number: int, step: PlanStep, plan: LaunchPlan, width: int, open_: 
     ]
     if step.title not in (step.phase.value, "wait"):
         spans.append((f" {visible_line(step.title)}", ""))
-    if step.size:
-        spans.append((f" {format_bytes(step.size)}", "number"))
     if step.detail:
         spans.append((f" {visible_line(step.detail)}", "dim"))
+    if step.size:
+        where = " in all" if len(step.hosts) > 1 else ""
+        spans.append((f"  {format_bytes(step.size)}{where}", "number"))
     return clip(spans, width)
 
 
 def plan_lines(
-    plan: LaunchPlan, opened: AbstractSet[int], width: int, estimate: Estimate | None = None
+    plan: LaunchPlan,
+    opened: AbstractSet[int],
+    width: int,
+    estimate: Estimate | None = None,
+    head: Sequence[Line] = (),
+    hint: str = "",
 ) -> tuple[list[Line], dict[int, int]]:
-    """All lines, and which of them (by number) are steps; the memory picture and problems follow."""
-    lines: list[Line] = []
+    """All lines, and which of them (by number) are steps.
+
+    Behind the `head` comes what prevents the launch, with the `hint` what to press; the memory picture and warnings
+    follow the steps.
+    """
+    lines: list[Line] = [*head]
+    errors = [problem for problem in plan.problems if problem.severity is Severity.ERROR]
+    others = [problem for problem in plan.problems if problem.severity is not Severity.ERROR]
+    if errors:
+        lines += problem_lines(errors, width)
+        if hint:
+            lines += wrap_line([("  ", ""), (hint, "accent")], width, indent=2)
+        lines.append([])
     steps: dict[int, int] = {}
     for index, step in enumerate(plan.steps):
         steps[len(lines)] = index
@@ -55,14 +73,12 @@ def plan_lines(
             lines += _rest(step, plan, width)
             lines += _commands(step, width)
     lines.append([])
-    if plan.host_reason:
-        lines += wrap_line([("hosts: ", "dim"), (clean_line(plan.host_reason), "")], width, indent=7)
     for note in plan.serve.notes:
         lines += wrap_line([("· ", "dim"), (visible_line(note), "")], width, indent=2)
     if estimate is not None:
         lines += [[], *picture_lines(estimate, min(width, 100))]
-    if plan.problems:
-        lines += [[], *problem_lines(plan.problems, width)]
+    if others:
+        lines += [[], *problem_lines(others, width)]
     return lines, steps
 
 

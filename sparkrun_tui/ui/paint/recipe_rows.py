@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.base.text import visible_line
+from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.fields.types import Field, FieldType
 from sparkrun_tui.recipe.model import Recipe, SourceKind, Value
-from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.recipe.search.entry import Entry, dtype_text
 from sparkrun_tui.recipe.search.index import light
 from sparkrun_tui.recipe.search.query import Query
 from sparkrun_tui.recipe.values import launch_keys
@@ -17,7 +18,7 @@ from sparkrun_tui.recipe.values.masking import holds_secret, private_texts
 from sparkrun_tui.recipe.values.overrides import from_data
 from sparkrun_tui.recipe.values.rendered import Origin, Rendered, value_text
 from sparkrun_tui.ui.model.edits import Edits
-from sparkrun_tui.ui.model.rows import FieldRow, RecipeRow
+from sparkrun_tui.ui.model.rows import FieldRow, Figures, RecipeRow
 
 
 def short_count(count: int | None) -> str:
@@ -51,8 +52,46 @@ def size_word(entry: Entry) -> str:
     return count
 
 
-def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> RecipeRow:
-    """One entry as the list shows it, with the letters marked that the query matched."""
+def context_word(entry: Entry) -> str:
+    """The context that a recipe asks for, short: `128k`, `262k`; empty when it states none."""
+    tokens = entry.context
+    if not tokens or tokens < 0:
+        return ""
+    if tokens % 1024 == 0:
+        return f"{tokens // 1024}Ki"
+    return f"{tokens // 1000}k" if tokens >= 1000 else str(tokens)
+
+
+def ago(moment: float | None, now: float) -> str:
+    """How long ago something was, in four characters at most: `5m`, `3h`, `12d`; empty when never."""
+    if moment is None:
+        return ""
+    seconds = max(now - moment, 0)
+    for unit, length in (("d", 86400), ("h", 3600)):
+        if seconds >= length:
+            return f"{int(seconds // length)}{unit}"
+    return f"{int(seconds // 60)}m"
+
+
+def judged_cells(figures: Figures | None) -> Mapping[str, str]:
+    """The cells that are known once a recipe was estimated."""
+    if figures is None:
+        return {}
+    return {
+        "left": "?" if figures.left is None else f"{figures.left / GIB:.0f}",
+        "once": "?" if figures.at_once is None else f"{figures.at_once:.1f}",
+    }
+
+
+def recipe_row(
+    entry: Entry,
+    title: str,
+    query: Query,
+    has_overrides: bool,
+    favourite: bool = False,
+    last: str = "",
+) -> RecipeRow:
+    """One entry as the list shows it, with the letters marked that the query matched; `last` is its last launch."""
     from sparkrun_tui.engines.registry import ENGINES  # not before the first paint
 
     source = entry.source
@@ -61,13 +100,19 @@ def recipe_row(entry: Entry, title: str, query: Query, has_overrides: bool) -> R
     return RecipeRow(
         key=source.path,
         name=title,
-        engine=(engine.short if engine is not None else "") or visible_line(entry.runtime),
-        size=size_word(entry),
-        hosts=hosts_word(entry),
-        origin=origin,
+        cells={
+            "engine": (engine.short if engine is not None else "") or visible_line(entry.runtime),
+            "size": size_word(entry),
+            "hosts": hosts_word(entry),
+            "dtype": visible_line(dtype_text(entry)),
+            "context": context_word(entry),
+            "last": last,
+            "origin": origin,
+        },
         broken=bool(entry.error),
         matched=frozenset(light(title, query)) if query.words else frozenset(),
         has_overrides=has_overrides,
+        favourite=favourite,
     )
 
 
@@ -125,23 +170,12 @@ def _row(rendered: Rendered, item: Field, override: str | None, user_defaults: d
 
 def _is_used(rendered: Rendered, key: str) -> bool:
     """Whether a value of this key changes anything."""
-    kind = launch_keys.kind_of(rendered.original, key)
-    if kind is Kind.VALUE or kind is Kind.PART:
-        root = key if kind is Kind.VALUE else launch_keys.root_of(key)
-        return root in rendered.used or rendered.command is None
-    return True
+    from sparkrun_tui.engines.command.added import has_place  # not before the first paint
+
+    return has_place(rendered, key)
 
 
 def _choices(item: Field, text: str) -> tuple[str, ...]:
     if item.type is FieldType.BOOL:
         return ("false", "true")
     return item.values
-
-
-def stepped(item: Field, text: str, steps: int) -> str:
-    """The value `steps` away: the next number, or the next of the known values, which wrap around."""
-    values: Sequence[str] = item.values
-    if item.type is FieldType.TEXT and values:
-        index = values.index(text) + steps if text in values else (0 if steps > 0 else -1)
-        return values[index % len(values)]
-    return item.stepped(text, steps)

@@ -20,6 +20,8 @@ class PageScreen(Screen[None], Actor):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (160, "-huge")]
     VERTICAL_BREAKPOINTS = [(0, "-low"), (32, "-high")]
     WHERE = ""
+    WATCHES_HOSTS = False
+    """Whether it shows what runs on the hosts, which is then asked more often."""
 
     def compose(self) -> ComposeResult:
         """Bar, body, keys."""
@@ -39,6 +41,7 @@ class PageScreen(Screen[None], Actor):
         """Refresh when the screen is shown again: the state may have changed."""
         self.update_bar()
         self.state_changed()
+        self.sparkrun.page_shown()
 
     def on_unmount(self) -> None:
         """Report that the screen was left, so that its memory is freed."""
@@ -57,12 +60,19 @@ class PageScreen(Screen[None], Actor):
     def state_changed(self) -> None:
         """The cluster, its hosts or recipes changed; for subclasses."""
 
+    def world_changed(self) -> None:
+        """Something was learned of the hosts; for subclasses."""
+
     def registries_changed(self) -> None:
         """A registry was read, or work on one has progressed; for subclasses."""
 
     @on(TopBar.ClusterClicked)
     def _cluster_clicked(self) -> None:
         self.sparkrun.action_do("cluster")
+
+    @on(TopBar.RunningClicked)
+    def _running_clicked(self) -> None:
+        self.sparkrun.action_do("fleet")
 
     def do_back(self) -> None:
         """Leave this screen."""

@@ -10,18 +10,20 @@ from collections.abc import Iterable
 
 from textual import events, on
 from textual.containers import Container
+from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.search.entry import Entry
-from sparkrun_tui.recipe.search.query import Query, parse_query
+from sparkrun_tui.recipe.search.query import KEYS, Query, half_typed_key, parse_query, without_word
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.rows import RecipeRow
-from sparkrun_tui.ui.paint.recipe_rows import recipe_row
+from sparkrun_tui.ui.paint.recipe_rows import ago, judged_cells, recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.detail import Detail
+from sparkrun_tui.ui.widgets.filter_chips import FilterChips
 from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
@@ -33,6 +35,12 @@ _SLICE = 0.006
 _REST = 0.02
 
 
+WIDE_FROM = 100
+"""From this width on, in cells, list and detail stand side by side."""
+_BESIDE_NAME = 21
+"""The cells of a row beside the name: signs, size, hosts, verdict, and the border."""
+
+
 class BrowseScreen(PageScreen):
     """Find a recipe, see whether it fits, change it."""
 
@@ -42,6 +50,7 @@ class BrowseScreen(PageScreen):
     def __init__(self) -> None:
         super().__init__()
         self._query = Query()
+        self._title = "Recipes"
         self._judging = False
         self._searched = 0.0
         self._showing: Timer | None = None
@@ -51,46 +60,108 @@ class BrowseScreen(PageScreen):
         """List and detail."""
         state = self.sparkrun.state
         self._query = parse_query(state.query)
-        hint = "/ to search: qwen fp8 runtime:vllm nodes:2"
+        hint = "/ to search: qwen fp8 runtime:vllm nodes:2, tab: filters"
         search = SearchBox(hint, value=state.query, id="search", completer=lambda: state.catalog.completer)
-        self.list = RecipeList(state.verdict, id="recipes")
+        self.list = RecipeList(state.sign, lambda key: judged_cells(state.figures(key)), id="recipes")
         self.list.message = "reading recipes …"
-        self.list_panel = Panel(search, self.list, Choices(id="choices"), title="Recipes", id="list-panel")
+        chips = FilterChips(id="chips")
+        self.list_panel = Panel(search, chips, self.list, Choices(id="choices"), title="Recipes", id="list-panel")
         self.detail = Detail()
         yield Container(self.list_panel, self.detail, id="browse")
 
+    def on_mount(self) -> None:
+        """Read when each recipe was launched last."""
+        self.background(self._read_launched(), "launched")
+
+    def on_screen_resume(self) -> None:
+        """Something may have been launched since the screen was left."""
+        self.background(self._read_launched(), "launched")
+
+    async def _read_launched(self) -> None:
+        await self.sparkrun.opened.wait()
+        past = await asyncio.to_thread(self.sparkrun.backend.history)
+        newest: dict[str, float] = {}
+        for launch in past:
+            if launch.started:
+                newest[launch.recipe] = max(launch.started, newest.get(launch.recipe, 0.0))
+        order = self.sparkrun.state.order
+        if newest != order.launched:
+            order.launched = newest
+            if self.whole:
+                self.search_again()
+
     def on_resize(self, event: events.Resize) -> None:
-        """Lay the detail out for the width."""
-        self.detail.set_wide(event.size.width >= 100)
+        """Share the room between list and detail."""
+        self._lay_out(event.size)
 
     # The list.
 
     def state_changed(self) -> None:
         """Recipes, cluster or hosts changed: search and estimate again."""
         self.search_again()
+        self._lay_out(self.size)
         row = self.list.current
         if row is not None and row.key == self.sparkrun.state.selected:
             self.show_selected(keep_place=True)  # otherwise the list is painted first and the detail later
+
+    def world_changed(self) -> None:
+        """The hosts were asked: the verdicts are as old as their answers."""
+        self.detail.show_around()
 
     def search_again(self, keep: bool = True) -> None:
         """Run the query over all recipes and show the matches."""
         state = self.sparkrun.state
         self._searched = time.monotonic()
-        found = state.catalog.search(state.query, lambda entry: state.verdict(entry.source.path) or "unknown")
+        notes = [*self._query.notes, *self._query.hints]
+        found = self._found(state.query)
+        word = half_typed_key(state.query)
+        if not found and word:
+            # A key that is being typed does not empty the list.
+            without = without_word(state.query, word)
+            found = self._found(without)
+            if found:
+                self._query = parse_query(without)
+                notes.append(f"{word} is in no recipe; if it is to be a filter, tab completes it")
+        found = state.order.sorted(found, state.catalog.title, state.figures, state.verdict, bool(state.query))
         rows = Rows([entry.source.path for entry in found], lambda place: self._row(found[place]))
+        self.list.longest, self.list.hidden = state.catalog.longest, state.order.hidden
+        self.list.sorting = state.order.sorting
         total = len(state.catalog.index.entries)
         title = "Recipes"
         if self.sparkrun.loaded:
             title = f"Recipes {len(rows)} of {total}"
-        notes = (*self._query.notes, *self._query.hints)
-        note = notes[0] if notes else ""
-        self.list_panel.entitle(title, note)
-        self.list.show(rows, self._empty_message(total), keep)
+        left = len(state.unjudged(entry.source.path for entry in state.catalog.index.entries)) if self._needs_all else 0
+        if left and self.sparkrun.loaded:
+            title += ", so far"
+            what = "fits:" if self._filters_by_verdict else "the order"
+            notes.append(f"{what} is being worked out, {total - left} of {total} recipes are judged")
+        self._title = title
+        self._entitle()
+        filters = self._query.filters
+        help_text = KEYS.get(filters[-1].key, "") if filters else ""
+        chips = [condition.shown for condition in filters]
+        self.query_one(FilterChips).show(chips, help_text, notes, bool(state.query))
+        message = "nothing so far: recipes are still judged" if left else self._empty_message(total)
+        self.list.show(rows, message, keep)
         if state.selected and not self._selected_is_current():
             self.list.select(state.selected)
         if not self._selected_is_current():
             self._show_soon()
         self._judge_later()
+
+    def _found(self, query: str) -> list[Entry]:
+        """The entries that match; those without a verdict yet match no `fits:`."""
+        state = self.sparkrun.state
+        return state.catalog.search(query, lambda entry: state.verdict(entry.source.path))
+
+    @property
+    def _filters_by_verdict(self) -> bool:
+        return any(condition.key == "fits" for condition in self._query.filters)
+
+    @property
+    def _needs_all(self) -> bool:
+        """Whether what is listed, or its order, depends on the estimate of every recipe."""
+        return self._filters_by_verdict or self.sparkrun.state.order.needs_all
 
     def _selected_is_current(self) -> bool:
         """Whether the cursor of the list is on the selected recipe."""
@@ -105,7 +176,10 @@ class BrowseScreen(PageScreen):
 
     def _row(self, entry: Entry) -> RecipeRow:
         state = self.sparkrun.state
-        return recipe_row(entry, state.catalog.title(entry), self._query, state.has_overrides(entry.source.path))
+        order = state.order
+        last = ago(order.launched.get(entry.name), time.time())
+        overrides = state.has_overrides(entry.source.path)
+        return recipe_row(entry, state.catalog.title(entry), self._query, overrides, order.is_favourite(entry), last)
 
     def _empty_message(self, total: int) -> str:
         if not self.sparkrun.loaded:
@@ -129,15 +203,39 @@ class BrowseScreen(PageScreen):
         if now is None or not now.choices:
             choices.withdraw()
         else:
-            choices.offer(now.shown, now.at, min(now.start + 1, max(self.list.size.width - 30, 0)))
+            below = self.query_one(FilterChips).rows
+            choices.offer(now.shown, now.at, min(now.start + 1, max(self.list.size.width - 30, 0)), below)
 
     @on(Choices.Taken, "#choices")
     def _choice_taken(self, event: Choices.Taken) -> None:
         self.query_one(SearchBox).take(event.number)
 
+    @on(FilterChips.Removed)
+    def _chip_removed(self, event: FilterChips.Removed) -> None:
+        word = self._query.filters[event.number].text
+        self.query_one(SearchBox).value = without_word(self.sparkrun.state.query, word)
+
     @on(SearchBox.Left, "#search")
     def _search_left(self) -> None:
         self.set_focus(self.list)
+
+    @on(RecipeList.HeaderClicked)
+    def _header_clicked(self, event: RecipeList.HeaderClicked) -> None:
+        order = self.sparkrun.state.order
+        order.sorting = order.sorting.chosen(event.key)
+        self._order_changed()
+
+    @on(RecipeList.MarksChanged)
+    def _entitle(self) -> None:
+        """How many recipes are listed, and how many are marked."""
+        marked = f", {len(self.list.marked)} marked" if self.list.marked else ""
+        self.list_panel.entitle(self._title + marked)
+
+    def _order_changed(self) -> None:
+        """The list is sorted or laid out in another way: show it so, and remember it."""
+        self.search_again()
+        self.list.refresh()
+        self.sparkrun.keep_soon()
 
     @on(ListPane.Highlighted, "#recipes")
     def _highlighted(self) -> None:
@@ -199,7 +297,7 @@ class BrowseScreen(PageScreen):
         state = self.sparkrun.state
         self._judging = False
         wanted = state.unjudged([row.key for row in self.list.visible_rows])
-        needs_all = any(condition.key == "fits" for condition in self._query.filters)
+        needs_all = self._needs_all
         if not wanted and needs_all:
             wanted = state.unjudged([entry.source.path for entry in state.catalog.index.entries])
         if not wanted:
@@ -234,7 +332,9 @@ class BrowseScreen(PageScreen):
             return self._why_no_launch()
         if name == "look_up":
             return self._why_no_look_up()
-        if name == "suggest" and not self.detail.proposals:
+        if name == "favourite" and not self._chosen_keys:
+            return "No recipe is selected."
+        if name == "suggest" and not self.detail.may_help:
             return "The memory estimate has no suggestions."
         return ""
 
@@ -290,10 +390,10 @@ class BrowseScreen(PageScreen):
     def do_suggest(self, key: str = "s") -> None:
         """Apply a proposal of the estimate; undo reverts it."""
         number = int(key) if key.isdigit() else 1
-        if number > len(self.detail.proposals):
+        if number > len(self.detail.suggestions):
             self.sparkrun.say(f"There is no suggestion {number}.", "warning")
         else:
-            self.detail.apply_proposal(number)
+            self.detail.apply_suggestion(number)
 
     def do_memory(self) -> None:
         """Show the memory in figures."""
@@ -309,11 +409,87 @@ class BrowseScreen(PageScreen):
 
     def do_zoom(self) -> None:
         """Show the detail on the full screen, or the list again."""
+        self.detail.display = True
         self.list_panel.display = not self.list_panel.display
+        self._lay_out(self.size)
         if self.list_panel.display:
             self.list.focus()
         elif self.list.has_focus or self.query_one(SearchBox).has_focus:
             self.detail.focus_part()
+
+    def do_list_only(self) -> None:
+        """Show the list on the full screen, or the detail again."""
+        self.list_panel.display = True
+        self.detail.display = not self.detail.display
+        self.list.focus()
+
+    def do_wider(self) -> None:
+        """Give the list more room."""
+        self._resize(1)
+
+    def do_narrower(self) -> None:
+        """Give the list less room."""
+        self._resize(-1)
+
+    def _resize(self, steps: int) -> None:
+        order = self.sparkrun.state.order
+        if order.resize(self.detail.wide, steps, self._share(self.size)):
+            self._lay_out(self.size)
+            self.sparkrun.keep_soon()
+        else:
+            self.sparkrun.say("The list is as large or as small as it gets.", "warning")
+
+    def _share(self, size: Size) -> int:
+        """The list's share of the screen in percent: as chosen, else what the longest name needs."""
+        order, catalog = self.sparkrun.state.order, self.sparkrun.state.catalog
+        if size.width < WIDE_FROM:
+            return order.narrow_share
+        if order.wide_share:
+            return order.wide_share
+        wanted = (catalog.longest + _BESIDE_NAME) * 100 // size.width
+        return min(max(wanted, 36), 50)
+
+    def _lay_out(self, size: Size) -> None:
+        """Share the screen between list and detail: side by side where it is wide, else one above the other."""
+        wide, share = size.width >= WIDE_FROM, self._share(size)
+        one, other = f"{share}fr", f"{100 - share}fr"
+        across = (self.list_panel, one), (self.detail, other)
+        for pane, part in across:
+            pane.styles.width = part if wide else "1fr"
+            pane.styles.height = "1fr" if wide else part
+        detail_width = size.width
+        if wide and self.list_panel.display:
+            detail_width = size.width * (100 - share) // 100
+        self.detail.arrange_for(wide, detail_width, size.height)
+
+    def do_columns(self) -> None:
+        """Choose columns and order."""
+        from sparkrun_tui.ui.screens.dialogs.columns import ColumnsScreen
+
+        self.app.push_screen(ColumnsScreen(self.sparkrun.state.order, self._order_changed))
+
+    def do_favourite(self) -> None:
+        """Make the marked recipes, or the current one, favourites, or no longer."""
+        state = self.sparkrun.state
+        found = [state.catalog.entry(key) for key in self._chosen_keys]
+        entries = [entry for entry in found if entry is not None]
+        try:
+            favourite = state.order.toggle_favourites(entries)
+        except OSError as error:
+            self.sparkrun.say(f"favourites cannot be saved: {error}", "error")
+            return
+        self.list.unmark()
+        self._order_changed()
+        what = entries[0].name if len(entries) == 1 else f"{len(entries)} recipes"
+        self.sparkrun.say(f"{what}: {'favourite' if favourite else 'no longer a favourite'}")
+
+    @property
+    def _chosen_keys(self) -> list[str]:
+        """The marked recipes, else the one under the cursor."""
+        if self.list.marked:
+            return list(self.list.marked)
+        row = self.list.current
+        return [row.key] if row is not None else []
 
     def do_argv(self) -> None:
         """Switch between the command as written and one argument per line."""
@@ -321,7 +497,9 @@ class BrowseScreen(PageScreen):
 
     def do_search(self) -> None:
         """Go to the search box."""
-        self.list_panel.display = True
+        if not self.list_panel.display:
+            self.list_panel.display = True
+            self._lay_out(self.size)
         self.set_focus(self.query_one(SearchBox))  # immediately: the next key is text
 
     def do_next_tab(self) -> None:
@@ -346,9 +524,13 @@ class BrowseScreen(PageScreen):
         self.sparkrun.read_recipes()
 
     def do_back(self) -> None:
-        """From the detail to the list; from the list, clear the search."""
+        """From the detail to the list; from the list, clear the marks, then the search."""
         if not self.list_panel.display:
             self.do_zoom()
+        elif not self.detail.display:
+            self.do_list_only()
+        elif self.list.has_focus and self.list.marked:
+            self.list.unmark()
         elif not self.list.has_focus:
             self.list.focus()
         elif self.sparkrun.state.query:

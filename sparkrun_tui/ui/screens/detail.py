@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,14 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal
 from textual.message import Message
+from textual.timer import Timer
 
 from sparkrun_tui.base.defects import explained
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line
-from sparkrun_tui.memory.result import Proposal
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity
+from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown_source
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
@@ -26,7 +28,8 @@ from sparkrun_tui.ui.model.edits import Edits
 from sparkrun_tui.ui.paint import detail as paint
 from sparkrun_tui.ui.paint.command_view import argv_lines, shell_lines, yaml_lines
 from sparkrun_tui.ui.paint.memory_tab import memory_lines
-from sparkrun_tui.ui.paint.recipe_rows import field_rows, stepped
+from sparkrun_tui.ui.paint.recipe_rows import field_rows
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.form.field_list import FieldList
 from sparkrun_tui.ui.widgets.panel import Panel
@@ -34,10 +37,19 @@ from sparkrun_tui.ui.widgets.tab_line import TabLine
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 if TYPE_CHECKING:
+    from sparkrun_tui.fleet.world import HostNow
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
+    from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.completion import Completer
 
+_REST = 0.12
+"""Seconds after the last change before suggestions are tried."""
+BESIDE_FROM = 96
+"""From this width of the detail on, in cells, form and command stand side by side."""
+ABOVE_FROM = 36
+"""From this height of the screen on, in rows, they stand one above the other where they have no room side by side."""
 WIDE_TABS = ("command", "memory", "source", "problems")
+MIDDLE_TABS = ("overrides", "command", "memory", "source", "problems")
 NARROW_TABS = ("overview", "overrides", "memory", "command", "source", "problems")
 
 
@@ -55,9 +67,12 @@ class Detail(Container, Actor):
         super().__init__(id="detail")
         self.tab = "command"
         self.wide = True
+        self.split = True
+        self.beside = True
         self.as_argv = False
         self._recipe: AnyRecipe | None = None
         self._evaluation: Evaluation | None = None
+        self._trying: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """All widgets exist from the start; narrow screens show one tab at a time."""
@@ -105,10 +120,10 @@ class Detail(Container, Actor):
             rows = field_rows(self._evaluation.rendered, edits, dict(self.sparkrun.state.settings.defaults))
             form.show(rows, edits.can_undo, edits.can_redo)
         self._paint(keep_place and not other)
+        self._try_suggestions()
 
     def _paint(self, keep_place: bool) -> None:
-        recipe = self._recipe
-        self.query_one("#headline-panel", Panel).entitle(recipe.name if recipe else "no recipe")
+        self.show_around()
         headline = self.query_one("#headline", TextPane)
         headline.show(self._headline, keep_place=True)
         count = sum(row.changed for row in self.form.rows)
@@ -119,7 +134,43 @@ class Detail(Container, Actor):
     def _headline(self, width: int) -> Sequence[Line]:
         if isinstance(self._recipe, BrokenRecipe):
             return paint.broken_lines(self._recipe, width)
-        return paint.headline(self._evaluation, width, not self.wide) if self._evaluation else ()
+        if self._evaluation is None:
+            return ()
+        offered = self.sparkrun.state.suggested(self._evaluation)
+        around = self._around(self._evaluation, width)
+        return paint.headline(self._evaluation, width, not self.wide, offered, around)
+
+    def _around(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
+        """What runs on its hosts, and which of them do not answer."""
+        world = self.sparkrun.state.known_world
+        if world is None:
+            return ()
+        from sparkrun_tui.ui.paint.world_lines import world_lines  # not before the first paint
+
+        return world_lines(world, evaluation.places, width)
+
+    def show_around(self) -> None:
+        """Show how old the verdicts are, who holds memory, and which hosts do not answer."""
+        self._show_age()
+        world = self.sparkrun.state.known_world
+        needs_room = world is not None and (bool(world.holdings()) or any(map(_has_problem, world.hosts.values())))
+        self.set_class(needs_room, "-around")
+        self.query_one("#headline", TextPane).repaint()
+
+    def _show_age(self) -> None:
+        """The border of the headline says how old the verdicts are: its lower one where there is one."""
+        world = self.sparkrun.state.known_world
+        words = ""
+        if world is not None and self._evaluation is not None:
+            from sparkrun_tui.ui.paint.world_lines import age_words  # not before the first paint
+
+            words = age_words(world, self._evaluation.places, time.time())
+        name = self._recipe.name if self._recipe is not None else "no recipe"
+        panel = self.query_one("#headline-panel", Panel)
+        if self.wide or not words:
+            panel.entitle(name, words)
+        else:
+            panel.entitle(f"{name} · {words}")
 
     def _part(self, width: int) -> Sequence[Line]:
         recipe = self._recipe
@@ -146,7 +197,7 @@ class Detail(Container, Actor):
         if tab == "problems":
             return [*paint.problem_lines(problems, width, recipe.source.path), *self._demands(evaluation, width)]
         if tab == "overview":
-            return paint.about(evaluation, width)
+            return paint.about(evaluation, width, self.sparkrun.state.suggested(evaluation) or ())
         if tab == "memory":
             return self._memory(evaluation, width)
         redact = self._redactor()
@@ -189,7 +240,8 @@ class Detail(Container, Actor):
         from sparkrun_tui.ui.model.context_curve import context_plot  # not before the first paint
 
         plot = context_plot(evaluation, self.sparkrun.state.catalog.store)
-        return [*memory_lines(evaluation.estimate, plot, width), [], *paint.origins(evaluation.recipe, width)]
+        offered = self.sparkrun.state.suggested(evaluation) or ()
+        return [*memory_lines(evaluation.estimate, offered, plot, width), [], *paint.origins(evaluation.recipe, width)]
 
     # Tabs.
 
@@ -206,25 +258,42 @@ class Detail(Container, Actor):
 
     def _arrange(self) -> None:
         """Show the widgets for the width and the chosen tab."""
-        self.query_one("#narrow-tabs", TabLine).show(self._labels(NARROW_TABS), self.tab)
+        self.query_one("#narrow-tabs", TabLine).show(self._labels(self._tabs), self.tab)
         self.query_one("#wide-tabs", TabLine).show(self._labels(WIDE_TABS), self._part_tab())
         on_form = self.tab == "overrides"
-        self.query_one("#form-panel").display = self.wide or on_form
-        self.query_one("#part-panel").display = self.wide or not on_form
-        self.query_one("#narrow-tabs").display = not self.wide
-        self.query_one("#wide-tabs").display = self.wide
+        self.query_one("#form-panel").display = self.split or on_form
+        self.query_one("#part-panel").display = self.split or not on_form
+        self.query_one("#narrow-tabs").display = not self.split
+        self.query_one("#wide-tabs").display = self.split
+        self.query_one("#parts").styles.layout = "horizontal" if self.beside or not self.split else "vertical"
 
-    def set_wide(self, wide: bool) -> None:
-        """Lay out for a wide or a narrow screen."""
-        if wide != self.wide:
-            self.wide = wide
-            if not wide and self.query_one("#form-panel").has_focus_within:
-                self.tab = "overrides"
-            elif not wide and self.tab == "command" and not self.has_focus_within:
-                self.tab = "overview"
-            elif wide and self.tab in ("overview", "overrides"):
-                self.tab = "command"
-            self._paint(True)
+    @property
+    def _tabs(self) -> Sequence[str]:
+        """The tabs of the present layout."""
+        if self.split:
+            return WIDE_TABS
+        return MIDDLE_TABS if self.wide else NARROW_TABS
+
+    def arrange_for(self, wide: bool, width: int, height: int) -> None:
+        """Lay out beside the list (`wide`) or below it, with `width` cells on a screen of `height` rows.
+
+        Form and command stand side by side where both have room, else one above the other on a high screen, else they
+        are tabs.
+        """
+        beside = wide and width >= BESIDE_FROM
+        split = beside or (wide and height >= ABOVE_FROM)
+        if (wide, split, beside) == (self.wide, self.split, self.beside):
+            return
+        self.wide, self.split, self.beside = wide, split, beside
+        if not split and self.query_one("#form-panel").has_focus_within:
+            self.tab = "overrides"
+        elif not wide and self.tab == "command" and not self.has_focus_within:
+            self.tab = "overview"
+        elif split and self.tab in ("overview", "overrides"):
+            self.tab = "command"
+        elif wide and self.tab == "overview":
+            self.tab = "overrides"
+        self._paint(True)
 
     def choose_tab(self, name: str) -> None:
         """Show the tab `name`."""
@@ -234,10 +303,10 @@ class Detail(Container, Actor):
 
     def turn(self, steps: int) -> None:
         """Show the next tab (1) or the previous one (-1); the focus follows."""
-        names = WIDE_TABS if self.wide else NARROW_TABS
-        now = self._part_tab() if self.wide else self.tab
+        names = self._tabs
+        now = self._part_tab() if self.split else self.tab
         self.choose_tab(names[(names.index(now) + steps) % len(names)])
-        if not self.wide and self.has_focus_within:
+        if not self.split and self.has_focus_within:
             self.focus_part()
 
     @on(TabLine.Clicked)
@@ -246,14 +315,14 @@ class Detail(Container, Actor):
 
     def focus_part(self) -> None:
         """Focus what the current tab shows."""
-        if self.tab == "overrides" and not self.wide:
+        if self.tab == "overrides" and not self.split:
             self.form.focus()
         else:
             self.query_one("#part").focus()
 
     def focus_form(self, key: str = "") -> None:
         """Focus the form, on the field `key` if given."""
-        if not self.wide:
+        if not self.split:
             self.choose_tab("overrides")
         if key:
             self.form.select(key)
@@ -287,17 +356,44 @@ class Detail(Container, Actor):
     # Edits.
 
     @property
-    def proposals(self) -> Sequence[Proposal]:
-        """The changes that the estimate proposes, the most helpful first."""
-        estimate = self._evaluation.estimate if self._evaluation else None
-        return estimate.proposals if estimate else ()
+    def may_help(self) -> bool:
+        """Whether something may make the recipe fit; trying it takes a moment."""
+        evaluation = self._evaluation
+        if evaluation is None:
+            return False
+        tried = self.sparkrun.state.suggested(evaluation)
+        return bool(evaluation.estimate.proposals) if tried is None else bool(tried)
 
-    def apply_proposal(self, number: int) -> None:
-        """Set proposal `number`, from 1, as an override; undo in the form reverts it."""
-        proposal = self.proposals[number - 1]
-        self._edits().set(proposal.key, proposal.new)
+    @property
+    def suggestions(self) -> Sequence[Suggestion]:
+        """The changes that would help, the most helpful first; they are tried now if they have not been."""
+        return self.sparkrun.state.suggestions(self._evaluation) if self._evaluation else ()
+
+    def apply_suggestion(self, number: int) -> None:
+        """Set the values of suggestion `number`, from 1, as one step that undo in the form reverts."""
+        suggestion = self.suggestions[number - 1]
+        self._edits().use(suggestion.overrides)
         self._edited()
-        self.form.select(proposal.key)
+        first = suggestion.changes[0]
+        self.form.select(launch_keys.FLAGS if first.flag else first.key)
+
+    def _try_suggestions(self) -> None:
+        """Try what would help once typing rests, since every candidate is an estimate of its own."""
+        if self._trying is not None:
+            self._trying.stop()
+            self._trying = None
+        evaluation = self._evaluation
+        if evaluation is None or not evaluation.estimate.proposals:
+            return
+        if self.sparkrun.state.suggested(evaluation) is None:
+            self._trying = self.set_timer(_REST, self._show_suggestions)
+
+    def _show_suggestions(self) -> None:
+        self._trying = None
+        if self._evaluation is not None:
+            self.sparkrun.state.suggestions(self._evaluation)
+            self._paint(True)
+            self.screen.refresh_bindings()
 
     def toggle_argv(self) -> None:
         """Switch between the command as the author wrote it and one argument per line."""
@@ -325,20 +421,59 @@ class Detail(Container, Actor):
             edits.drop_draft()
         elif row is not None and event.text == row.own:
             edits.reset(event.key)
+        elif self._offer_flag(event.key, event.text):
+            return
         else:
             edits.set(event.key, event.text)
         self._edited()
         if row is None and event.keep:
             self.form.select(event.key)
 
+    def _offer_flag(self, key: str, text: str) -> bool:
+        """Ask whether to pass a value for which the command has no place as a flag; false where no flag does."""
+        from sparkrun_tui.engines.command.added import added_text, has_place  # not before the first paint
+
+        evaluation = self._evaluation
+        if evaluation is None or not text or has_place(evaluation.rendered, key):
+            return False
+        flag = added_text(evaluation.rendered, key, text)
+        if not flag:
+            return False
+        self._edits().drop_draft()
+        self._edited()
+        lines = [
+            f"The command of this recipe has no place for {key}.",
+            f"Append {flag} to it?",
+            "The recipe's file is not changed: the flag is kept as an override (extra_flags).",
+        ]
+        question = Confirm("Not in the command", lines, "Append", "Leave it")
+        self.app.push_screen(question, lambda agreed: self._append(key, text) if agreed else None)
+        return True
+
+    def _append(self, key: str, text: str) -> None:
+        """Pass a value as a flag behind the command's own."""
+        from sparkrun_tui.engines.command.added import with_value
+
+        evaluation = self._evaluation
+        if evaluation is None:
+            return
+        changed = with_value(evaluation.rendered, self._edits().kept, key, text)
+        if changed is not None:
+            self._edits().use(changed)
+            self._edited()
+            self.form.select(launch_keys.FLAGS)
+
     @on(FieldList.Stepped)
     def _stepped(self, event: FieldList.Stepped) -> None:
-        from sparkrun_tui.engines.fields.filled import field_of  # not before the first paint
+        from sparkrun_tui.launch.sizing.stepping import stepped  # not before the first paint
 
         row = next((row for row in self.form.rows if row.key == event.key), None)
         if row is None or not isinstance(self._recipe, Recipe):
             return
-        text = stepped(field_of(self._recipe, event.key), row.value, event.steps)
+        if self._evaluation is None:
+            return
+        store = self.sparkrun.state.catalog.store
+        text = stepped(self._evaluation.rendered, event.key, row.value, event.steps, store)
         if text == row.own:
             self._edits().reset(event.key)
         else:
@@ -353,3 +488,7 @@ class Detail(Container, Actor):
         else:
             {"undo": edits.undo, "redo": edits.redo, "reset_all": edits.reset_all}[event.what]()
         self._edited()
+
+
+def _has_problem(host: HostNow) -> bool:
+    return bool(host.problem)

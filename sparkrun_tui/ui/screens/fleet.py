@@ -8,21 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from textual import on
 from textual.widget import Widget
 
-from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.fleet.load import Load, loads
-from sparkrun_tui.fleet.metrics import Metrics
+from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.fleet.world import World
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.paint.fleet_lines import FleetRow, fleet_rows, header, ranks_of
+from sparkrun_tui.ui.paint.world_lines import age_words
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
-
-_EVERY = 5.0
-"""Seconds between two queries of the hosts while the screen is visible."""
 
 
 class FleetList(ListPane):
@@ -37,18 +34,12 @@ class FleetList(ListPane):
         self._rows: Sequence[FleetRow] = ()
         self._width = 0
 
-    def show(self, view: FleetView) -> None:
-        """Show a new survey; the cursor keeps its row."""
-        self.view = view
+    def show(self, view: FleetView, found: Mapping[str, Load]) -> None:
+        """Show a survey and the load of servers by launch id; the cursor keeps its row."""
+        self.view, self._loads = view, found
         self._width = 0
         self._lay_out()
         self.cursor = min(self.cursor, max(len(self._rows) - 1, 0))
-        self.refresh()
-
-    def show_loads(self, found: Mapping[str, Load]) -> None:
-        """Show the load of the servers, by launch id, in the rows of the last survey."""
-        self._loads = found
-        self._width = 0
         self.refresh()
 
     def _lay_out(self) -> None:
@@ -85,6 +76,7 @@ class FleetScreen(PageScreen):
     BINDINGS = bindings(Scope.FLEET)
     AUTO_FOCUS = "FleetList"
     WHERE = "fleet"
+    WATCHES_HOSTS = True
 
     def body(self) -> Iterable[Widget]:
         """One box."""
@@ -93,48 +85,60 @@ class FleetScreen(PageScreen):
         yield Panel(self.list, title=cluster.name if cluster else "no cluster", id="fleet-panel")
 
     def on_mount(self) -> None:
-        """Query the hosts now, and regularly while the screen is visible."""
+        """Show what is known, and query the hosts now; they are queried again while the screen is visible."""
         self._asking = False
-        self._readings: Mapping[str, Metrics] = {}
-        self.set_interval(_EVERY, self._again)
+        self._measuring = False
+        self._measured = 0
+        """The number of the survey whose servers were asked how busy they are."""
+        self.world_changed()
         self.do_refresh()
-
-    def _again(self) -> None:
-        if self.is_current:
-            self.do_refresh()
 
     def state_changed(self) -> None:
         """The cluster may have changed."""
-        cluster = self.sparkrun.state.cluster
-        self.query_one(Panel).entitle(cluster.name if cluster else "no cluster: press c")
+        if self.sparkrun.state.cluster is None:
+            self.query_one(Panel).entitle("no cluster: press c")
+        else:
+            self.world_changed()
+
+    def world_changed(self) -> None:
+        """The hosts were asked."""
+        state = self.sparkrun.state
+        world = state.known_world
+        if state.cluster is None or world is None:
+            return
+        view = world.view
+        if view is not None:
+            self.list.show(view, world.loads)
+            if world.surveys != self._measured and not self._measuring:
+                self._measured, self._measuring = world.surveys, True
+                self.background(self._measure(view, state.cluster, world), "measure")
+        words = "querying …" if self._asking else age_words(world, None, time.time())
+        self.query_one(Panel).entitle(state.cluster.name, words)
+        self.refresh_bindings()
 
     def do_refresh(self) -> None:
         """Query all hosts now."""
         if not self._asking and self.sparkrun.state.cluster is not None:
             self._asking = True
+            self.world_changed()
             self.background(self._survey(), "survey")
 
     async def _survey(self) -> None:
-        cluster = self.sparkrun.state.cluster
-        panel = self.query_one(Panel)
         try:
             await self.sparkrun.opened.wait()
-            if cluster is not None:
-                panel.entitle(cluster.name, "querying …")
-                view = await self.sparkrun.backend.survey(cluster)
-                self.list.show(view)
-                panel.entitle(cluster.name, time.strftime("as of %H:%M:%S", time.localtime(view.taken)))
-                await self._measure(view, cluster)
-        except SparkrunError as error:
-            panel.entitle(panel.title_text, f"✗ {error.what}")
+            await self.sparkrun.refresh_hosts()
         finally:
             self._asking = False
-        self.refresh_bindings()
+        self.world_changed()
 
-    async def _measure(self, view: FleetView, cluster: Cluster) -> None:
+    async def _measure(self, view: FleetView, cluster: Cluster, world: World) -> None:
         """Query the servers after the rows are shown, so that a slow server does not delay them."""
-        earlier, self._readings = self._readings, await self.sparkrun.backend.readings(view, cluster)
-        self.list.show_loads(loads(earlier, self._readings))
+        try:
+            world.measured(await self.sparkrun.backend.readings(view, cluster))
+        finally:
+            self._measuring = False
+        if self.whole:
+            self.world_changed()
 
     @on(ListPane.Highlighted, "#fleet")
     def _moved(self) -> None:
@@ -146,7 +150,7 @@ class FleetScreen(PageScreen):
 
     def why_not(self, name: str) -> str:
         """Most actions need a workload launched by this program under the cursor."""
-        if name in ("back", "refresh"):
+        if name in ("back", "refresh", "stores"):
             return ""
         workload = self.list.workload
         if workload is None:
@@ -156,6 +160,10 @@ class FleetScreen(PageScreen):
         if name in ("copy", "test") and workload.port is None:
             return "Its port is not known."
         return ""
+
+    def do_stores(self) -> None:
+        """Show models and images."""
+        self.sparkrun.action_do("stores")
 
     async def do_open(self) -> None:
         """Attach to the workload."""
@@ -189,4 +197,7 @@ class FleetScreen(PageScreen):
         if await self.sparkrun.ask(Confirm("Stop", lines, "Stop it", "Keep it")):
             report = await self.sparkrun.backend.stop_workload(workload, view, cluster)
             self.sparkrun.say(f"{workload.recipe}: {report.text}", "note" if report.complete else "error")
+            if report.complete:
+                self.sparkrun.state.world.stopped(workload.launch_id)
+                self.sparkrun.world_changed()
             self.do_refresh()

@@ -15,6 +15,7 @@ from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 _LEGEND = (
     "✓ good   ! tight or warning   ✗ does not fit, or failed   ? unknown   ▶ in progress   · pending",
+    "○ fits an idle Spark: its hosts have not been asked, or do not answer",
     "Memory: █ weights  ▓ KV cache  ▒ engine overhead  ▞ other processes  ░ free  │ budget  ┊ floor",
     "Search: words, and filters runtime: nodes: dtype: params: ctx: fits: has: is: tp: registry: source: (- excludes)",
 )

@@ -10,15 +10,20 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Input
 
+from sparkrun_tui.engines.command.added import with_value
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.fold import FINAL
+from sparkrun_tui.launch.record.journal import GONE
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.values.launch_keys import FLAGS
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.launch_status import COMING, SERVING
 from sparkrun_tui.ui.model.ports import LaunchPort
+from sparkrun_tui.ui.paint.change_lines import change_words
 from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines, report
+from sparkrun_tui.ui.paint.past_lines import ran_words
 from sparkrun_tui.ui.paint.phases import LastTime
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
@@ -42,9 +47,11 @@ class LaunchScreen(PageScreen):
     AUTO_FOCUS = "LogView"
     WHERE = "launch"
 
-    def __init__(self, launch: LaunchPort) -> None:
+    def __init__(self, launch: LaunchPort, past: bool = False) -> None:
+        """`past` is for a launch that is over, as its journal has it."""
         super().__init__()
         self.launch = launch
+        self._past = past
         self._forget: Callable[[], None] = _nothing
         self._diagnosed = False
         self._last: LastTime | None = None
@@ -52,7 +59,7 @@ class LaunchScreen(PageScreen):
     def body(self) -> Iterable[Widget]:
         """Phases, cause or endpoint, logs, search."""
         self.phases = PhaseTable()
-        self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts))
+        self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts), self._past)
         yield Panel(self.phases, id="phases-panel")
         endpoint = TextPane(lambda width: endpoint_lines(self.launch.state, width), id="endpoint")
         endpoint.can_focus = False
@@ -111,17 +118,27 @@ class LaunchScreen(PageScreen):
         title = state.recipe
         if state.cluster:
             title += f" on {state.cluster}"
-        if state.status is not LaunchStatus.STARTING:
+        if self._past and state.status is not LaunchStatus.UNKNOWN:
+            title += f"  {sign} {self._ran()}"
+        elif state.status is not LaunchStatus.STARTING:
             title += f"  {sign} {state.status.value}"
             if state.detail and state.diagnosis is None:
                 title += f": {state.detail}"
         self.query_one("#phases-panel", Panel).entitle(title, elapsed(state, time.time()))
 
-    @staticmethod
-    def _active(state: LaunchState) -> bool:
+    def _ran(self) -> str:
+        """When a launch that is over ran, and how it ended."""
+        state = self.launch.state
+        ran = ran_words(state.started, state.ended, seen=state.detail == GONE)
+        ended = state.detail if state.detail == GONE else state.status.value
+        if state.detail and state.detail != GONE and state.diagnosis is None:
+            ended += f": {state.detail}"
+        return f"{ended}; {ran}" if ran else ended
+
+    def _active(self, state: LaunchState) -> bool:
         """Whether a host's second line has something to show: what it does now, or where it failed."""
         if state.status not in SERVING | FINAL:
-            return True
+            return not self._past
         cells = [cell for row in state.hosts.values() for cell in row.cells.values()]
         return state.status in FINAL and any(cell.state in (StepState.FAILED, StepState.UNKNOWN) for cell in cells)
 
@@ -164,6 +181,10 @@ class LaunchScreen(PageScreen):
     def why_not(self, name: str) -> str:
         """What can be done depends on the state of the launch."""
         state = self.launch.state
+        if self._past and name in ("test", "stop", "cancel"):
+            if state.status is LaunchStatus.UNKNOWN:
+                return f"Only its record is open: {state.detail}."
+            return f"Nothing of it runs: {self._ran()}."
         match name:
             case "test":
                 return self._why_no_test()
@@ -263,7 +284,8 @@ class LaunchScreen(PageScreen):
         where = ", ".join(state.hosts)
         lines = [f"Stop {state.recipe} on {where}?", "Its containers are stopped and removed; the logs are kept here."]
         if await self.sparkrun.ask(Confirm("Stop", lines, "Stop it", "Keep it")):
-            await self.sparkrun.backend.stop(self.launch)
+            unclear = await self.sparkrun.backend.stop(self.launch)
+            self.sparkrun.say(f"{state.recipe}: {unclear or 'stopped'}", "error" if unclear else "note")
 
     async def do_cancel(self) -> None:
         """Cancel, after a confirmation; while it is cancelling, force it."""
@@ -279,26 +301,48 @@ class LaunchScreen(PageScreen):
     def do_overrides(self) -> None:
         """Go to the overrides of this recipe."""
         repair = self.query_one(RepairList).current
-        self._edit({repair.key: repair.value} if repair and repair.key else {})
+        self._edit(repair)
 
-    def _edit(self, changes: dict[str, str]) -> None:
+    def _edit(self, repair: Repair | None) -> None:
+        """Go to the recipe's overrides, with the value of a repair; a value without a place becomes a flag."""
         rendered = self.launch.rendered
-        if rendered is not None:
-            self.sparkrun.edit_recipe(rendered.recipe.source.path, {**rendered.overrides, **changes})
+        if rendered is None:
+            return
+        overrides = dict(rendered.overrides)
+        if repair is not None and repair.key:
+            changed = with_value(rendered, overrides, repair.key, repair.value)
+            overrides = {**overrides, repair.key: repair.value} if changed is None else changed
+            # The form opens on the first of them.
+            first = repair.key if repair.key in overrides else FLAGS
+            overrides = {first: overrides[first], **overrides}
+        self.sparkrun.edit_recipe(rendered.recipe.source.path, overrides)
 
     @on(RepairList.Applied)
     def _applied(self, event: RepairList.Applied) -> None:
         self.background(self._launch_again(event.repair), "repair")
 
     async def _launch_again(self, repair: Repair) -> None:
+        """Launch with the repair on the same hosts, after one confirmation that says what changes."""
         rendered = self.launch.rendered
         if rendered is None:
             self.sparkrun.say("It was launched from elsewhere: open its recipe to launch it again.", "warning")
             return
-        self._edit({repair.key: repair.value})
+        hosts = tuple(self.launch.state.hosts)
+        before = self._values().get(repair.key, "unset")
+        lines = [f"{rendered.recipe.name} on {', '.join(hosts)}", f"  {repair.key} {before} → {repair.value}"]
+        others = {key: text for key, text in rendered.overrides.items() if key != repair.key}
+        kept = change_words(rendered.original, others, self.sparkrun.state.settings.defaults)
+        lines += [f"  {words} (as before)" for words in kept]
+        lines += ["", "It is launched once its hosts were checked."]
+        if not await self.sparkrun.ask(Confirm("Launch again?", lines, "Launch", "Cancel")):
+            return
+        self._edit(repair)
         recipe = self.sparkrun.state.catalog.recipe(rendered.recipe.source.path)
-        if isinstance(recipe, Recipe):
-            self.sparkrun.open_plan(self.sparkrun.state.evaluation(recipe).rendered)
+        cluster = self.sparkrun.state.cluster
+        if isinstance(recipe, Recipe) and cluster is not None:
+            found = self.sparkrun.state.evaluation(recipe)
+            same = len(hosts) == found.hosts and set(hosts) <= set(cluster.hosts)
+            self.sparkrun.open_plan(found.rendered, hosts if same else (), go=True)
 
     @on(ListPane.Chosen, "#repairs")
     def _repair_chosen(self) -> None:

@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import overload
 
 from rich.cells import cell_len
+from textual import events
 from textual.message import Message
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.ink import MARKS, Line, Span, fit
+from sparkrun_tui.ui.ink import MARK_STYLES, MARKS, Line, Span, fit
+from sparkrun_tui.ui.model.columns import NAME, VERDICT, Sorting, Widths
 from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 _NOT_YET: Span = ("·", "dim")
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The widths of a row's columns, in cells; a column of width 0 is left out."""
-
-    name: int
-    engine: int
-    size: int
-    hosts: int
-    origin: int
-
-    @classmethod
-    def for_width(cls, width: int) -> Columns:
-        """The columns that fit into `width` cells; the name and the verdict are always shown."""
-        name = width - 4
-        engine = size = hosts = origin = 0
-        if width >= 28:
-            hosts = 5
-            name -= hosts + 1
-        if width >= 34:
-            size = 6
-            name -= size + 1
-        if width >= 40:
-            engine = 8
-            name -= engine + 1
-        if width >= 78:
-            origin = 14
-            name -= origin + 1
-        return cls(max(name, 4), engine, size, hosts, origin)
+_CELL_STYLES = {"engine": "dim", "origin": "dim", "last": "dim"}
 
 
 Verdict = Callable[[str], str]
-"""The level of a recipe (`good`, `tight`, `bad`, `unknown`) by its key; empty while it is not known yet."""
+"""The sign of a recipe (`good`, `tight`, `bad`, `unknown`, `supposed`) by its key; empty while it is not known yet."""
+Judged = Callable[[str], Mapping[str, str]]
+"""The cells of a recipe's row, by its key, that are known once it was estimated; empty before."""
 
 
 class Rows(Sequence[RecipeRow]):
@@ -86,13 +60,13 @@ class Rows(Sequence[RecipeRow]):
             return None
 
 
-NO_ROWS = Rows((), lambda place: RecipeRow("", "", "", "", "", ""))
+NO_ROWS = Rows((), lambda place: RecipeRow("", ""))
 
 
 class RecipeList(ListPane):
     """Rows of recipes with their verdict for the current cluster."""
 
-    BINDINGS = bindings(Scope.LIST)
+    BINDINGS = [*bindings(Scope.LIST), *bindings(Scope.RECIPES)]
 
     class Scrolled(Message):
         """Other rows are visible."""
@@ -101,12 +75,29 @@ class RecipeList(ListPane):
             """One is enough."""
             return isinstance(message, RecipeList.Scrolled)
 
-    def __init__(self, verdict: Verdict, *, id: str | None = None) -> None:
+    class HeaderClicked(Message):
+        """The title of a column was clicked."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
+    class MarksChanged(Message):
+        """Other rows are marked."""
+
+    def __init__(self, verdict: Verdict, judged: Judged | None = None, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._verdict = verdict
+        self._judged = judged or (lambda key: {})
         self.rows = NO_ROWS
         self.message = ""
-        self._columns = Columns.for_width(40)
+        self.hidden: Sequence[str] = ()
+        """The keys of the columns that the user does not want."""
+        self.longest = 0
+        """The cells of the longest name among all recipes."""
+        self.sorting = Sorting()
+        self.marked: dict[str, None] = {}
+        """The keys of the marked recipes, in the order in which they were marked."""
 
     @property
     def head(self) -> int:
@@ -165,42 +156,94 @@ class RecipeList(ListPane):
 
     def line(self, number: int) -> Line:
         """The header, a row, or the message when there are none."""
-        columns = Columns.for_width(self.text_width)
+        widths = self.widths
         if number == 0:
-            return _header(columns)
+            return _header(widths, self.sorting)
         if not self.rows:
             return [("  " + self.message, "dim")]
-        return self._row(self.rows[number - 1], columns, number - 1 == self.cursor)
+        return self._row(self.rows[number - 1], widths, number - 1 == self.cursor)
 
-    def _row(self, row: RecipeRow, columns: Columns, current: bool) -> Line:
-        spans: list[Span] = [("▌" if current else " ", "accent"), ("•" if row.has_overrides else " ", "changed")]
-        spans += _name(row, columns.name)
-        if columns.engine:
-            spans.append((" " + fit(row.engine, columns.engine), "dim"))
-        if columns.size:
-            spans.append((" " + fit(row.size, columns.size, "right"), ""))
-        if columns.hosts:
-            spans.append((" " + fit(row.hosts, columns.hosts, "right"), ""))
+    @property
+    def widths(self) -> Widths:
+        """The columns that are shown now."""
+        return Widths.for_width(self.text_width, self.hidden, self.longest)
+
+    def _row(self, row: RecipeRow, widths: Widths, current: bool) -> Line:
+        spans: list[Span] = [("▌" if current else " ", "accent"), self._sign(row)]
+        spans += _name(row, widths.name)
+        judged = self._judged(row.key)
+        last: list[Span] = []
+        for column in widths.columns:
+            text = judged.get(column.key, "") if column.judged else row.cells.get(column.key, "")
+            span = (
+                " " + fit(text, column.width, "right" if column.right else "left"),
+                _CELL_STYLES.get(column.key, ""),
+            )
+            if column.key == "origin":
+                last = [span]
+            else:
+                spans.append(span)
         level = "bad" if row.broken else self._verdict(row.key)
         spans.append((" ", ""))
-        spans.append((MARKS[level], level) if level else _NOT_YET)
-        if columns.origin:
-            spans.append((" " + fit(row.origin, columns.origin), "dim"))
-        return spans
+        spans.append((MARKS[level], MARK_STYLES[level]) if level else _NOT_YET)
+        return [*spans, *last]
+
+    def _sign(self, row: RecipeRow) -> Span:
+        """The sign before a name: marked, favourite, or with overrides."""
+        if row.key in self.marked:
+            return ("+", "key")
+        if row.favourite:
+            return ("★", "changed" if row.has_overrides else "key")
+        return ("•" if row.has_overrides else " ", "changed")
+
+    def do_mark(self) -> None:
+        """Mark the current recipe, or no longer, and go on to the next."""
+        row = self.current
+        if row is None:
+            return
+        if row.key in self.marked:
+            del self.marked[row.key]
+        else:
+            self.marked[row.key] = None
+        self.refresh()
+        self.post_message(self.MarksChanged())
+        self.do_down()
+
+    def unmark(self) -> None:
+        """Mark nothing."""
+        if self.marked:
+            self.marked.clear()
+            self.refresh()
+            self.post_message(self.MarksChanged())
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a title sorts by its column."""
+        if self.top == 0 and event.y == 0:
+            key = self.widths.column_at(event.x)
+            if key:
+                self.post_message(self.HeaderClicked(key))
+            event.prevent_default()
 
 
-def _header(columns: Columns) -> Line:
-    text = "  " + fit("name", columns.name)
-    if columns.engine:
-        text += " " + fit("engine", columns.engine)
-    if columns.size:
-        text += " " + fit("size", columns.size, "right")
-    if columns.hosts:
-        text += " " + fit("hosts", columns.hosts, "right")
-    text += "  "
-    if columns.origin:
-        text += " " + fit("from", columns.origin)
-    return [(text, "dim")]
+def _header(widths: Widths, sorting: Sorting) -> Line:
+    def title(key: str, text: str, width: int, right: bool) -> Span:
+        style = "dim"
+        if sorting.key == key:
+            text += "▾" if sorting.downwards else "▴"
+            style = "key"
+        return (fit(text, width, "right" if right else "left"), style)
+
+    spans: list[Span] = [("  ", ""), title(NAME, "name", widths.name, False)]
+    last: list[Span] = []
+    for column in widths.columns:
+        found = title(column.key, column.title, column.width, column.right)
+        if column.key == "origin":
+            last = [(" ", ""), found]
+        else:
+            spans += [(" ", ""), found]
+    verdict = "▾" if sorting.downwards else "▴"
+    spans += [(" ", ""), (verdict if sorting.key == VERDICT else " ", "key")]
+    return [*spans, *last]
 
 
 def _name(row: RecipeRow, width: int) -> list[Span]:

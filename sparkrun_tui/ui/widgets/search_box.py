@@ -11,7 +11,7 @@ from textual.widgets import Input
 
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.model.completing import Completing, begin, take, turn
+from sparkrun_tui.ui.model.completing import Completing, begin, offer, take, turn
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.search.completion import Completer
@@ -58,6 +58,8 @@ class SearchBox(Input, Actor):
         super().__init__(value, placeholder=placeholder, compact=True, select_on_focus=False, id=id)
         self._completer = completer
         self._completing: Completing | None = None
+        self._by_itself = False
+        """Whether the choices were offered because of what was typed, not because of a key."""
 
     def do_complete(self) -> None:
         """Complete the word, then take the next choice; without any choice, go to the next pane."""
@@ -69,6 +71,9 @@ class SearchBox(Input, Actor):
 
     def _complete(self, steps: int) -> None:
         now = self._completing
+        if self._by_itself:
+            # The first key completes as far as all choices agree.
+            now, self._by_itself = None, False
         if now is not None and now.choices and (now.line, now.cursor) == (self.value, self.cursor_position):
             self._put(turn(now, steps))
             return
@@ -86,6 +91,7 @@ class SearchBox(Input, Actor):
     def take(self, number: int) -> None:
         """Put the choice `number` in place: it was clicked."""
         if self._completing is not None and number < len(self._completing.choices):
+            self._by_itself = False
             self._put(take(self._completing, number))
 
     def _put(self, completing: Completing) -> None:
@@ -96,14 +102,29 @@ class SearchBox(Input, Actor):
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        if self._completing is not None and event.value != self._completing.line:
-            self._withdraw()
+        now = self._completing
+        if now is not None and event.value == now.line and now.choices:
+            return
+        self._withdraw()
+        self._offer()
+
+    def _offer(self) -> None:
+        """Offer the keys and values that the word being typed may become."""
+        if self._completer is None or not self.has_focus or self.cursor_position != len(self.value):
+            return
+        if not self.value or self.value.endswith(" "):
+            return
+        found = offer(self._completer(), self.value, self.cursor_position)
+        if found.choices:
+            self._completing, self._by_itself = found, True
+            self.post_message(self.Offered(self, found))
 
     def on_blur(self) -> None:
         """Choices are shown only while typing."""
         self._withdraw()
 
     def _withdraw(self) -> None:
+        self._by_itself = False
         if self._completing is not None:
             self._completing = None
             self.post_message(self.Offered(self, None))
@@ -118,7 +139,7 @@ class SearchBox(Input, Actor):
 
     def do_clear(self) -> None:
         """Clear; when there is nothing to clear, leave."""
-        if self._completing is not None and self._completing.choices:
+        if self._completing is not None and self._completing.choices and not self._by_itself:
             self._withdraw()
         elif self.value:
             self.value = ""

@@ -10,7 +10,13 @@ from sparkrun_tui.ui.ink import Line, Span, spread, width_of
 from sparkrun_tui.ui.model.rows import Status
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
-DOTS = {"up": ("●", "good"), "asking": ("◌", "dim"), "down": ("✗", "bad"), "unknown": ("○", "dim")}
+DOTS = {
+    "up": ("●", "good"),
+    "asking": ("◌", "dim"),
+    "down": ("✗", "bad"),
+    "unknown": ("○", "dim"),
+    "lost": ("◌", "tight"),
+}
 """The dot of a host by its state."""
 
 
@@ -22,6 +28,9 @@ class TopBar(LinePane):
 
     class ClusterClicked(Message):
         """The cluster's name was clicked."""
+
+    class RunningClicked(Message):
+        """What runs was clicked."""
 
     def __init__(self, where: str = "") -> None:
         super().__init__()
@@ -45,31 +54,58 @@ class TopBar(LinePane):
         if self.where:
             left += [(" › ", "dim"), (self.where, "bold")]
         width = self.text_width
-        right = _right(self.status, names=True)
-        if width_of(left) + width_of(right) + 2 > width:
-            right = _right(self.status, names=False)
-        return spread(left, right, width)
+        room = width - width_of(left) - 2
+        return spread(left, _right(self.status, room), width)
 
     def on_click(self, event: events.Click) -> None:
-        """A click on the right half opens the cluster picker."""
+        """A click on what runs opens the fleet, one on the rest of the right half the cluster picker."""
+        column = 0
+        for text, style in self.line(0):
+            column += width_of([(text, style)])
+            if event.x < column:
+                if style in _WORK:
+                    self.post_message(self.RunningClicked())
+                    return
+                break
         if event.x > self.size.width // 2:
             self.post_message(self.ClusterClicked())
 
 
-def _right(status: Status, names: bool) -> list[Span]:
+_STARTING, _RUNNING = "accent", "good bold"
+_WORK = (_STARTING, _RUNNING)
+"""The styles of the parts that say what runs, by which a click finds them."""
+
+
+def _right(status: Status, room: int) -> list[Span]:
+    """The cluster and what runs, with as many names as there is room for."""
+    spans: list[Span] = []
+    for hosts, work in ((True, True), (False, True), (True, False), (False, False)):
+        spans = _part(status, hosts, work)
+        if width_of(spans) <= room:
+            break
+    return spans
+
+
+def _part(status: Status, hosts: bool, work: bool) -> list[Span]:
+    """The same with the names of hosts (`hosts`), and of what runs (`work`), or without."""
     spans: list[Span] = []
     if status.cluster:
-        spans.append((f"{clean_line(status.cluster)}: " if names else f"{clean_line(status.cluster)} ", "bold"))
+        spans.append((f"{clean_line(status.cluster)}: " if hosts else f"{clean_line(status.cluster)} ", "bold"))
         for host, state in status.hosts:
             dot = DOTS[state]
-            spans += [(f"{clean_line(host)} ", ""), dot, (" ", "")] if names else [dot]
+            spans += [(f"{clean_line(host)} ", ""), dot, (" ", "")] if hosts else [dot]
     else:
         spans.append(("no cluster: press c", "tight"))
     if status.launching:
-        spans.append((f"  ▶ {status.launching} starting", "accent"))
+        spans.append((f"  ▶ {status.launching} starting", _STARTING))
     if status.running:
-        spans.append((f"  {status.running} running", "good"))
+        spans.append((f"  {_running(status, work)}", _RUNNING))
     if status.demo:
         spans += [("  ", ""), (" DEMO ", "demo")]
     spans.append((" ", ""))
     return spans
+
+
+def _running(status: Status, named: bool) -> str:
+    count = f"{len(status.running)} running"
+    return f"{count}: {clean_line(', '.join(status.running))}" if named else count

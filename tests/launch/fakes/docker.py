@@ -13,7 +13,7 @@ from typing import Any
 from sparkrun_tui.base.secrets import secrets_given
 from sparkrun_tui.launch.run.steps.start import RAY_STATUS
 from sparkrun_tui.remote.docker import processes
-from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo, ImageInfo
+from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo, ImageInfo, ImageListed
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes.host import FakeContainer, FakeHost
 
@@ -31,6 +31,22 @@ class FakeDocker:
             return None
         identity = self._host.cluster.image_id
         return ImageInfo(identity, (reference,), (identity,), (), "linux", arch, 1)
+
+    async def images(self) -> Sequence[ImageListed]:
+        await self._turn()
+        self._host.check()
+        return [ImageListed(f"sha256:{name}", (name,), (), 1) for name in sorted(self._host.images)]
+
+    async def remove_image(self, reference: str) -> None:
+        await self._turn()
+        self._host.check()
+        if any(item.info.image == reference for item in self._host.containers.values()):
+            raise DockerError(f"conflict: {reference} is used by a container", host=self._host.name, status=409)
+        self._host.images.discard(reference)
+
+    async def registry_digest(self, reference: str) -> str:
+        await self._turn()
+        raise DockerError("no such host", host=self._host.name, status=500)
 
     async def create(self, name: str, body: Mapping[str, Any]) -> str:
         await self._turn()

@@ -91,6 +91,10 @@ class FakeHost:
         """Called when the daemon begins to make a container."""
         self.making: dict[str, asyncio.Task[str]] = {}
         """Containers that the daemon has begun to make: their names are taken, and it does not list them yet."""
+        self.activity = ""
+        """What it says of its counters."""
+        self.stored = "now\t1700000000\nuser\tme\nend\n"
+        """What it says of its model cache."""
         self.lost = False
         self.heal_after: float | None = None
         self.unreachable = False

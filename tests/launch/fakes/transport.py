@@ -62,6 +62,11 @@ class FakeTransport:
             return Result(Outcome.EXITED, 0, "", "")
         if "\njob=" in f"\n{script}" or script.startswith("rm -rf -- "):
             return self._job(script)
+        if script.startswith("# sparkrun-tui: activity"):
+            await asyncio.sleep(3)
+            return Result(Outcome.EXITED, 0, host.activity, "")
+        if script.startswith("# sparkrun-tui: store-list"):
+            return Result(Outcome.EXITED, 0, host.stored, "")
         if script.startswith("# sparkrun-tui: model-path"):
             return Result(Outcome.EXITED, 0, host.cluster.paths.get(host.name, ""), "")
         if script.startswith("mkdir"):

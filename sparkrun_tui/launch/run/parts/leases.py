@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import drop
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.remote.lease import TTL, mention, release
-from sparkrun_tui.remote.transport import Outcome, Result
+from sparkrun_tui.remote.transport import Outcome, Result, Transport
 
 RENEW = 30.0
 
@@ -137,13 +137,66 @@ class Leases:
 
 
 async def _acquire_one(given: Given, report: Reporter, host: str) -> None:
-    answer = await _ask(given, host)
+    note = await _take(given.transport(host), given.plan.launch_id)
+    if note:
+        report.notice("note", note, host)
+
+
+async def _take(transport: Transport, launch_id: str) -> str:
+    """Take the lease of a host; what there is to say of it, empty when nothing is. Raises `LaunchError`."""
+    answer = await _ask(transport, launch_id)
     why = _given_up(answer)
+    note = ""
     if why:
-        report.notice("note", f"took over the lease of launch {owner.field(answer.owner, 'launch')}, {why}", host)
-        answer = await _ask(given, host, steal=answer.owner)
+        note = f"took over the lease of launch {owner.field(answer.owner, 'launch')}, {why}"
+        answer = await _ask(transport, launch_id, steal=answer.owner)
     if answer.verdict != "won":
-        raise _held(answer, host)
+        raise _held(answer, transport.name)
+    return note
+
+
+@asynccontextmanager
+async def lease_of(transport: Transport, name: str) -> AsyncIterator[None]:
+    """Hold the lease of one host, so that no launch prepares it meanwhile; `name` is what others are shown as its id.
+
+    Raises `LaunchError`, which names the owner, when a launch holds it, and `HostError`.
+    """
+
+    async def renew() -> None:
+        script = shell.script(_RENEW, launch=mention(name))
+        while True:
+            await asyncio.sleep(RENEW)
+            with suppress(HostError):
+                await transport.run(script)
+
+    await _take(transport, name)
+    renewing = asyncio.create_task(renew(), name=f"lease {name}")
+    try:
+        yield
+    finally:
+        await drop([renewing])
+        with suppress(HostError):
+            # Without an answer it expires by itself.
+            await release(transport, name)
+
+
+def holder_of(text: bytes, age: int) -> str:
+    """Who prepares a host, by the file of its lease and the seconds since it was renewed; empty where it has expired.
+
+    The file on the host may hold anything.
+    """
+    if age > TTL:
+        return ""
+    found: Any = None
+    with suppress(JsonError):
+        found = parse_json(text)
+    whose: dict[str, object] = {}
+    if isinstance(found, dict):
+        whose = found
+    if owner.is_gone(whose):
+        return ""
+    launch = identifiers.launch_id(owner.field(whose, "launch")) or "unknown"
+    return f"{launch} by {owner.field(whose, 'user') or 'somebody'}"
 
 
 def _given_up(answer: _Answer) -> str:
@@ -169,23 +222,23 @@ def _held(answer: _Answer, host: str) -> LaunchError:
     return LaunchError(what, host=host, remedy=remedy)
 
 
-async def _ask(given: Given, host: str, *, steal: Mapping[str, object] | None = None) -> _Answer:
+async def _ask(transport: Transport, launch_id: str, *, steal: Mapping[str, object] | None = None) -> _Answer:
     """Ask for the lease. `steal` is the owner whose lease is taken away, if that owner still holds it."""
     victim = owner.field(steal, "launch") if steal is not None else ""
     script = shell.script(
         _ACQUIRE,
-        owner=json.dumps(owner.describe(given.plan.launch_id)),
-        launch=mention(given.plan.launch_id),
+        owner=json.dumps(owner.describe(launch_id)),
+        launch=mention(launch_id),
         victim=mention(victim) if victim else "",
         ttl=TTL,
         steal=int(steal is not None),
     )
-    result = await given.transport(host).run(script)
+    result = await transport.run(script)
     if result.outcome is Outcome.LOST:
         # It is unknown whether the folder was created: a second request finds out.
-        await given.transport(host).connect()
-        result = await given.transport(host).run(script)
-    return _read(result, host)
+        await transport.connect()
+        result = await transport.run(script)
+    return _read(result, transport.name)
 
 
 def _read(result: Result, host: str) -> _Answer:

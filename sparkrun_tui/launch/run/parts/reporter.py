@@ -27,9 +27,9 @@ class Reporter:
             Progressed(host=host, phase=phase, done=moved.done, total=moved.total, rate=moved.rate, detail=moved.detail)
         )
 
-    def notice(self, level: str, text: str, host: str = "") -> None:
-        """Report a message for the user; `level` is `note`, `warning` or `error`."""
-        self.bus.emit(Noticed(level=level, text=text, host=host))
+    def notice(self, level: str, text: str, host: str = "", offers: str = "") -> None:
+        """Report a message for the user; `level` is `note`, `warning` or `error`, `offers` what it offers to do."""
+        self.bus.emit(Noticed(level=level, text=text, host=host, offers=offers))
 
     def link(self, host: str, state: LinkState | str, detail: str = "") -> None:
         """Report the link of a host if it has changed."""

@@ -31,6 +31,7 @@ class Running:
         "leases",
         "note",
         "served",
+        "taken",
         "touched",
     )
 
@@ -47,6 +48,8 @@ class Running:
         """The hosts with a memory guard; of an attached launch, those that may have one."""
         self.touched: set[str] = set()
         """Hosts on which a container of the launch may exist: only these are cleaned up."""
+        self.taken: set[str] = set()
+        """Addresses at which another program was found in the place of its server, which was reported."""
         self.followers = Followers(given, report)
         self.leases = Leases(given, report)
         self.engine_missed: int | None = None

@@ -16,7 +16,7 @@ from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.docker.types import docker_arch
-from sparkrun_tui.remote.failures import DaemonSilent, LinkLost
+from sparkrun_tui.remote.failures import DaemonSilent, LinkLost, NoDocker
 from sparkrun_tui.remote.ports.models import Transfer
 
 PULL_TRIES = 5
@@ -81,7 +81,7 @@ async def _pull_again(given: Given, report: Reporter, host: str, reference: str)
             return
         except LinkLost:
             raise
-        except DaemonSilent as silent:
+        except (DaemonSilent, NoDocker) as silent:
             await _until_it_answers(given, report, host, silent)
         except HostError as error:
             if attempt == PULL_TRIES or not _PASSING.search(error.what):
@@ -91,8 +91,10 @@ async def _pull_again(given: Given, report: Reporter, host: str, reference: str)
             pause = min(pause * 2, 60.0)
 
 
-async def _until_it_answers(given: Given, report: Reporter, host: str, silent: DaemonSilent) -> None:
+async def _until_it_answers(given: Given, report: Reporter, host: str, silent: HostError) -> None:
     """Wait for a daemon that does not answer, as it does while it is restarted. Raises `silent` after a minute."""
+    if isinstance(silent, NoDocker) and not silent.installed:
+        raise silent
     report.notice("warning", f"{silent.what}; waiting for it up to {DAEMON_WAIT:.0f} s", host)
     deadline = asyncio.get_running_loop().time() + DAEMON_WAIT
     while True:
@@ -100,7 +102,7 @@ async def _until_it_answers(given: Given, report: Reporter, host: str, silent: D
         try:
             await given.docker(host).image(given.plan.serve.image_on(host))
             return
-        except DaemonSilent:
+        except (DaemonSilent, NoDocker):
             if asyncio.get_running_loop().time() > deadline:
                 raise silent from None
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
+from sparkrun_tui.base.make_room import room_for_models
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase
@@ -24,7 +25,7 @@ from sparkrun_tui.launch.plan.model_sources import (
 )
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.run.parts.given import Given
-from sparkrun_tui.launch.run.parts.host_work import insist, on_all, regain
+from sparkrun_tui.launch.run.parts.host_work import Losses, insist, on_all, regain
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.steps.check import replan
@@ -172,11 +173,13 @@ async def _without_hub(given: Given, report: Reporter, request: ModelRequest, wh
 
 async def _insist(given: Given, report: Reporter, ask: Callable[[], Awaitable[T]]) -> T:
     """The result of `ask`, which asks several hosts and is repeated once a lost host is back."""
+    losses = Losses()
     while True:
         try:
             return await ask()
         except LinkLost as lost:
             await regain(given, report, lost.host, lost)
+            await losses.one(lost)
 
 
 async def _fetch(given: Given, report: Reporter, request: ModelRequest) -> StoredModel:
@@ -222,7 +225,7 @@ async def _relayed(given: Given, report: Reporter, view: HostView, model: Stored
         source.hf_cache,
         given.transport(view.name),
         view.hf_cache,
-        fast_address(view),
+        fast_address(view, source),
     )
     try:
         async with closing(moving) as items:
@@ -254,10 +257,9 @@ async def _room(given: Given, running: Running, view: HostView, model: StoredMod
         there = (identifiers.size(counted.stdout) or 0) * 1024
     needed = model.size - there + SPARE
     if disk.free < needed:
-        hub = f"{view.hf_cache}/hub"
         free = format_gib(disk.free)
         raise LaunchError(
             f"not enough disk for {model.repo}: {free} free in {view.hf_cache}, {format_gib(needed)} needed",
             host=view.name,
-            remedy=f"Make room on {view.name}: {shell.script('du -sh -- {hub}/*', hub=shell.path_word(hub))}",
+            remedy=room_for_models(view.name),
         )

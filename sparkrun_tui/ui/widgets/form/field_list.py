@@ -117,6 +117,7 @@ class FieldList(ListPane):
         self.rows = rows
         self.can_undo, self.can_redo = can_undo, can_redo
         self.cursor = min(self.cursor, len(rows))
+        self.reveal(self.cursor)
         self.refresh()
         self.refresh_bindings()
 
@@ -159,7 +160,9 @@ class FieldList(ListPane):
         room = self.text_width - self.key_width - 3 - max(min(cell_len(row.shown), 8), _NARROWEST)
         if width_of(tail) > room:
             tail = [(text.replace("◂ ", "◂"), style) for text, style in tail]
-        return tail if width_of(tail) <= room else []
+        if width_of(tail) <= room:
+            return tail
+        return [(" ✗", "bad")] if row.error else []
 
     # The lines below: the help of the current field, or what is wrong with it.
 
@@ -175,7 +178,16 @@ class FieldList(ListPane):
         """How many lines below the fields describe the current one."""
         if self.size.height >= 16:
             return 3
-        return 1 if self.size.height > 6 else 0
+        if self.size.height > 6:
+            return 1
+        # What is wrong is shown in the smallest form, too.
+        return 1 if self.size.height > 2 and self._is_wrong else 0
+
+    @property
+    def _is_wrong(self) -> bool:
+        """Whether the current field, or the key being added, has an error."""
+        row = self.current
+        return bool(self.error) or (row is not None and bool(row.error))
 
     @property
     def page(self) -> int:
@@ -214,6 +226,8 @@ class FieldList(ListPane):
         }
         if name in ("more", "less"):
             has_steps = row is not None and (row.steps or bool(row.values))
+            if has_steps and row is not None and not row.used:
+                return "The command does not use this value: press enter to type one and append its flag."
             return "" if has_steps else "This field has no steps: press enter to type a value."
         possible, reason = reasons.get(name, (True, ""))
         return "" if possible else reason

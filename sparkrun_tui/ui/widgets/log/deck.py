@@ -21,13 +21,15 @@ _LOWEST = 5
 class LogDeck(Container):
     """Holds one view per host and one for all; only visible views are read and painted."""
 
-    def __init__(self, logs: Mapping[str, LogBuffer], hosts: Sequence[str]) -> None:
+    def __init__(self, logs: Mapping[str, LogBuffer], hosts: Sequence[str], over: bool = False) -> None:
+        """`over` is for logs that get no more lines."""
         super().__init__(id="logs")
         self._logs = logs
+        self._over = over
         self._known = hosts
         self._views: dict[str, LogView] = {}
         self._merged_source = MergedLog(logs)
-        self._merged = LogView(self._merged_source, "all hosts")
+        self._merged = LogView(self._merged_source, "all hosts", over=over)
         self.is_merged = False
         self.cramped = False
         """Whether one pane per host would leave each too few lines; then all are merged."""
@@ -47,7 +49,7 @@ class LogDeck(Container):
         """Give each host its view: those known from the start, and those that appear later."""
         new = [host for host in dict.fromkeys((*self._known, *self._logs)) if host not in self._views]
         for host in new:
-            self._views[host] = LogView(HostLog(self._logs, host), host)
+            self._views[host] = LogView(HostLog(self._logs, host), host, over=self._over)
             self.mount(self._views[host], before=self._merged)
         if new:
             self._merged.tag(tuple(self._views))

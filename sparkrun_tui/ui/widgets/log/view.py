@@ -32,8 +32,10 @@ class LogView(LinePane, Actor, can_focus=True):
 
     BINDINGS = bindings(Scope.LOG)
 
-    def __init__(self, source: LogSource, title: str, *, id: str | None = None) -> None:
+    def __init__(self, source: LogSource, title: str, *, over: bool = False, id: str | None = None) -> None:
+        """`over` is for a log that gets no more lines."""
         super().__init__(id=id)
+        self._over = over
         self.source = source
         self.title = title
         self.following = True
@@ -180,7 +182,9 @@ class LogView(LinePane, Actor, can_focus=True):
 
     def _status(self, width: int) -> list[Span]:
         spans: list[Span]
-        if self.following:
+        if self._over:
+            spans = [("▏as it was recorded", "dim")]
+        elif self.following:
             spans = [("▏following", "dim")]
         elif self.pending:
             spans = [("▏paused ", "tight"), (f" {self.pending:,} new ↓ G ", "demo")]
