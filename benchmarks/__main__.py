@@ -8,19 +8,22 @@ import importlib
 from benchmarks.table import print_table
 from benchmarks.versus import compare
 
-PARTS = ("cli_start", "engine_speed", "ui_start", "ui_search", "ui_screens", "cancel", "soak", "ui_logs")
+PARTS = ("cli_start", "engine_speed", "ui_start", "ui_search", "ui_screens", "cancel", "soak", "limits", "ui_logs")
 """What is run when no name is given, quick parts first. `memory.py` is run by itself, on files of observations."""
+
+ON_HOSTS = ("transfers",)
+"""What is run by its name only: on the hosts of the integration tests, which need root."""
 
 
 def main() -> None:
     """Parse, run, print."""
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"parts to run: {', '.join(PARTS)}")
+    parser.add_argument("names", nargs="*", help=f"parts to run: {', '.join((*PARTS, *ON_HOSTS))}")
     parser.add_argument("--quick", action="store_true", help="fewer rounds")
     parser.add_argument("--vs", metavar="COMMIT", default="", help="run each part in a checkout of COMMIT too, in turn")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each checkout with --vs (default: 5)")
     arguments = parser.parse_args()
-    unknown = set(arguments.names) - set(PARTS)
+    unknown = set(arguments.names) - {*PARTS, *ON_HOSTS}
     if unknown:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if arguments.rounds < 1:

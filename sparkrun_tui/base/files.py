@@ -138,6 +138,36 @@ def hold(lock: Path, wait: float | None) -> Iterator[None]:
         os.close(descriptor)
 
 
+class Claim:
+    """A lock file that is held until `release`, or until this program ends; see `claim`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let another program have it. A second call does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def claim(lock: Path) -> Claim | None:
+    """Hold a lock file for as long as something goes on; None where another holds it. Raises `OSError`.
+
+    The file is created if needed and never removed.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return Claim(descriptor)
+
+
 def _take(descriptor: int, lock: Path, wait: float | None) -> None:
     if wait is None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""The demo cluster: two simulated Sparks behind real SSH servers inside this process."""
+"""The demo cluster: simulated Sparks behind real SSH servers inside this process."""
 
 from __future__ import annotations
 
@@ -34,18 +34,19 @@ _BUSY = (int(4.6 * GIB), int(4.9 * GIB))
 """Bytes of memory that the system of each idle Spark uses."""
 
 
-def demo_cluster() -> Cluster:
+def demo_cluster(hosts: int = 2) -> Cluster:
     """The names of the demo cluster's hosts, without starting it."""
-    names = tuple(f"spark-{number + 1}" for number in range(len(_BUSY)))
-    return Cluster(name=DEMO_CLUSTER, hosts=names, description="two simulated DGX Sparks", source="demo")
+    names = tuple(f"spark-{number + 1}" for number in range(hosts))
+    count = "two" if hosts == 2 else str(hosts)
+    return Cluster(name=DEMO_CLUSTER, hosts=names, description=f"{count} simulated DGX Sparks", source="demo")
 
 
 class DemoCluster:
-    """Two simulated Sparks, an async context manager; what runs on them ends with the context.
+    """Simulated Sparks, an async context manager; what runs on them ends with the context.
 
-    `speed` scales the clock. `settings` says where recipes are searched, whose figures the simulated engines print;
-    `recipes` are known in addition. `store` must be the store of facts that estimates use, so that engines print what
-    was estimated. Without `visitors`, no simulated users send requests to the engines.
+    `hosts` is how many. `speed` scales the clock. `settings` says where recipes are searched, whose figures the
+    simulated engines print; `recipes` are known in addition. `store` must be the store of facts that estimates use, so
+    that engines print what was estimated. Without `visitors`, no simulated users send requests to the engines.
     """
 
     def __init__(
@@ -55,13 +56,14 @@ class DemoCluster:
         recipes: Iterable[Recipe] = (),
         store: FactsStore | None = None,
         visitors: bool = True,
+        hosts: int = 2,
     ) -> None:
         clock = Clock(speed)
-        self.site = Site(
-            tuple(Host(f"spark-{number + 1}", number + 1, clock, busy) for number, busy in enumerate(_BUSY)),
-            visitors,
-        )
-        self.cluster = demo_cluster()
+        self.cluster = demo_cluster(hosts)
+        made = []
+        for number, name in enumerate(self.cluster.hosts):
+            made.append(Host(name, number + 1, clock, _BUSY[number % len(_BUSY)]))
+        self.site = Site(tuple(made), visitors)
         self._clock = clock
         self._catalog = Catalog(settings, recipes, store)
         self._services: Services | None = None

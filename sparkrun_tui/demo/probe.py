@@ -27,6 +27,9 @@ def _lines(host: Host, paths: Sequence[str]) -> Iterator[str]:
     yield f"home={HOME}"
     yield f"hf_cache={HF_CACHE}"
     yield f"boot_id={host.boot_id}"
+    if host.lease:
+        yield f"lease_renewed={host.clock.now():.0f}"
+        yield from ("[[lease", host.lease.decode(), "]]")
     yield "[[meminfo"
     yield f"MemTotal:       {host.memory_total // 1024} kB"
     yield f"MemAvailable:   {host.memory_available // 1024} kB"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from sparkrun_tui.base.errors import HostError, LaunchError, UsageError
-from sparkrun_tui.fleet.model import FleetView, Workload
+from sparkrun_tui.fleet.model import FleetView, Health, Workload
 
 
 def silent_hosts(view: FleetView) -> tuple[str, ...]:
@@ -34,6 +34,16 @@ def matching(view: FleetView, text: str) -> tuple[Workload, ...]:
     return tuple(found)
 
 
+def prepared_by(view: FleetView, launch_id: str) -> tuple[str, ...]:
+    """The hosts that a launch prepares by their leases, also when it has no container yet."""
+    found = []
+    for host in view.hosts:
+        lease = host.facts.lease if host.facts is not None else None
+        if lease is not None and lease.launch is not None and lease.launch == launch_id:
+            found.append(host.name)
+    return tuple(found)
+
+
 def choose(view: FleetView, text: str) -> Workload:
     """The one workload that `text` means.
 
@@ -41,6 +51,10 @@ def choose(view: FleetView, text: str) -> Workload:
     be asked; `LaunchError` when none matches and all hosts were asked.
     """
     found = matching(view, text)
+    alive = [item for item in found if item.health is not Health.EXITED]
+    if len(alive) == 1:
+        # Earlier launches of the recipe that have ended are not meant.
+        return alive[0]
     if len(found) == 1:
         return found[0]
     if found:

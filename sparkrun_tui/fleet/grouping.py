@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.identifiers import LaunchId
 from sparkrun_tui.engines.layout.common import role_of
-from sparkrun_tui.engines.layout.labels import health_path_of, hosts_of, label_of, nodes_of, offers_of, port_of, rank_of
+from sparkrun_tui.engines.layout.labels import (
+    engine_is_exec,
+    health_path_of,
+    hosts_of,
+    label_of,
+    nodes_of,
+    offers_of,
+    port_of,
+    rank_of,
+)
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.model import Health, Workload, WorkloadRank
 from sparkrun_tui.remote.docker.types import ContainerInfo
@@ -17,7 +26,13 @@ FOREIGN_PREFIX = "sparkrun_"
 """The sparkrun CLI names its containers `sparkrun_<hash>_<role>`. They are shown, and never changed unasked."""
 
 _OLD_ROLES = ("solo", "head", "worker", "node")
-_NOT_ENDED = frozenset({"running", "created", "restarting", "paused"})
+_NOT_RUNNING = {
+    "created": "was never started: stop it, and launch again",
+    "paused": "is paused: docker unpause",
+    "restarting": "ends again and again, and Docker starts it again: see its log",
+}
+"""States in which no engine runs although the container has not ended, with what that means."""
+_NOT_ENDED = frozenset({"running", *_NOT_RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,24 @@ def group(seen: Iterable[FoundContainer], silent: frozenset[str] = frozenset()) 
     return tuple(sorted(found, key=_started, reverse=True))
 
 
+def one_server_a_port(workloads: Sequence[Workload]) -> tuple[Workload, ...]:
+    """The workloads, those that claim one port of one host as unknown: an answer there is not tied to any of them."""
+    claims: dict[tuple[str, int], list[Workload]] = {}
+    for item in workloads:
+        if item.port is not None and item.health is Health.STARTING:
+            claims.setdefault((item.head_host, item.port), []).append(item)
+    judged = []
+    for item in workloads:
+        rivals = []
+        if item.port is not None and item.health is Health.STARTING:
+            rivals = [other.launch_id for other in claims[item.head_host, item.port] if other is not item]
+        if rivals:
+            detail = f"{', '.join(rivals)} runs on port {item.port} too: which of them answers there is not known"
+            item = replace(item, health=Health.UNKNOWN, detail=detail)
+        judged.append(item)
+    return tuple(judged)
+
+
 def _started(workload: Workload) -> float:
     return max((rank.started or 0.0 for rank in workload.ranks), default=0.0)
 
@@ -86,6 +119,7 @@ def _workload(launch: str, items: Sequence[FoundContainer], silent: frozenset[st
         expected_ranks=expected,
         health=health,
         detail=detail,
+        engine_is_exec=engine_is_exec(labels),
     )
 
 
@@ -169,9 +203,9 @@ def _health(
         return Health.DEGRADED, f"rank {ended[0].rank} on {ended[0].host} {_ending(ended[0])}"
 
     for rank in ranks:
-        if rank.state == "restarting":
-            detail = f"rank {rank.rank} on {rank.host} ends again and again, and Docker starts it again: see its log"
-            return Health.DEGRADED, detail
+        why = _NOT_RUNNING.get(rank.state, "")
+        if why:
+            return Health.DEGRADED, f"rank {rank.rank} on {rank.host} {why}"
 
     present = {rank.rank for rank in ranks}
     unanswered = []

@@ -54,6 +54,8 @@ class Workload:
     """What its server answers, a name of `engines.offers`, where its command says so; empty where it does not."""
     health_path: str = HEALTH_PATH
     """The path that its server answers with success once it serves."""
+    engine_is_exec: bool = False
+    """Whether the engine is started in its container after the other ranks have joined, as over Ray."""
     address: str = "127.0.0.1"
     """Where its server answers, as seen from its head host."""
 

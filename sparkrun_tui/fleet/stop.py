@@ -13,6 +13,7 @@ from sparkrun_tui.fleet.choose import unseen_ranks
 from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
 from sparkrun_tui.remote.guard.guards import Guard
 from sparkrun_tui.remote.guard.record import GuardRecord
+from sparkrun_tui.remote.lease import release
 from sparkrun_tui.remote.ports.docker import Docker
 from sparkrun_tui.remote.ports.services import HostServices
 
@@ -109,12 +110,25 @@ async def stop(
 
     async def one(rank: WorkloadRank) -> RankStopped:
         stopped = await _stop(rank, services, grace, removing)
+        if stopped.outcome is Outcome.STOPPED and identifiers.launch_id(guarded) is not None:
+            await end_lease(rank.host, services, guarded)
         if stopped.outcome is not Outcome.STOPPED or identifiers.launch_id(guarded) is None:
             return stopped
         return replace(stopped, note=await _end_guard(rank.host, services, guarded, keep))
 
     ranks = await asyncio.gather(*(one(rank) for rank in workload.ranks))
     return StopReport(tuple(ranks), unseen_ranks(view, workload))
+
+
+async def end_lease(host: str, services: HostServices, launch_id: str) -> bool:
+    """Remove the lease of a launch from a host, if that launch holds it; whether the host could be asked."""
+    try:
+        transport = services.connector(host)
+        await transport.connect()
+        return await release(transport, launch_id)
+    except HostError:
+        # It expires by itself.
+        return False
 
 
 async def _end_guard(host: str, services: HostServices, launch_id: str, keep: KeepRecord | None) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.engines.layout.common import ENGINE_BEGUN
 from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.registry import family_of
-from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours
+from sparkrun_tui.fleet.grouping import FoundContainer, group, is_foreign, is_ours, one_server_a_port
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
 from sparkrun_tui.remote.docker.listening import Listener, Place, taken_text
 from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo
@@ -65,15 +66,20 @@ async def survey(
     containers: list[FoundContainer] = []
     silent = set(leave_out)
     addresses: dict[str, str] = {}
+    prepared: set[str] = set()
     for name, answer in zip(names, answers, strict=True):
-        if answer.status.facts is not None:
-            addresses[name] = answer.status.facts.default_address
+        facts = answer.status.facts
+        if facts is not None:
+            addresses[name] = facts.default_address
+            if facts.lease is not None and facts.lease.launch is not None and facts.lease.in_force:
+                prepared.add(facts.lease.launch)
         if answer.containers is None:
             silent.add(name)
         else:
             containers += [FoundContainer(name, info) for info in answer.containers]
-    judge = _Judge(services, addresses)
-    workloads = await asyncio.gather(*(judge.judged(item) for item in group(containers, frozenset(silent))))
+    judge = _Judge(services, addresses, frozenset(prepared))
+    found = one_server_a_port(group(containers, frozenset(silent)))
+    workloads = await asyncio.gather(*(judge.judged(item) for item in found))
     return FleetView(
         cluster=cluster.name,
         taken=services.clock(),
@@ -145,11 +151,15 @@ def _left_out(listed: int, wanted: int, shown: int) -> str:
 
 
 class _Judge:
-    """Asks the workloads that seem to run whether they serve; `addresses` has each host's own address by name."""
+    """Asks the workloads that seem to run whether they serve.
 
-    def __init__(self, services: HostServices, addresses: Mapping[str, str]) -> None:
+    `addresses` has each host's own address by name, `prepared` the launches that a program prepares now.
+    """
+
+    def __init__(self, services: HostServices, addresses: Mapping[str, str], prepared: frozenset[str]) -> None:
         self._services = services
         self._addresses = addresses
+        self._prepared = prepared
         self._turns = asyncio.Semaphore(_CONCURRENT)
         self._deadline = asyncio.get_running_loop().time() + _JUDGING
 
@@ -192,7 +202,19 @@ class _Judge:
             if reply.status == 503 and not loads:
                 return replace(found, health=Health.DEGRADED, detail=f"{workload.health_path} answers 503")
             return replace(found, detail=f"{workload.health_path} answers {reply.status}")
+        if workload.engine_is_exec and workload.launch_id not in self._prepared and not await self._begun(workload):
+            detail = "the launch was never finished: its engine was not started; stop it, and launch again"
+            return replace(workload, health=Health.DEGRADED, detail=detail)
         if taken:
             # It is no server of this workload: it gets neither its key nor a prompt.
             return replace(workload, health=Health.DEGRADED, detail=taken, port=None)
         return replace(workload, detail="it does not answer yet")
+
+    async def _begun(self, workload: Workload) -> bool:
+        """Whether the engine was started in the head's container; True where that is not known."""
+        docker = self._services.docker(self._services.connector(workload.head_host))
+        try:
+            marked = await docker.run_exec(workload.ranks[0].container_id, ("test", "-d", ENGINE_BEGUN))
+        except HostError:
+            return True
+        return marked.code != 1

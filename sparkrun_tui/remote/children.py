@@ -1,14 +1,28 @@
-"""Child processes in process groups of their own: stopping one also stops what it has started."""
+"""Child processes in process groups of their own: stopping one also stops what it has started.
+
+On Linux a child does not outlive this program, however that ends: what a killed program was sending would go on beside
+the next one's transfer of the same files.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 KILL_AFTER = 3.0
+
+_PR_SET_PDEATHSIG = 1
+"""Linux, prctl(2): the signal that a process gets when the one that started it ends."""
+
+_TIED = f"import ctypes, os, sys; ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGKILL)}); " + (
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
 
 
 async def spawn(
@@ -20,10 +34,24 @@ async def spawn(
     stderr: int = asyncio.subprocess.PIPE,
     limit: int = 1 << 20,
 ) -> asyncio.subprocess.Process:
-    """A new child process in a session of its own. `limit` is the longest line that its readers take, in bytes."""
+    """A new child process in a session of its own. `limit` is the longest line that its readers take, in bytes.
+
+    Raises `FileNotFoundError` for a program that is not installed.
+    """
+    if sys.platform == "linux":
+        words = _tied(words, env)
     return await asyncio.create_subprocess_exec(
         *words, stdin=stdin, stdout=stdout, stderr=stderr, env=env, start_new_session=True, limit=limit
     )
+
+
+def _tied(words: Sequence[str], env: Mapping[str, str] | None) -> list[str]:
+    """The command so that it ends with this program. Raises `FileNotFoundError`."""
+    path = (os.environ if env is None else env).get("PATH")
+    if shutil.which(words[0], path=path) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), words[0])
+    # The child asks for it itself, before it becomes the program: code that runs between fork and exec may lock up.
+    return [sys.executable, "-I", "-S", "-c", _TIED, *words]
 
 
 async def stop(process: asyncio.subprocess.Process, first: signal.Signals = signal.SIGTERM) -> None:

@@ -35,6 +35,10 @@ class SocketRefused(HostError):
     """The host is reachable, but the requested socket or port does not open."""
 
 
+class DaemonSilent(HostError):
+    """The host is reachable and has Docker, whose daemon does not answer: it is stopped, or is being restarted."""
+
+
 class CommandFailed(HostError):
     """A streamed command ended with an exit code other than 0."""
 

@@ -83,6 +83,28 @@ def test_an_ambiguous_name_lists_what_it_may_be(cli: Cli, lab: FakeCluster, solo
     assert cli("stop", "nope", *BOTH).code == 1
 
 
+def test_a_launch_without_containers_is_shown_and_its_lease_ended(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    lab[2].lease = "dead2345"
+    shown = cli("status", *BOTH)
+    assert shown.code == 0 and "spark-2: dead2345 by other@desk is being prepared here" in shown.out
+    assert cli("status", *BOTH, "--json").json["hosts"][1]["preparing"]["launch"] == "dead2345"
+    refused = cli("run", solo, "-H", "spark-2")
+    assert refused.code == 1 and "sparkrun-tui stop dead2345" in refused.err
+    done = cli("stop", "dead2345", *BOTH)
+    assert (done.code, done.out) == (0, "dead2345: no container yet; no longer prepares spark-2\n")
+    assert lab[2].lease == ""
+    assert cli("run", solo, "-H", "spark-2").code == 0
+
+
+def test_the_one_that_runs_is_meant_and_not_those_that_have_ended(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    first = cli("run", solo, "-H", "spark-1", "--json").events[0]["launch_id"]
+    (ended,) = lab[1].containers.values()
+    ended.info = replace(ended.info, state="exited", exit_code=255)
+    second = cli("run", solo, "-H", "spark-2", "--json").events[0]["launch_id"]
+    assert cli("stop", "solo", *BOTH).out == f"{second}: stopped\n"
+    assert cli("stop", "solo", *BOTH).out == f"{first}: stopped\n"
+
+
 def test_stopping_all_needs_a_yes(cli: Cli, lab: FakeCluster, served: str) -> None:
     done = cli("stop", "--all", *BOTH)
     assert done.code == 2

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.grouping import FoundContainer, group
 from sparkrun_tui.fleet.model import Health
@@ -104,6 +106,37 @@ async def test_a_container_that_docker_starts_again_and_again_is_degraded(cluste
     assert "rank 0 on spark-1 ends again and again" in workload.detail
     await stop(workload, cluster.services, view)
     assert cluster.remaining == []
+
+
+@virtual_time
+@pytest.mark.parametrize(("state", "said"), [("created", "was never started"), ("paused", "is paused")])
+async def test_a_container_without_an_engine_is_never_serving(cluster: FakeCluster, state: str, said: str) -> None:
+    await _serve(cluster, SGLANG_TWO)
+    for number in (1, 2):
+        (container,) = cluster[number].containers.values()
+        container.info = replace(container.info, state=state)
+    (workload,) = (await survey(cluster.cluster, cluster.services)).workloads
+    assert workload.health is Health.DEGRADED
+    assert f"rank 0 on spark-1 {said}" in workload.detail
+
+
+@virtual_time
+async def test_an_answer_on_a_port_of_two_workloads_makes_neither_serving(cluster: FakeCluster) -> None:
+    first = await _serve(cluster, SOLO)
+    (container,) = cluster[1].containers.values()
+    other = replace(
+        container.info,
+        id="other",
+        name="sparkrun-tui-wxyz6789-0",
+        labels={**container.info.labels, f"{LABEL}launch": "wxyz6789"},
+    )
+    cluster[1].containers["other"] = replace(container, info=other)
+    view = await survey(cluster.cluster, cluster.services)
+    assert {item.launch_id: item.health for item in view.workloads} == {
+        first.launch_id: Health.UNKNOWN,
+        "wxyz6789": Health.UNKNOWN,
+    }
+    assert "which of them answers there is not known" in view.workloads[0].detail
 
 
 @virtual_time

@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cluster import Cluster, Host, HostSpec, images, models, services
+from cluster import Cluster, Daemon, Host, HostSpec, images, models, roots, services
+from cluster.generations import Generation
 from cluster.hub_client import Hub
 from cluster.layers import LayerCache, cache_directory
 from cluster.registry import Image, Registry
@@ -121,10 +122,32 @@ async def pool(workstation: Workstation) -> AsyncIterator[SshPool]:
     await pool.close()
 
 
+@pytest.fixture(scope="session")
+def newer_root(cluster: Cluster) -> Path:
+    """The root of Debian 13, made or taken from the cache."""
+    cluster.leave()
+    try:
+        return roots.debian_13(CACHE / "roots")
+    finally:
+        cluster.join()
+
+
+@pytest.fixture(scope="session")
+def newer_hosts(cluster: Cluster, newer_root: Path) -> list[Host]:
+    """Two more hosts, with Debian 13's programs and containerd's image store; made for the first test that asks."""
+    return cluster.add_hosts(*[HostSpec(root=newer_root, daemon=Daemon.CONTAINERD)] * HOSTS)
+
+
 @pytest.fixture
-def hosts(cluster: Cluster) -> list[Host]:
-    """The cluster's two hosts; the first is the head."""
-    return cluster.hosts[:HOSTS]
+def hosts(request: pytest.FixtureRequest, cluster: Cluster, workstation: Workstation) -> list[Host]:
+    """The cluster's two hosts; the first is the head. `cluster.generations.on` chooses others."""
+    chosen = getattr(request, "param", Generation.OWN)
+    own = cluster.hosts[:HOSTS]
+    if chosen is Generation.OWN:
+        return own
+    newer: list[Host] = request.getfixturevalue("newer_hosts")
+    workstation.know_hosts()
+    return chosen.of(own, newer)
 
 
 @pytest.fixture(scope="session")

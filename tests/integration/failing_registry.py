@@ -41,6 +41,14 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
+    def parse_request(self) -> bool:
+        """Docker asks with TLS first: it is to see that this is HTTP, from an answer with a status."""
+        if self.raw_requestline.startswith(b"\x16"):
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            self.close_connection = True
+            return False
+        return super().parse_request()
+
     def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
         for name, value in ({"Content-Length": str(len(body))} | headers).items():

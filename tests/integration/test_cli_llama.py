@@ -8,18 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster import Host
+from cluster.generations import on_both
 from fetching import ask
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@on_both
 def test_a_llama_is_launched_asked_and_stopped(hosts: list[Host], sparkrun: Run, recipes: Path) -> None:
     head = hosts[0]
     recipe = str(recipes / "tiny-llama.yaml")
     done = sparkrun("run", recipe, "--solo", "-H", head.name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"ready: http://{head.ip}:8000/v1 (model tiny)" in done.stdout
-    assert "spark-01: model ok" in done.stdout
+    assert f"{head.name}: model ok" in done.stdout
 
     status, answer = ask(head, "/v1/chat/completions", {
         "model": "tiny", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 4,
@@ -51,6 +53,7 @@ def test_a_llama_is_launched_asked_and_stopped(hosts: list[Host], sparkrun: Run,
     assert "all slots are idle" in sparkrun("logs", identity, "-H", head.name).stdout
 
 
+@on_both
 def test_a_second_launch_finds_everything_there(hosts: list[Host], sparkrun: Run, recipes: Path) -> None:
     head = hosts[0]
     recipe = str(recipes / "tiny-llama.yaml")

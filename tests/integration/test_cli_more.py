@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cluster import Host
+from cluster.generations import Generation, on, on_pairs
 from fetching import ask
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -34,6 +35,7 @@ def read_until(process: subprocess.Popen[str], words: str, seconds: float = 90) 
     raise AssertionError(f"it ended without {words!r}:\n{told}")
 
 
+@on_pairs
 def test_sglang_on_two_hosts_stopped_from_elsewhere(hosts: list[Host], sparkrun: Run, recipes: Path) -> None:
     both = ",".join(host.name for host in hosts)
     following = begin("run", str(recipes / "tiny-sglang.yaml"), "--tp", "2", *SMALL, "-H", both, "--follow")
@@ -79,6 +81,7 @@ def test_a_recipe_is_started_from_what_the_hub_says(sparkrun: Run, tmp_path: Pat
     assert json.loads(sized.stdout)["weights_bytes"] > 0
 
 
+@on(*Generation)
 def test_a_cluster_is_saved_and_checked(hosts: list[Host], sparkrun: Run) -> None:
     assert sparkrun("cluster", "add", "lab", *(host.name for host in hosts)).returncode == 0
     done = sparkrun("cluster", "check", "--json")

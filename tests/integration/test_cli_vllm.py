@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cluster import Host
+from cluster.generations import Generation, on, on_both, on_pairs
 from fetching import ask
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -71,6 +72,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
     return True
 
 
+@on_pairs
 def test_vllm_serves_on_two_hosts_through_ray(hosts: list[Host], both: str, sparkrun: Run, recipes: Path) -> None:
     done = sparkrun("run", str(recipes / "tiny-vllm.yaml"), "--tp", "2", *SMALL, "-H", both)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -109,6 +111,7 @@ def test_a_cache_that_does_not_fit_is_diagnosed_and_cleaned_up(
     assert "last known state: failed" in logs.stderr
 
 
+@on_both
 def test_a_crash_in_service_is_seen_though_its_exit_code_is_zero(
     hosts: list[Host], both: str, sparkrun: Run, recipes: Path, tmp_path: Path
 ) -> None:
@@ -167,6 +170,7 @@ def test_ctrl_c_cancels_and_leaves_nothing(
     assert hosts[0].containers() == []
 
 
+@on(Generation.OWN, Generation.MIXED)
 def test_a_lost_link_is_neither_success_nor_failure(hosts: list[Host], both: str, sparkrun: Run, recipes: Path) -> None:
     done = sparkrun("run", str(recipes / "tiny-vllm.yaml"), "--tp", "2", *SMALL, "-H", both)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from cluster import Cluster, Host, HostSpec, cgroups, namespaces
 from cluster.cluster import remove_orphans
+from cluster.generations import on_both
 from cluster.images import Images
 from cluster.workstation import Workstation
 
@@ -24,6 +25,7 @@ def ssh(host: str, command: str, timeout: float = 20) -> subprocess.CompletedPro
     return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
 
 
+@on_both
 def test_hosts_are_reached_by_name_over_ssh(hosts: list[Host]) -> None:
     for host in hosts:
         done = ssh(host.name, "hostname; ip -4 -o addr show eth0; nvidia-smi -L; grep MemTotal /proc/meminfo")
@@ -43,6 +45,7 @@ def test_ssh_resolves_as_a_person_configured_it(hosts: list[Host], cluster: Clus
     assert resolved["identityfile"] == str(cluster.key)
 
 
+@on_both
 def test_an_ordinary_user_may_use_docker(hosts: list[Host]) -> None:
     done = ssh(f"spark@{hosts[0].name}", "id -un; docker version --format '{{.Server.Os}}'")
     assert done.stdout.split() == ["spark", "linux"], done.stderr
@@ -57,6 +60,7 @@ def test_hosts_see_each_other_and_not_the_internet(hosts: list[Host]) -> None:
         socket.create_connection(("203.0.113.1", 80), timeout=1)
 
 
+@on_both
 def test_an_image_is_pulled_by_its_plain_name_and_runs_as_engines_run(hosts: list[Host], all_images: Images) -> None:
     image = all_images.busybox.reference
     for host in hosts:
@@ -93,6 +97,7 @@ def test_a_cable_can_be_pulled(hosts: list[Host]) -> None:
     assert ssh(hosts[1].name, "true").returncode == 0
 
 
+@on_both
 def test_sessions_can_be_killed(hosts: list[Host]) -> None:
     argv = ["ssh", "-o", "BatchMode=yes", hosts[0].name, "echo here; sleep 60"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as session:
@@ -102,6 +107,7 @@ def test_sessions_can_be_killed(hosts: list[Host]) -> None:
         assert session.wait(timeout=10) == 255
 
 
+@on_both
 def test_dockerd_can_hang_and_die_while_containers_live(hosts: list[Host], all_images: Images) -> None:
     host = hosts[0]
     host.docker(
@@ -126,6 +132,7 @@ def test_dockerd_can_hang_and_die_while_containers_live(hosts: list[Host], all_i
     assert host.inspect("sleeper")["State"]["Status"] == "exited"
 
 
+@on_both
 def test_a_frozen_host_takes_packets_and_answers_nothing(hosts: list[Host]) -> None:
     hosts[1].faults.freeze()
     with socket.create_connection((hosts[1].ip, 22), timeout=2) as connection:
@@ -136,6 +143,7 @@ def test_a_frozen_host_takes_packets_and_answers_nothing(hosts: list[Host]) -> N
     assert ssh(hosts[1].name, "true").returncode == 0
 
 
+@on_both
 def test_a_power_cut_leaves_what_was_on_disk(hosts: list[Host], all_images: Images) -> None:
     host = hosts[1]
     host.docker(
@@ -157,6 +165,8 @@ def test_a_host_may_have_a_small_disk_and_no_gpu(cluster: Cluster, all_images: I
     with pytest.raises(RuntimeError, match="could not select device driver"):
         host.docker("run", "--gpus", "all", all_images.busybox.reference, "true")
     assert not host.path("/usr/local/bin/nvidia-smi").exists()
+    for folder in ("/srv", "/root/.cache/huggingface"):
+        assert host.run(f"df -Pk {folder} | tail -n 1").split()[:2] == ["tmpfs", "40960"]
     cluster.remove_host(host)
     assert host not in cluster.hosts
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Host
+from cluster.generations import on_both
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.settings import Cluster, Settings
@@ -120,6 +121,7 @@ async def test_a_container_that_takes_too_much_is_stopped_before_the_host_is_out
     assert read_state(launches_dir() / launch.launch_id).hosts[host.name].guard == guard
 
 
+@on_both
 async def test_a_container_that_takes_little_is_left_alone_and_its_guard_goes_with_it(
     hosts: list[Host], sparkrun: Sparkrun
 ) -> None:

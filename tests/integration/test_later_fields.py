@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Host
+from cluster.generations import on_both
 from cluster.workstation import Workstation
 from fetching import ask
 
@@ -106,6 +107,7 @@ def test_a_failing_last_command_is_a_warning(hosts: list[Host], sparkrun: Run, r
     assert sparkrun("stop", "later", "-H", hosts[0].name).returncode == 0
 
 
+@on_both
 def test_a_launch_that_is_kept_serves_again_after_a_power_cut(
     hosts: list[Host], sparkrun: Run, recipe: Callable[[str], str]
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Host
+from cluster.generations import Generation, on, on_both, on_pairs
 
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.text import log_line
@@ -96,6 +97,7 @@ def remaining(hosts: Sequence[Host]) -> list[str]:
     return [name for host in hosts for name in host.containers()]
 
 
+@on(Generation.OWN, Generation.MIXED)
 async def test_no_line_is_lost_or_doubled_while_every_session_dies_again_and_again(hosts: list[Host]) -> None:
     async with launcher() as at:
         launch = begin(at, hosts, recipe("tiny-vllm", tensor_parallel="2"))
@@ -119,6 +121,7 @@ async def test_no_line_is_lost_or_doubled_while_every_session_dies_again_and_aga
     assert remaining(hosts) == []
 
 
+@on_both
 async def test_cancelling_leaves_no_container_and_no_lease(hosts: list[Host]) -> None:
     async with launcher() as at:
         for moment in (0.3, 1.5, 2.5, 4.0):
@@ -133,6 +136,7 @@ async def test_cancelling_leaves_no_container_and_no_lease(hosts: list[Host]) ->
             assert all(host.run("ls -d ~/.cache/sparkrun-tui/lock", check=False) == "" for host in hosts)
 
 
+@on(Generation.OWN, Generation.MIXED)
 async def test_cancelling_without_one_host_cleans_the_others_and_says_what_may_be_left(hosts: list[Host]) -> None:
     async with launcher() as at:
         launch = begin(at, hosts, pair("hang"))
@@ -152,6 +156,7 @@ async def test_cancelling_without_one_host_cleans_the_others_and_says_what_may_b
     assert remaining(hosts) == []
 
 
+@on(Generation.OWN, Generation.MIXED)
 async def test_a_rank_that_is_killed_in_service_ends_the_launch_with_its_cause(hosts: list[Host]) -> None:
     async with launcher() as at:
         launch = begin(at, hosts, pair())
@@ -163,6 +168,7 @@ async def test_a_rank_that_is_killed_in_service_ends_the_launch_with_its_cause(h
     assert remaining(hosts) == []
 
 
+@on(Generation.OWN, Generation.MIXED)
 async def test_a_power_cut_in_service_is_told_as_that_and_nothing_starts_by_itself(hosts: list[Host]) -> None:
     async with launcher() as at:
         launch = begin(at, hosts, pair())
@@ -179,6 +185,7 @@ async def test_a_power_cut_in_service_is_told_as_that_and_nothing_starts_by_itse
     assert remaining(hosts) == []
 
 
+@on_both
 async def test_a_host_that_cannot_be_asked_is_unknown_until_it_says_how_it_is(hosts: list[Host]) -> None:
     unplugged, hanging = hosts
 
@@ -220,6 +227,7 @@ asyncio.run(main())
 """
 
 
+@on_pairs
 @pytest.mark.parametrize("moment", ["being made", "started"])
 async def test_killing_the_program_loses_nothing(hosts: list[Host], moment: str) -> None:
     names = ",".join(host.name for host in hosts)
@@ -263,6 +271,7 @@ async def found(at: Launcher, hosts: Sequence[Host]) -> Workload:
             await asyncio.sleep(0.5)
 
 
+@on_both
 async def test_secrets_are_in_no_argument_no_inspection_and_no_file(hosts: list[Host]) -> None:
     canary = "hf_CanaryCanaryCanary0123456789"
     text = (RECIPES / "tiny-llama.yaml").read_text() + '\nenv:\n  HF_TOKEN: "${HF_TOKEN}"\n'

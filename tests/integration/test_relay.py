@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cluster import Host
+from cluster.generations import Generation, on
 from cluster.models import CHECKPOINT
 from test_launch_faults import begin, lab, launcher, pair, ready, remaining
 
@@ -37,6 +38,7 @@ def files(host: Host) -> str:
     return host.run(f"cd {HUB} && find . \\( -type f -o -type l \\) -printf '%p %s %l\\n' | sort")
 
 
+@on(*Generation)
 async def test_a_host_sends_what_it_has_to_another_and_nothing_passes_through_here(hosts: list[Host]) -> None:
     hosts[0].may_log_in_to_others()
     async with launcher() as at:

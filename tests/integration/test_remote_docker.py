@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from cluster import Host
+from cluster.generations import Generation, on, on_both
 from cluster.images import Images
 from cluster.workstation import Workstation
 
@@ -17,6 +18,7 @@ from sparkrun_tui.remote.docker.logs import LogRecord, follow
 from sparkrun_tui.remote.docker.look import look_for
 from sparkrun_tui.remote.docker.types import DockerError, ImageProgram
 from sparkrun_tui.remote.ports.models import Transfer
+from sparkrun_tui.remote.script.jobs import Jobs
 from sparkrun_tui.remote.ssh.pool import SshPool
 from sparkrun_tui.remote.transfer.images import DockerImages
 from sparkrun_tui.remote.transport import Outcome
@@ -42,6 +44,7 @@ def body(image: str, script: str) -> dict[str, object]:
     return {"Image": image, "Cmd": ["sh", "-c", script], "Labels": LABEL, "HostConfig": {"NetworkMode": "host"}}
 
 
+@on_both
 async def test_a_container_with_an_uploaded_script(docker: DockerClient, all_images: Images, hosts: list[Host]) -> None:
     script = "printf '%s\\n' \"it's\" '{\"a\": [1]}' \"$HOME\" `echo tick` 'ü'; sleep 1; exit 3\n"
     made = await docker.create(
@@ -68,6 +71,7 @@ async def test_a_container_with_an_uploaded_script(docker: DockerClient, all_ima
     assert await docker.inspect(made) is None
 
 
+@on_both
 async def test_commands_events_and_the_end_by_signal(docker: DockerClient, all_images: Images) -> None:
     made = await docker.create("t2", body(all_images.busybox.reference, "trap 'exit 0' TERM; sleep 300 & wait"))
     seen: list[tuple[str, int | None]] = []
@@ -92,6 +96,7 @@ async def test_commands_events_and_the_end_by_signal(docker: DockerClient, all_i
     assert ("start", None) in seen
 
 
+@on_both
 async def test_logs_lose_and_double_nothing_while_sessions_are_killed(
     docker: DockerClient, all_images: Images, hosts: list[Host]
 ) -> None:
@@ -114,6 +119,7 @@ async def test_logs_lose_and_double_nothing_while_sessions_are_killed(
         assert [line.text for line in seen if line.stream == stream] == [f"{word} {n}" for n in range(1, lines + 1)]
 
 
+@on_both
 async def test_logs_outlive_the_daemon(docker: DockerClient, all_images: Images, hosts: list[Host]) -> None:
     made = await docker.create("t4", body(all_images.busybox.reference, "echo one; sleep 300"))
     await docker.start(made)
@@ -132,6 +138,7 @@ async def test_logs_outlive_the_daemon(docker: DockerClient, all_images: Images,
     assert seen == ["one"]
 
 
+@on_both
 async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
     pool: SshPool, hosts: list[Host], all_images: Images
 ) -> None:
@@ -141,6 +148,7 @@ async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
     host.faults.slow("60mbit")
     images = DockerImages(DockerClient, pool.resolver, pool.policy)
     transport = pool.transport(host.name)
+    before = host.received()
     seen: list[Transfer] = []
     kills = 0
     async for moved in images.pull(transport, reference):
@@ -150,13 +158,16 @@ async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
             await asyncio.to_thread(host.faults.kill_sessions)
     assert kills == 2
     assert seen[-1].done == seen[-1].total
+    size = sum(layer.size for layer in all_images.standin.layers)
+    # Headers of packets are some four percent; nothing of a layer came twice.
+    assert host.received() - before < 1.06 * size
     assert await DockerClient(transport).image(reference) is not None
     assert host.run("ls /root/.cache/sparkrun-tui/jobs").strip() == ""
     again = [moved async for moved in images.pull(transport, reference)]
     assert again[-1].done == again[-1].total
 
 
-async def test_a_pull_that_is_stopped_leaves_nothing_running(
+async def test_a_pull_that_is_not_waited_for_goes_on_until_it_is_ended(
     pool: SshPool, hosts: list[Host], all_images: Images
 ) -> None:
     host = hosts[1]
@@ -169,9 +180,12 @@ async def test_a_pull_that_is_stopped_leaves_nothing_running(
         if moved.done:
             break
     await pulling.aclose()
+    assert "docker pull" in host.run("ps -eo args | grep -v grep")
+    await Jobs(pool.transport(host.name)).end(images.pull_job(reference))
     assert "docker pull" not in host.run("ps -eo args | grep -v grep")
 
 
+@on_both
 async def test_an_image_that_does_not_exist(pool: SshPool, hosts: list[Host]) -> None:
     images = DockerImages(DockerClient, pool.resolver, pool.policy)
     with pytest.raises(DockerError):
@@ -189,6 +203,7 @@ async def test_without_the_docker_group_the_cause_is_named(pool: SshPool, hosts:
         hosts[0].run("chmod 660 /var/run/docker.sock")
 
 
+@on_both
 async def test_a_hanging_daemon_does_not_hang_us(docker: DockerClient, hosts: list[Host]) -> None:
     await docker.ping()
     hosts[0].faults.dockerd_stop()
@@ -197,6 +212,7 @@ async def test_a_hanging_daemon_does_not_hang_us(docker: DockerClient, hosts: li
             await docker.info()
 
 
+@on(*Generation)
 async def test_an_image_is_sent_from_the_workstation(
     pool: SshPool, hosts: list[Host], all_images: Images, workstation: Workstation
 ) -> None:
@@ -224,6 +240,7 @@ async def test_an_image_is_sent_from_the_workstation(
     assert "docker save" not in processes()
 
 
+@on_both
 async def test_an_image_is_asked_for_a_program(docker: DockerClient, all_images: Images, hosts: list[Host]) -> None:
     image = all_images.busybox.reference
     assert await look_for(docker, image, "no-such-program") == ImageProgram(False)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster, Host, HostSpec
+from cluster.generations import Generation, on, on_both
 from cluster.workstation import Workstation
 
 from sparkrun_tui.base.errors import HostError
@@ -28,6 +29,7 @@ def output(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
+@on_both
 async def test_a_probe_tells_what_the_host_is(pool: SshPool, hosts: list[Host]) -> None:
     facts = await probe(pool.transport(hosts[0].name), ["~/.cache/huggingface", "/tmp"], [22])
     assert facts.hostname == hosts[0].name
@@ -47,6 +49,7 @@ async def test_a_probe_tells_what_the_host_is(pool: SshPool, hosts: list[Host]) 
         assert 0 < disk.free <= disk.total
 
 
+@on_both
 async def test_cancelled_commands_leave_no_process_for_root_or_others(pool: SshPool, hosts: list[Host]) -> None:
     for name in (hosts[0].name, f"spark@{hosts[0].name}"):
         transport = pool.transport(name)
@@ -62,12 +65,14 @@ async def test_cancelled_commands_leave_no_process_for_root_or_others(pool: SshP
         await until(lambda: "sleep 12346" not in hosts[0].run("ps -eo args"), 8)
 
 
+@on_both
 async def test_two_hundred_commands_through_ten_sessions(pool: SshPool, hosts: list[Host]) -> None:
     transport = pool.transport(hosts[0].name)
     results = await asyncio.gather(*(transport.run(f"echo {number}") for number in range(200)))
     assert [result.stdout for result in results] == [f"{number}\n" for number in range(200)]
 
 
+@on_both
 async def test_killed_sessions_are_lost_never_done(pool: SshPool, hosts: list[Host]) -> None:
     transport = pool.transport(hosts[0].name)
     running = [asyncio.create_task(transport.run("sleep 30; echo done")) for _ in range(3)]
@@ -78,6 +83,7 @@ async def test_killed_sessions_are_lost_never_done(pool: SshPool, hosts: list[Ho
     await until(lambda: "sleep 30" not in hosts[0].run("ps -eo args"), 8)
 
 
+@on_both
 async def test_a_pulled_cable_is_noticed_and_survived(pool: SshPool, hosts: list[Host]) -> None:
     transport = pool.transport(hosts[0].name)
     await transport.connect()
@@ -90,6 +96,7 @@ async def test_a_pulled_cable_is_noticed_and_survived(pool: SshPool, hosts: list
     assert (await transport.run("echo back")).stdout == "back\n"
 
 
+@on_both
 async def test_a_job_runs_on_through_killed_sessions_byte_for_byte(pool: SshPool, hosts: list[Host]) -> None:
     jobs = Jobs(pool.transport(hosts[0].name))
     script = (
@@ -150,6 +157,7 @@ async def test_a_changed_key_is_refused_without_a_question(workstation: Workstat
     await pool.close()
 
 
+@on(Generation.OWN, Generation.MIXED)
 async def test_through_a_jump_host(workstation: Workstation, hosts: list[Host]) -> None:
     with workstation.ssh_config.open("r+") as file:
         rest = file.read()
@@ -209,6 +217,7 @@ def configure(workstation: Workstation, host: Host, *lines: str) -> None:
     workstation.ssh_config.write_text("\n    ".join([*head, *lines]) + "\n")
 
 
+@on_both
 @pytest.mark.usefixtures("agent")
 async def test_named_keys_come_before_an_agent_full_of_others(
     workstation: Workstation, hosts: list[Host], cluster: Cluster
@@ -219,6 +228,7 @@ async def test_named_keys_come_before_an_agent_full_of_others(
     await pool.close()
 
 
+@on_both
 @pytest.mark.usefixtures("agent")
 async def test_a_right_key_behind_too_many_others_is_explained(
     workstation: Workstation, hosts: list[Host], cluster: Cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, replace
 
 import pytest
@@ -10,10 +11,13 @@ import pytest
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.engines.layout.labels import health_path_of
 from sparkrun_tui.engines.plan import LABEL, Phase
+from sparkrun_tui.fleet.model import Health
+from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.journal import launches_dir, read_log
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.remote.http.client import HttpReply
+from sparkrun_tui.remote.lease import lease_of
 from tests.launch.fakes import RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
 
@@ -151,6 +155,48 @@ async def test_an_engine_that_runs_as_an_exec_is_watched_again(cluster: FakeClus
     assert state.status is LaunchStatus.FAILED
     assert "the engine ended with exit code 1" in state.detail
     assert cluster.remaining == []
+
+
+@virtual_time
+async def test_one_that_was_let_go_before_its_engine_began_is_never_called_starting(cluster: FakeCluster) -> None:
+    for host in cluster.hosts.values():
+        host.program = _idle
+    launch = await _let_go(cluster, RAY_TWO)
+    head = next(iter(cluster[1].containers.values()))
+    for path in [path for path in head.files if path.startswith("/run/sparkrun/exec-0")]:
+        del head.files[path]
+    cluster[1].servers.clear()
+    view = await survey(cluster.cluster, cluster.services)
+    assert view.workloads[0].health is Health.DEGRADED
+    assert "its engine was not started" in view.workloads[0].detail
+    again = await cluster.launcher().attach(found(cluster, launch.launch_id), cluster.cluster)
+    state = await again.wait_ready()
+    assert state.status is LaunchStatus.DEGRADED and "its engine was not started" in state.detail
+    await again.stop()
+    assert cluster.remaining == []
+
+
+@virtual_time
+async def test_one_that_another_program_prepares_is_starting(cluster: FakeCluster) -> None:
+    for host in cluster.hosts.values():
+        host.program = _idle
+    launch = await _let_go(cluster, RAY_TWO)
+    head = next(iter(cluster[1].containers.values()))
+    files = {path: head.files.pop(path) for path in list(head.files) if path.startswith("/run/sparkrun/exec-0")}
+    servers = dict(cluster[1].servers)
+    cluster[1].servers.clear()
+    cluster[1].facts = replace(
+        cluster[1].facts, lease=lease_of(json.dumps({"launch": launch.launch_id, "user": "ann@desk"}), 20.0)
+    )
+    view = await survey(cluster.cluster, cluster.services)
+    assert view.workloads[0].health is Health.STARTING
+    again = await cluster.launcher().attach(found(cluster, launch.launch_id), cluster.cluster)
+    await asyncio.sleep(30)
+    assert again.state.status is LaunchStatus.STARTING
+    head.files.update(files)
+    cluster[1].servers.update(servers)
+    assert (await again.wait_ready()).status is LaunchStatus.READY
+    await again.stop()
 
 
 @virtual_time

@@ -413,6 +413,21 @@ _SMALLER = {"max_num_seqs": "32", "chunked_prefill_size": "4096"}
         ("vllm", "no matching manifest for linux/arm64/v8 in the manifest list", "The image is for another", {}),
         ("vllm", "exec /usr/bin/bash: exec format error", "The image is for another processor", {}),
         ("vllm", "pull access denied for vllm-node, repository does not exist", "The image cannot be pulled", {}),
+        # As containerd's image store says it.
+        (
+            "vllm",
+            'failed to resolve reference "r/x:1": unexpected status from HEAD request to '
+            "http://r/v2/x/manifests/1: 401 Unauthorized",
+            "The image cannot be pulled",
+            {},
+        ),
+        (
+            "vllm",
+            'failed to resolve reference "r/x:1": unexpected status from HEAD request to '
+            "http://r/v2/x/manifests/1: 403 Forbidden",
+            "The image cannot be pulled",
+            {},
+        ),
         ("vllm", 'could not select device driver "" with capabilities: [[gpu]]', "Docker has no GPU on this host", {}),
         ("vllm", "permission denied while trying to connect to the Docker daemon socket", "No access to Docker", {}),
         ("vllm", 'Conflict. The container name "/x" is already in use by container', "A container has this name", {}),

@@ -14,7 +14,7 @@ from sparkrun_tui.engines.logs.causes import Cause
 from sparkrun_tui.engines.logs.rules import FactRule
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.engines.vllm.log import LOG
-from sparkrun_tui.launch.record.events import LaunchStatus, StepState
+from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged, StepState
 from tests.launch.fakes import IMAGE, RAY_TWO, SGLANG_TWO, SOLO, FakeCluster, FakeContainer, FakeHost, rendered
 from tests.launch.virtual import virtual_time
 
@@ -322,6 +322,8 @@ async def test_a_host_that_was_restarted_is_reported_as_that(cluster: FakeCluste
     assert state.status is LaunchStatus.FAILED
     assert state.detail == "the host was restarted, which ended its container"
     assert state.diagnosis is not None and state.diagnosis.title == "The host was restarted"
+    statuses = [event.status async for event in launch.events() if isinstance(event, StatusChanged)]
+    assert LaunchStatus.READY not in statuses[statuses.index(LaunchStatus.UNKNOWN) :], "not ready for a moment either"
 
 
 @virtual_time

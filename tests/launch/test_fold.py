@@ -132,6 +132,22 @@ def test_progress_before_any_step_shows_it_running() -> None:
     assert (cell.state, cell.started, cell.done) == (StepState.RUNNING, 3.0, 5.0)
 
 
+def test_of_two_that_watch_a_launch_one_writes_its_journal(tmp_path: Path) -> None:
+    first = Journal(tmp_path / "launches" / "x", Redactor())
+    second = Journal(tmp_path / "launches" / "x", Redactor())
+    for number in range(100):
+        for journal in (first, second):
+            journal.log("a", [LogLine(float(number), "stdout", f"line {number}")])
+            journal.event(Noticed(level="note", text=str(number), time=1.0))
+    first.close()
+    second.log("a", [LogLine(1000.0, "stdout", "never written here")])
+    second.event(Noticed(level="note", text="the last", time=1.0))
+    second.close()
+    assert [line.text for line in read_log(first.folder, "a")] == [f"line {number}" for number in range(100)]
+    texts = [event.text for event in read_events(first.folder) if isinstance(event, Noticed)]
+    assert texts == [*map(str, range(100)), "the last"]
+
+
 def test_unknown_kinds_and_damaged_lines_are_passed_over(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "launches" / "x", Redactor())
     journal.event(Noticed(level="note", text="kept", time=1.0))

@@ -171,17 +171,30 @@ async def test_of_many_that_want_one_lease_one_gets_it(cluster: FakeCluster) -> 
     await winners[0].leases.release()
 
 
-async def test_an_old_lease_whose_launch_still_runs_is_left_to_it(cluster: FakeCluster) -> None:
-    lease("spark-1").mkdir(parents=True)
-    (lease("spark-1") / "owner.json").write_text(json.dumps({"launch": "alive234", "user": "ann@desk"}))
-    (lease("spark-1") / "renewed").write_text("1000")
+@pytest.mark.parametrize("by", ["expired", "killed here"])
+async def test_a_lease_that_outlived_its_launcher_does_not_lock_a_host_that_serves(
+    cluster: FakeCluster, by: str
+) -> None:
+    if by == "expired":
+        held("spark-1", json.dumps({"launch": "alive234", "user": "ann@desk"}))
+        (lease("spark-1") / "renewed").write_text("1000")
+    else:
+        held("spark-1", killed_owner("alive234"))
     mine = holder(cluster)
     docker = mine.given.docker("spark-1")
     identity = await docker.create("x", {"Image": "i", "Labels": {"io.sparkrun-tui.launch": "alive234"}})
     await docker.start(identity)
-    with pytest.raises(LaunchError, match="alive234"):
-        await mine.leases.acquire()
+    await mine.leases.acquire()
+    await mine.leases.release()
     await docker.kill(identity)
+
+
+async def test_a_lease_that_cannot_be_made_is_not_called_held(cluster: FakeCluster) -> None:
+    """As in a home that was remounted read-only, or is full, after an earlier launch."""
+    lease("spark-1").parent.mkdir(parents=True)
+    lease("spark-1").write_text("in the way")
+    with pytest.raises(HostError, match=r"cannot write to ~/\.cache/sparkrun-tui: mkdir"):
+        await holder(cluster).leases.acquire()
 
 
 async def test_a_home_that_cannot_be_written_is_reported_with_the_shells_words(cluster: FakeCluster) -> None:

@@ -137,6 +137,26 @@ def test_the_container_that_holds_the_port_is_named() -> None:
     assert "sparkrun-tui stop abcd2345" in found[0].remedy
 
 
+def test_the_port_of_an_engine_that_still_loads_is_taken_and_that_of_a_worker_is_not() -> None:
+    for rank, codes in (("0", ["port"]), ("1", [])):
+        labels = {f"{LABEL}launch": "abcd2345", f"{LABEL}port": "8000", f"{LABEL}rank": rank}
+        around = Surroundings((ContainerInfo("id", "sparkrun-tui-abcd2345-0", "i", "running", labels),), True)
+        assert [item.code for item in findings(SOLO, around=around)] == codes
+
+
+@virtual_time
+async def test_what_runs_already_in_part_has_to_be_stopped_first(cluster: FakeCluster) -> None:
+    launcher = cluster.launcher()
+    first = launcher.launch(launcher.plan(rendered(SGLANG_TWO), cluster.cluster))
+    await first.wait_ready()
+    await first.detach()
+    cluster[2].end(next(iter(cluster[2].containers.values())), 137)
+    state = await launcher.launch(launcher.plan(rendered(SGLANG_TWO), cluster.cluster)).wait_ended()
+    assert "but it is degraded: rank 1 on spark-2" in state.detail and "to stop it first" in state.detail
+    assert state.diagnosis is not None
+    assert f"sparkrun-tui stop {first.launch_id}" in state.diagnosis.repairs[0].title
+
+
 def test_a_missing_image_needs_room() -> None:
     small = {"disks": (Disk("/var/lib/docker", 12 * GIB, 99 * GIB), Disk("/home/me/.cache/huggingface", 99 * GIB, 1))}
     found = findings(SOLO, small, around=Surroundings())

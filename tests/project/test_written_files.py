@@ -24,6 +24,7 @@ OTHERS = {
     ("recipe/registry/cache.py", "open"): "files of a clone in a folder that was just made",
     ("recipe/registry/cache.py", "rename"): "that folder, to a name that nothing else has, under the lock",
     ("launch/record/log_files.py", "os.replace"): "a full part of a log takes the name of an older part",
+    ("ui/app/ending.py", "open"): "the null device, for an app whose terminal is gone",
     ("cli/launch.py", "open"): "the null device",
 }
 """Where something else is right, and why."""

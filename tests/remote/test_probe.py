@@ -82,7 +82,8 @@ def test_a_spark_tells_all_that_matters() -> None:
     facts = facts_of(SPARK)
     assert (facts.hostname, facts.arch, facts.user, facts.home) == ("spark-01", "aarch64", "nvidia", "/home/nvidia")
     assert (facts.memory_total, facts.memory_available) == (127600748 * 1024, 118566368 * 1024)
-    assert facts.clock_skew == pytest.approx(1.0)
+    # The clock is 1.0 s ahead at the middle of a round trip of 1 s: of that, half a second is not known.
+    assert facts.clock_skew == pytest.approx(0.5)
     (gpu,) = facts.gpus
     assert (gpu.name, gpu.memory_total, gpu.utilisation, gpu.power_watts, gpu.temperature) == (
         "NVIDIA GB10", None, 3.0, 9.51, 41.0,
@@ -265,3 +266,49 @@ async def test_a_probe_that_fails_says_why() -> None:
     lost.lose()
     with pytest.raises(LinkLost):
         await probe(lost)
+
+
+@pytest.mark.parametrize(
+    ("answer", "launch", "user", "in_force"),
+    [
+        (
+            'lease_renewed=999990\n[[lease\n{"launch": "abcd2345", "user": "ann@desk"}\n]]\n',
+            "abcd2345",
+            "ann@desk",
+            True,
+        ),
+        ('lease_renewed=999000\n[[lease\n{"launch": "abcd2345"}\n]]\n', "abcd2345", "", False),
+        ('lease_renewed=1000000\n[[lease\n{"launch": "$(reboot)", "user": 5}\n]]\n', None, "", True),
+        ("lease_renewed=1000000\n[[lease\n\n]]\n", None, "", True),
+    ],
+)
+def test_who_prepares_a_host(answer: str, launch: str | None, user: str, in_force: bool) -> None:
+    lease = facts_of(SPARK.replace("boot_id=abc\n", "boot_id=abc\n" + answer)).lease
+    assert lease is not None
+    assert (lease.launch, lease.user, lease.in_force) == (launch, user, in_force)
+
+
+@pytest.mark.parametrize(
+    ("began", "ended", "round_trip", "skew"),
+    [
+        (1000000.1, 1000010.1, 10.2, 0.0),  # a daemon that hangs for ten seconds makes no clock wrong
+        (1000008.0, 1000008.2, 8.3, 0.0),  # nor does a login that takes eight
+        (1000060.1, 1000060.2, 0.3, 60.0),
+        (999940.1, 999940.2, 0.3, -60.0),
+    ],
+)
+def test_a_slow_host_is_not_one_with_a_wrong_clock(began: float, ended: float, round_trip: float, skew: float) -> None:
+    text = SPARK.replace("epoch=1000001.500000000", f"epoch={began}").replace("end=yes", f"epoch_end={ended}\nend=yes")
+    facts = parse(text, name="spark", taken=1000000.0, round_trip=round_trip)
+    assert facts.clock_skew == pytest.approx(skew, abs=0.2)
+
+
+def test_what_a_login_shell_prints_at_its_end_is_no_part_of_the_answer() -> None:
+    text = SPARK + "epoch=5\nhostname=bye\n"
+    assert complete(text)
+    assert facts_of(text).hostname == "spark-01"
+
+
+def test_a_host_that_nobody_prepares() -> None:
+    assert facts_of(SPARK).lease is None
+    assert facts_of(SPARK.replace("boot_id=abc\n", "boot_id=abc\nlease_renewed=soon\n")).lease is None

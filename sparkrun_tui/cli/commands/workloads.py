@@ -74,10 +74,12 @@ def stop_command(name: str, hosts: str, cluster_name: str, demo: bool, everythin
 
 
 async def _stop(target: Target, name: str, yes: bool) -> Exit:
-    from sparkrun_tui.fleet.choose import choose, silent_hosts
+    from sparkrun_tui.fleet.choose import choose, matching, prepared_by, silent_hosts
 
     async with surveyed(settings_now(), target) as (_, services, view):
         if name:
+            if not matching(view, name) and prepared_by(view, name):
+                return await _end_leases(services, view, name)
             item = choose(view, name)
             if not item.ours and not yes:
                 _confirm([item])
@@ -93,6 +95,20 @@ async def _stop(target: Target, name: str, yes: bool) -> Exit:
         codes = [Exit.HOST if silent else Exit.OK]
         codes += await asyncio.gather(*(_stop_one(item, services, view) for item in ours))
         return max(codes)
+
+
+async def _end_leases(services: Services, view: FleetView, launch_id: str) -> Exit:
+    """End a launch that has no container yet, and may never have one: the hosts that it prepares are free again."""
+    from sparkrun_tui.fleet.choose import prepared_by, silent_hosts
+    from sparkrun_tui.fleet.stop import STOP_AGAIN, end_lease
+
+    hosts = prepared_by(view, launch_id)
+    ended = await asyncio.gather(*(end_lease(host, services, launch_id) for host in hosts))
+    output.line(f"{launch_id}: no container yet; no longer prepares {', '.join(hosts)}")
+    if not all(ended) or silent_hosts(view):
+        say(STOP_AGAIN)
+        return Exit.HOST
+    return Exit.OK
 
 
 def _confirm(chosen: Sequence[Workload]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from sparkrun_tui.base.units import format_duration, format_gib
 from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
+from sparkrun_tui.remote.lease import Lease
 from sparkrun_tui.remote.transport import LinkState
 
 HOST_HEAD = ("HOST", "LINK", "MEMORY FREE", "GPU", "LOAD")
@@ -66,9 +67,20 @@ def details(view: FleetView) -> Iterator[str]:
     for status in view.hosts:
         if status.note:
             yield f"{status.name}: {status.note}"
+        if status.facts is not None and status.facts.lease is not None:
+            yield f"{status.name}: {lease_text(status.facts.lease)}"
         if status.facts is None and status.link.state is not LinkState.UP:
             remedy = f"\n  {status.link.remedy}" if status.link.remedy else ""
             yield f"{status.name}: {status.link.detail or status.link.state}{remedy}"
+
+
+def lease_text(lease: Lease) -> str:
+    """Who prepares a host, or has left it half prepared."""
+    launch = lease.launch or "a launch"
+    who = f"{launch} by {lease.user}" if lease.user else launch
+    if lease.in_force:
+        return f"{who} is being prepared here"
+    return f"{who} was being prepared here, and has not been heard of for {format_duration(lease.age)}"
 
 
 def fleet_json(view: FleetView) -> dict[str, Any]:
@@ -92,11 +104,14 @@ def _host_json(status: HostStatus) -> dict[str, Any]:
         "memory_total": None,
         "memory_available": None,
         "gpus": None,
+        "preparing": None,
     }
     if facts is not None:
         shown["docker"] = facts.docker_access
         shown["memory_total"] = facts.memory_total
         shown["memory_available"] = facts.memory_available
+        if facts.lease is not None:
+            shown["preparing"] = {"launch": facts.lease.launch, "user": facts.lease.user, "age": facts.lease.age}
         shown["gpus"] = [gpu.name for gpu in facts.gpus]
     return shown
 

@@ -41,6 +41,9 @@ START_FILE = f"{RUN_DIR}/start.sh"
 """The container's command is `bash START_FILE`; its text is `start_script()`."""
 SERVE_FILE = f"{RUN_DIR}/serve.sh"
 """The bytes of `ContainerSpec.script`."""
+EXEC_FOLDERS = f"{RUN_DIR}/exec-"
+ENGINE_BEGUN = f"{EXEC_FOLDERS}0"
+"""The folder that marks an engine as begun that is an exec of its container, and not the container's own program."""
 SECRET_FILE = f"{RUN_DIR}/env"
 """Mode 0600, the text of `secret_file()`; the start script reads it once and removes it."""
 
@@ -368,7 +371,8 @@ def labelled(plan: ServePlan, request: PlanRequest) -> ServePlan:
     if len(repos) > 1:
         common["models"] = ",".join(repos)
     safe = {f"{LABEL}{key}": redact(value) for key, value in common.items()}
-    return replace(plan, ranks=tuple(_with_labels(rank, safe) for rank in plan.ranks))
+    execs = frozenset(execution.rank for stage in plan.stages for execution in stage.execs)
+    return replace(plan, ranks=tuple(_with_labels(rank, safe, rank.rank in execs) for rank in plan.ranks))
 
 
 def _hidden(plan: ServePlan) -> list[Secret]:
@@ -378,8 +382,10 @@ def _hidden(plan: ServePlan) -> list[Secret]:
     return found
 
 
-def _with_labels(rank: RankPlan, common: Mapping[str, str]) -> RankPlan:
+def _with_labels(rank: RankPlan, common: Mapping[str, str], engine_is_exec: bool) -> RankPlan:
     own = {f"{LABEL}rank": str(rank.rank), f"{LABEL}role": str(rank.role)}
+    if engine_is_exec:
+        own[f"{LABEL}exec"] = "1"
     own[f"{LABEL}image"] = rank.container.image
     labels = {**rank.container.labels, **common, **own}
     return replace(rank, container=replace(rank.container, labels=labels))

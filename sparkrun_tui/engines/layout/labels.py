@@ -38,6 +38,11 @@ def hosts_of(labels: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
+def engine_is_exec(labels: Mapping[str, str]) -> bool:
+    """Whether the engine is started in its container later, once others are there: `ENGINE_BEGUN` marks that."""
+    return bool(label_of(labels, "exec"))
+
+
 def offers_of(labels: Mapping[str, str]) -> str:
     """What the server of a container answers, a name of `engines.offers`; empty where its label says nothing known."""
     name = label_of(labels, "offers")

@@ -315,7 +315,7 @@ PORT_CAUSES: tuple[Cause, ...] = (
 
 MODEL_CAUSES: tuple[Cause, ...] = (
     cause(
-        r"[Gg]ated repo|401 Client Error|403 (?:Client Error|Forbidden)|not in the authorized list",
+        r"[Gg]ated repo|401 Client Error|403 Client Error|(?<!: )403 Forbidden|not in the authorized list",
         "No access to the model",
         "The Hub refuses this model: its licence was not accepted, or the token is missing or of another account.",
         *_TOKEN,

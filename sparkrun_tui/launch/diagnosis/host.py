@@ -54,7 +54,8 @@ HOST_CAUSES: tuple[Cause, ...] = (
     cause(
         r"pull access denied for ([^\s,]+)|repository does not exist or may require|"
         r"unauthorized: (?:authentication|access|incorrect|not authorized|unauthenticated)|"
-        r"denied: (?:requested access|denied\b|permission_denied)",
+        r"denied: (?:requested access|denied\b|permission_denied)|"
+        r"(?:HEAD|GET) request to \S{1,400}/manifests/\S{1,200}: 40[13] ",
         "The image cannot be pulled",
         lambda match, _: (
             f"The registry does not provide {match[1] or 'the image'}: it is private, or only on its build host."
@@ -192,7 +193,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
         outside=True,
     ),
     cause(
-        r"server gave HTTP response to HTTPS client",
+        r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake",
         "The registry does not speak HTTPS",
         "Docker wants HTTPS, and this registry has only HTTP.",
         by_hand("name it in insecure-registries of /etc/docker/daemon.json, then restart Docker"),

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.layout.common import (
+    EXEC_FOLDERS,
     RUN_DIR,
     SECRET_FILE,
     SERVE_FILE,
@@ -72,7 +73,7 @@ def exec_files(number: int | str, execution: ContainerExec, spec: ContainerSpec)
 
 def exec_paths(number: int | str) -> tuple[str, str, str, str]:
     """The paths of an exec: the folder that marks it as begun, its start script, its own script, and its secrets."""
-    base = f"{RUN_DIR}/exec-{number}"
+    base = f"{EXEC_FOLDERS}{number}"
     return base, f"{base}.start.sh", f"{base}.serve.sh", f"{base}.env"
 
 

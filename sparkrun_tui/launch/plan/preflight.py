@@ -11,6 +11,7 @@ from sparkrun_tui.base.make_room import room_for_images, room_for_models
 from sparkrun_tui.base.numbers import major_minor
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_gib
+from sparkrun_tui.engines.layout.labels import port_of, rank_of
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
@@ -117,6 +118,9 @@ def judge(
     for host in plan.host_names:
         if host in facts:
             found += _host(plan, facts[host], around.get(host, Surroundings()), host, memory_needed)
+    head = plan.serve.ready.host
+    if head in facts:
+        found += _port(plan, facts[head], around, head)
     known = [facts[host] for host in plan.host_names if host in facts]
     found += _together(known)
     uses_nccl = any("NCCL_DEBUG" in rank.container.env for rank in plan.serve.ranks)
@@ -153,8 +157,6 @@ def _host(
     yield from _adapters(plan, facts, host)
     if memory_needed is not None:
         yield from _memory(facts, host, memory_needed)
-    if host == plan.serve.ready.host:
-        yield from _port(plan, facts, around, host)
 
 
 def _model_path(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
@@ -472,25 +474,21 @@ def _memory(facts: HostFacts, host: str, needed: int) -> Iterator[Finding]:
         )
 
 
-def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding]:
+def _port(plan: LaunchPlan, facts: HostFacts, around: Mapping[str, Surroundings], host: str) -> Iterator[Finding]:
+    """The port of the endpoint taken: bound by a process, or to be bound by an engine of ours that still loads.
+
+    Engines bind their port before their weights are read (vLLM) or when all is done (SGLang), minutes later.
+    """
     port = plan.serve.ready.port
-    if port not in facts.used_ports:
+    owner = _owner(around.get(host, Surroundings()).containers, port)
+    if port not in facts.used_ports and owner is None:
         return
-    owner = _owner(around.containers, port)
     measured = "taken by another process"
     remedy = "Launch with -o port=…"
     if owner is not None:
         launch = identifiers.launch_id(owner.labels.get(f"{LABEL}launch"))
         if launch is not None and _same_launch(plan, owner):
-            yield Finding(
-                host=host,
-                code="running",
-                verdict=Verdict.FAIL,
-                what=f"{plan.rendered.recipe.name} already runs with these settings",
-                measured=f"launch {launch} on port {port}",
-                needed="nothing to do",
-                remedy=f"Attach, or stop it: {_stop(launch)}",
-            )
+            yield _runs_already(plan, around, launch, host)
             return
         if owner.name:
             measured = f"taken by container {owner.name}"
@@ -507,6 +505,29 @@ def _port(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: str) -
     )
 
 
+def _runs_already(plan: LaunchPlan, around: Mapping[str, Surroundings], launch: str, host: str) -> Finding:
+    """The launch runs, whole or with ranks that do not: then it does not serve, and has to be launched again."""
+    lost = []
+    for rank in plan.serve.ranks:
+        if rank.host not in around:
+            continue
+        ours = [item for item in around[rank.host].containers if item.labels.get(f"{LABEL}launch") == launch]
+        if not any(item.running for item in ours):
+            lost.append(f"rank {rank.rank} on {rank.host}")
+    what = f"{plan.rendered.recipe.name} already runs with these settings"
+    measured = f"launch {launch} on port {plan.serve.ready.port}"
+    needed = "nothing to do"
+    remedy = f"See it: {_logs(launch)}   or stop it: {_stop(launch)}"
+    if lost:
+        what += ", but it is degraded"
+        measured = f"{', '.join(lost)} of launch {launch} does not run"
+        needed = "to stop it first"
+        remedy = f"Stop it, and launch again: {_stop(launch)}"
+    return Finding(
+        host=host, code="running", verdict=Verdict.FAIL, what=what, measured=measured, needed=needed, remedy=remedy
+    )
+
+
 def _same_launch(plan: LaunchPlan, owner: ContainerInfo) -> bool:
     """Whether a container belongs to a launch of the same recipe with the same settings on the same hosts."""
     return all(owner.labels.get(f"{LABEL}{key}", "") == _label(plan, key) for key in _SAME)
@@ -516,9 +537,19 @@ def _stop(launch: str) -> shell.Text:
     return shell.words(["sparkrun-tui", "stop", launch])
 
 
+def _logs(launch: str) -> shell.Text:
+    return shell.words(["sparkrun-tui", "logs", launch, "-f"])
+
+
 def _owner(containers: Sequence[ContainerInfo], port: int) -> ContainerInfo | None:
-    """The running container whose label has this port: Docker lists no ports of containers on the host network."""
-    return next((item for item in containers if item.running and item.labels.get(f"{LABEL}port") == str(port)), None)
+    """The running head whose label has this port: Docker lists no ports of containers on the host network.
+
+    Workers carry the port of their head, which is on another host.
+    """
+    for item in containers:
+        if item.running and port_of(item.labels) == port and not rank_of(item.labels):
+            return item
+    return None
 
 
 def _label(plan: LaunchPlan, key: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sparkrun_tui.base import identifiers, paths
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.files import private_folder, read_text
+from sparkrun_tui.base.files import claim, private_folder, read_text
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import clean_line
@@ -58,6 +58,9 @@ def launch_folder(launch_id: str) -> Path:
     return launches_dir() / known
 
 
+_CLAIM = "writer.lock"
+"""Held by the program that writes a journal."""
+
 _open: set[Path] = set()
 """Folders of the launches that this process writes."""
 
@@ -68,6 +71,10 @@ class Journal:
     `folder` is the result of `launch_folder`, which only gives folders inside that of all launches. `redact` removes
     secrets. `hosts` is the number of hosts, which share the bytes for logs. Every method raises `OSError` when the
     disk is full or cannot be written; what could not be written is lost, and later calls write again.
+
+    One program writes the journal of a launch. Where another one does already, such as `run --follow` beside
+    `logs -f`, nothing is written here, since both would write the same lines. Once the other one has ended, events are
+    written here; its lines stay the last ones, and who watches the launch next reads on from there.
     """
 
     def __init__(self, folder: Path, redact: Redactor, hosts: int = 1) -> None:
@@ -78,6 +85,8 @@ class Journal:
         _private_dir(folder)
         _private_dir(folder / "hosts")
         self._events = EventFile(folder / "events.jsonl")
+        self._claim = claim(folder / _CLAIM)
+        self._keeps_logs = self._claim is not None
         self._logs: dict[str, HostLog] = {}
         self._progress: dict[tuple[str, str], float] = {}
         self._flushed = 0.0
@@ -85,6 +94,10 @@ class Journal:
 
     def event(self, event: AnyEvent) -> None:
         """Append an event. Progress is thinned to one a second per host and phase."""
+        if self._claim is None:
+            self._claim = claim(self.folder / _CLAIM)
+        if self._claim is None:
+            return
         if isinstance(event, Progressed):
             key = (event.host, event.phase)
             if event.time - self._progress.get(key, 0.0) < _PROGRESS_EVERY:
@@ -96,6 +109,8 @@ class Journal:
 
     def log(self, host: str, lines: Iterable[LogLine]) -> None:
         """Append lines to the log of a host; when a log exceeds its share, its middle is dropped."""
+        if not self._keeps_logs:
+            return
         file = self._logs.get(host)
         if file is None:
             self._hosts = max(self._hosts, len(self._logs) + 1)
@@ -110,6 +125,8 @@ class Journal:
 
     def restart_log(self, host: str) -> None:
         """Empty the log of a host, which will be written again from its first line."""
+        if not self._keeps_logs:
+            return
         file = self._logs.pop(host, None)
         if file is not None:
             file.close()
@@ -135,6 +152,8 @@ class Journal:
             self._events.close()
             for file in self._logs.values():
                 file.close()
+            if self._claim is not None:
+                self._claim.release()
 
     def _make_room(self) -> None:
         """Remove old journals when all together are too large because this one grows."""

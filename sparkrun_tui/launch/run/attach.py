@@ -13,10 +13,17 @@ from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.engines.layout.common import container_name, role_of
-from sparkrun_tui.engines.layout.labels import health_path_of, hosts_of, label_of, offers_of, port_of, rank_of
+from sparkrun_tui.engines.layout.common import ENGINE_BEGUN, container_name, role_of
+from sparkrun_tui.engines.layout.labels import (
+    engine_is_exec,
+    health_path_of,
+    hosts_of,
+    label_of,
+    offers_of,
+    port_of,
+    rank_of,
+)
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Phase, RankPlan, ReadyCheck, ServePlan, Stage
-from sparkrun_tui.launch.plan.archive import exec_paths
 from sparkrun_tui.launch.plan.host_views import probe_paths, views_of
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged, StepState
@@ -43,6 +50,9 @@ from sparkrun_tui.remote.probe.facts import HostFacts
 
 TAIL = 2000
 """How many lines of a log are read when it was never read on this machine."""
+
+_ENGINE_POLL = 3.0
+"""Seconds between two looks whether the program that prepares a launch has started its engine."""
 
 
 class AttachableRank(Protocol):
@@ -320,7 +330,12 @@ async def resume(given: Given, running: Running, report: Reporter) -> None:
         report.bus.emit(StatusChanged(status=LaunchStatus.DEGRADED, detail=detail))
         running.served = True
     else:
-        await _find_executions(given, running)
+        if not await _engine_begun(given, running):
+            detail = "the launch was never finished: its engine was not started; stop it and launch again"
+            report.bus.emit(StatusChanged(status=LaunchStatus.DEGRADED, detail=detail))
+            running.served = True
+            await watch(given, running, report)
+            return
         async with watching_silence(given, running, report):
             await unless_ended(given, running, report, until_ready(given, running, report))
         report.bus.emit(StatusChanged(status=LaunchStatus.READY, detail=running.note))
@@ -343,22 +358,31 @@ def _follow(running: Running, report: Reporter, rank: RankPlan) -> None:
     running.followers.follow(rank.rank, rank.host, container, since=printed[-1].time, seen=known_lines(newest))
 
 
-async def _find_executions(given: Given, running: Running) -> None:
-    """Note the exec of an engine that runs as one (several hosts over Ray), by its folder in the head's container."""
+async def _engine_begun(given: Given, running: Running) -> bool:
+    """Whether the engine was started, waiting for the program that still prepares the launch; True where not known.
+
+    The exec of an engine that runs as one (several hosts over Ray) is noted, by its folder in the head's container.
+    """
     head = given.ranks[0]
     if len(given.ranks) < 2 or given.plan.serve.delegated:
-        return
-    if head.rank not in running.containers:
-        return
-    folder = exec_paths(0)[0]
-    try:
-        begun = await given.docker(head.host).run_exec(running.containers[head.rank], ("test", "-d", folder))
-    except LinkLost:
-        raise
-    except HostError:
-        # The container has ended; the watch reports that with its reason.
-        return
-    if begun.ok:
-        running.executions[0] = ""
-        stage = Stage("Serve on the head", execs=(ContainerExec(head.rank, "the engine", ""),))
-        given.plan = replace(given.plan, serve=replace(given.plan.serve, stages=(stage,)))
+        return True
+    while True:
+        try:
+            begun = await given.docker(head.host).run_exec(running.containers[head.rank], ("test", "-d", ENGINE_BEGUN))
+            facts = await given.services.probe(given.transport(head.host), probe_paths(given.plan.cluster), ())
+        except LinkLost:
+            raise
+        except HostError:
+            # The container has ended; the watch reports that with its reason.
+            return True
+        if begun.ok:
+            running.executions[0] = ""
+            stage = Stage("Serve on the head", execs=(ContainerExec(head.rank, "the engine", ""),))
+            given.plan = replace(given.plan, serve=replace(given.plan.serve, stages=(stage,)))
+            return True
+        if begun.code != 1 or not engine_is_exec(head.container.labels):
+            return True
+        lease = facts.lease
+        if lease is None or lease.launch != given.plan.launch_id or not lease.in_force:
+            return False
+        await asyncio.sleep(_ENGINE_POLL)

@@ -244,13 +244,16 @@ class _Watch:
         while rank.rank in self._running.containers:
             try:
                 ended = await inspect(self._given, self._running, rank)
-                self._heard(rank.host)
+                if ended is None:
+                    self._heard(rank.host)
             except HostError as error:
                 self._unheard(rank.host, error)
                 ended = None
             if ended is not None and rank.role is not Role.WORKER:
                 raise RankEnded(ended)
             if ended is not None:
+                self._report.link(rank.host, LinkState.UP)
+                self._silent.pop(rank.host, None)
                 self._lost_ranks[rank.rank] = f"rank {rank.rank} on {rank.host} is lost: {ended.text}"
                 self._judge()
                 return

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.remote.failures import LinkLost, NoDocker, SocketRefused
+from sparkrun_tui.remote.failures import DaemonSilent, LinkLost, NoDocker, SocketRefused
 from sparkrun_tui.remote.transport import ByteStream, Outcome, Transport
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
@@ -73,7 +73,7 @@ def parse_look(text: str) -> Look:
 def cause(look: Look, host: str) -> HostError:
     """Why Docker cannot be used, in words, with what to do."""
     if look.usable:
-        return HostError(
+        return DaemonSilent(
             "the Docker socket is there, but sshd does not forward it and the daemon does not answer",
             host=host,
             remedy="Is Docker running (sudo systemctl restart docker)? Is AllowStreamLocalForwarding off in sshd?",

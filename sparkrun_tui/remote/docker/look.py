@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from typing import Any
@@ -16,6 +17,10 @@ LABEL = "io.sparkrun-tui.look"
 
 LIFE = 60
 """Seconds after which the container ends, whatever happens to this program."""
+
+_REMOVE_TRIES = 5
+_REMOVE_PAUSE = 1.0
+"""Seconds between two tries to remove the container after a lost link."""
 
 _ASK = """\
 found=$(command -v "$1") || { echo none; exit 0; }
@@ -77,9 +82,9 @@ async def look_for(client: DockerClient, image: str, program: str) -> ImageProgr
 
     Raises `LinkLost` when the host cannot be reached.
     """
-    container = ""
+    name = f"sparkrun-tui-look-{secrets.token_hex(4)}"
     try:
-        container = await client.create(f"sparkrun-tui-look-{secrets.token_hex(4)}", body(image))
+        container = await client.create(name, body(image))
         await client.start(container)
         asked = await client.run_exec(container, ask_words(program), timeout=LIFE)
         return read_answer(asked.stdout)
@@ -89,13 +94,17 @@ async def look_for(client: DockerClient, image: str, program: str) -> ImageProgr
         # An image without a shell, or a daemon that refuses such a container: it stays unknown.
         return None
     finally:
-        if container:
-            await _remove(client, container)
+        # Also when the reply to its creation was lost with the link: one that never started is not removed by itself.
+        await _remove(client, name)
 
 
 async def _remove(client: DockerClient, container: str) -> None:
-    try:
-        await client.remove(container, force=True)
-    except HostError:
-        # It ends and is removed by itself.
-        return
+    for _ in range(_REMOVE_TRIES):
+        try:
+            await client.remove(container, force=True)
+            return
+        except LinkLost:
+            await asyncio.sleep(_REMOVE_PAUSE)
+        except HostError:
+            # It ends and is removed by itself.
+            return

@@ -322,7 +322,7 @@ def explain(message: Decoded, repo: str, revision: str) -> HubError:
             f"the Hub wants a file of {repo} to be written outside the model's folder in the cache",
             "Is HF_ENDPOINT a mirror of the Hub? Do not use it.",
         ),
-        "disk": ("the disk is full", room_for_models()),
+        "disk": ("this machine's disk is full", room_for_models()),
         "limited": (f"the Hub limits how often we may ask: {said}", f"Wait a little. {token}"),
     }
     if kind == "offline" and os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):

@@ -91,7 +91,13 @@ class Images(Protocol):
     """Brings images to hosts."""
 
     def pull(self, transport: Transport, reference: str) -> AsyncIterator[Transfer]:
-        """Pull on the host itself. Raises `HostError` with the registry's words when it refuses."""
+        """Pull on the host itself. Raises `HostError` with the registry's words when it refuses.
+
+        When it is not waited for any more, the host goes on by itself, as the job `pull_job`.
+        """
+
+    def pull_job(self, reference: str) -> str:
+        """The key of the host's own pull of an image among its jobs."""
 
     async def local(self, reference: str, architecture: str) -> bool:
         """Whether the workstation's own Docker holds the image for that CPU architecture (`aarch64`, `x86_64`)."""

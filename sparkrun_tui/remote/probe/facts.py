@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sparkrun_tui.remote.lease import Lease
+
 
 class DockerKind(StrEnum):
     """What answers as Docker."""
@@ -97,6 +99,8 @@ class HostFacts:
     """Where the images of Docker lie; empty where that is not known."""
     driver_stale: bool = False
     """Whether the driver's libraries were updated and the kernel still runs the old driver."""
+    lease: Lease | None = None
+    """The launch that prepares this host, or has died while it did."""
 
     @property
     def unified_memory(self) -> bool:

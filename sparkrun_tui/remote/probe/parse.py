@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from itertools import islice
 
 from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.remote.lease import Lease, lease_of
 from sparkrun_tui.remote.probe.facts import Disk, DockerKind, Gpu, HostFacts, RdmaPort
 from sparkrun_tui.remote.probe.script import CONTAINERD_ROOT, TOOLS
 
@@ -66,7 +68,7 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         home=answer.one("home"),
         hf_cache=answer.one("hf_cache"),
         boot_id=answer.one("boot_id"),
-        clock_skew=_skew(answer.one("epoch"), taken, round_trip),
+        clock_skew=_skew(answer, taken, round_trip),
         memory_total=memory.get("MemTotal", 0),
         memory_available=min(memory.get("MemAvailable", 0), memory.get("MemTotal", 0)),
         swap_free=memory.get("SwapFree", 0),
@@ -88,19 +90,35 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         infiniband=bool(answer.one("infiniband_dev")),
         used_ports=frozenset(owners),
         tools=frozenset(TOOLS).intersection(answer.values.get("tool", [])),
+        lease=_lease(answer),
         port_owners={port: owners[port] for port in ports if owners.get(port)},
     )
 
 
+def _lease(answer: _Answer) -> Lease | None:
+    """The lease that the host has; its age is by the host's own clock."""
+    renewed = decimal(answer.one("lease_renewed"), least=0.0, most=_LATEST)
+    now = _clock(answer.one("epoch"))
+    if renewed is None or now is None:
+        return None
+    return lease_of("\n".join(answer.block("lease")), now - renewed)
+
+
+_END = "end=yes"
+
+
 def complete(text: str) -> bool:
     """Whether the script ran to its end."""
-    return text.rstrip().endswith("end=yes")
+    return _END in text.splitlines()
 
 
 def _read(text: str) -> _Answer:
     answer = _Answer()
     block: list[str] | None = None
     for line in text.splitlines():
+        if line == _END and block is None:
+            # A login shell may print something when it ends.
+            break
         if line.startswith("[["):
             block = answer.blocks.setdefault(line[2:], [])
         elif line == "]]":
@@ -125,12 +143,25 @@ def _meminfo(lines: Sequence[str]) -> Iterator[tuple[str, int]]:
             yield found[1], size * _KIB
 
 
-def _skew(epoch: str, taken: float, round_trip: float) -> float | None:
-    """How far the host's clock is ahead of ours in seconds, taken at the middle of the round trip; None if unknown."""
-    clock = decimal(epoch.rstrip("N").rstrip("."), least=0.0, most=_LATEST)
-    if clock is None:
+def _skew(answer: _Answer, taken: float, round_trip: float) -> float | None:
+    """By how much the host's clock is ahead of ours at least, in seconds; None if unknown.
+
+    The middle of the script's run is compared with the middle of the round trip. What the round trip took beyond the
+    run, a slow login for example, may all have been before it or after it: a difference within that is none.
+    """
+    began, ended = _clock(answer.one("epoch")), _clock(answer.one("epoch_end"))
+    if began is None:
         return None
-    return clock - (taken + round_trip / 2)
+    if ended is None or not began <= ended <= began + round_trip:
+        ended = began
+    ahead = (began + ended) / 2 - (taken + round_trip / 2)
+    unsure = (round_trip - (ended - began)) / 2
+    return math.copysign(max(abs(ahead) - unsure, 0.0), ahead)
+
+
+def _clock(text: str) -> float | None:
+    """Unix seconds as `date` prints them, with or without a fraction."""
+    return decimal(text.rstrip("N").rstrip("."), least=0.0, most=_LATEST)
 
 
 def _disks(rows: Sequence[str]) -> Iterator[Disk]:

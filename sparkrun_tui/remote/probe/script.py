@@ -29,6 +29,11 @@ echo "home=$HOME"
 echo "hf_cache=$hf"
 echo "boot_id=$(cat {root}/proc/sys/kernel/random/boot_id 2>/dev/null)"
 block meminfo cat {root}/proc/meminfo
+lock=$HOME/.cache/sparkrun-tui/lock
+if [ -d "$lock" ]; then
+  echo "lease_renewed=$(head -c 32 "$lock/renewed" 2>/dev/null || stat -c %Y "$lock" 2>/dev/null)"
+  block lease head -c 2048 "$lock/owner.json"
+fi
 for tool in {tools}; do command -v "$tool" >/dev/null 2>&1 && echo "tool=$tool"; done
 docker_root=
 look() {{
@@ -95,6 +100,7 @@ done
 if command -v ss >/dev/null 2>&1; then block listen ss -Hltnp
 else block tcp cat {root}/proc/net/tcp {root}/proc/net/tcp6
 fi
+echo "epoch_end=$(date +%s.%N)"
 echo "end=yes"
 """
 

@@ -32,6 +32,8 @@ from sparkrun_tui.remote.transport import Transport
 STALL = 180.0
 """Seconds of silence after which a pull's progress is requested again."""
 _PAUSE = 0.5
+_SSH_FAILED = 255
+"""ssh's own exit code, for a connection that failed or broke; the command on the host has not ended with it."""
 _NEEDS_LOGIN = re.compile(r"pull access denied|unauthorized|authentication required|denied:|no basic auth", re.I)
 
 Clients = Callable[[Transport], DockerClient]
@@ -55,7 +57,8 @@ class DockerImages:
         """Pull on the host and yield the bytes so far; the last item has done == total. Raises `HostError`.
 
         A pull asked for through the API ends with its connection, and what it had of each layer is lost. So the host
-        runs `docker pull` itself as well, detached; both share one transfer, and a lost link costs nothing.
+        runs `docker pull` itself as well, detached; both share one transfer, and a lost link costs nothing. Whoever
+        stops waiting leaves it to the host: it is the job `pull_job`, to be ended where nobody wants it any more.
         """
         client = self._clients(transport)
         anchor = _Anchor(transport, reference, sudo=False)
@@ -70,11 +73,14 @@ class DockerImages:
                     yield last
             total = last.total or last.done
             yield Transfer(total, total)
-        except BaseException:
-            # Stopped or refused: nothing is left running. A link that is down leaves it to the host.
+        except HostError:
             await anchor.cancel()
             raise
         await anchor.forget()
+
+    def pull_job(self, reference: str) -> str:
+        """The key of the host's own pull among its jobs."""
+        return _pull_key(reference)
 
     async def _joined(
         self, client: DockerClient, transport: Transport, reference: str, anchor: _Anchor, meter: Meter
@@ -151,6 +157,10 @@ async def _next(steps: AsyncGenerator[PullProgress, None]) -> PullProgress | Non
         return await anext(steps, None)
 
 
+def _pull_key(reference: str) -> str:
+    return f"pull-{hashlib.sha256(reference.encode()).hexdigest()[:16]}"
+
+
 class _Anchor:
     """`docker pull` as a detached job of the host, which keeps a transfer alive when our connection does not."""
 
@@ -159,7 +169,7 @@ class _Anchor:
         self.running = False
         self._reference = reference
         self._jobs = Jobs(transport)
-        self._key = f"pull-{hashlib.sha256(reference.encode()).hexdigest()[:16]}"
+        self._key = _pull_key(reference)
 
     async def start(self) -> None:
         """Start it, unless one of the same image runs; without a docker command there is none."""
@@ -224,6 +234,8 @@ async def _piped(reference: str, load: list[str], host: str) -> AsyncGenerator[i
                 yield count
         codes = [await process.wait() for process in (sink, save, pump)]
         await printed
+        if codes[0] == _SSH_FAILED and load[0] not in ("docker", "sudo"):
+            raise LinkLost(f"sending {reference} broke off", host=host)
         for code, said, where in ((codes[0], words[1], host), (codes[1], words[0], "")):
             if code:
                 last = log_line(decode(await said).strip().rpartition("\n")[2])

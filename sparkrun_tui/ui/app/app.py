@@ -21,6 +21,7 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.app.clipboard import copy_natively
+from sparkrun_tui.ui.app.ending import end_by_signals
 from sparkrun_tui.ui.app.freshness import Freshness
 from sparkrun_tui.ui.app.gate import Gate
 from sparkrun_tui.ui.app.gc import Collector
@@ -101,6 +102,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         # From Python 3.12 on Textual uses eager tasks, which start running when they are created. asyncssh relies on
         # tasks that start later: its handshake would never end.
         asyncio.get_running_loop().set_task_factory(None)
+        end_by_signals(self)
         self.persistence.watch()
         self.set_keymap(dict(self.session.settings.keys))
         self.call_after_refresh(self._begin)

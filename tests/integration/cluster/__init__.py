@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from cluster.cluster import Cluster
 from cluster.host import Host
-from cluster.spec import HostSpec
+from cluster.spec import Daemon, HostSpec
 
-__all__ = ["Cluster", "Host", "HostSpec"]
+__all__ = ["Cluster", "Daemon", "Host", "HostSpec"]

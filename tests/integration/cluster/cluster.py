@@ -144,6 +144,8 @@ class Cluster:
             "GATEWAY": CONTROL_IP,
             "HOST_DISK": host.spec.disk,
             "HOST_FOLDER": host.spec.folder,
+            "HOST_ROOT": str(host.spec.root or ""),
+            "HOST_DAEMON": host.spec.daemon.value,
         }
         answer = self._order(
             op="start", name=host.name, index=host.index, dir=str(host.directory), env=environment, cgroup=host.cgroup

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from cluster.spec import CONTROL_IP, DOCKER_GID, REGISTRY, USER, USER_ID, HostSpec, host_ip, host_name
+from cluster.spec import CONTROL_IP, DOCKER_GID, REGISTRY, USER, USER_ID, Daemon, HostSpec, host_ip, host_name
 
 HOSTFILES = Path(__file__).with_name("hostfiles")
 MAX_HOSTS = 40
@@ -34,6 +34,13 @@ LogLevel VERBOSE
 """
 
 
+_FOLDERS = (
+    "etc/ssh", "etc/docker", "docker", "containerd", "podman", "bin", "log", "disk", "tmp", "root",
+    "layer", "work", "boot",
+)  # fmt: skip
+"""A host's own folders; `layer`, `work` and `boot` are for the root that it boots from."""
+
+
 def make_key(path: Path, comment: str) -> None:
     """An Ed25519 key pair at `path` and `path`.pub, unless it is there already."""
     if not path.exists():
@@ -55,7 +62,7 @@ def resolv_file() -> str:
 
 def write_host(directory: Path, index: int, spec: HostSpec, public_key: str, cgroup: str) -> str:
     """Lay out a host's directory; returns its line for known_hosts. What is there already stays, as on a disk."""
-    for name in ("etc/ssh", "etc/docker", "docker", "bin", "log", "disk", "tmp", "root", f"home/{USER}"):
+    for name in (*_FOLDERS, f"home/{USER}"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     (directory / "tmp").chmod(0o1777)
     _write_ssh(directory, index, spec)
@@ -88,10 +95,11 @@ def _write_home(home: Path, owner: int, public_key: str) -> None:
 
 def _write_etc(etc: Path, index: int, spec: HostSpec) -> None:
     """Users and names. `spark` exists on the hosts alone; `*` means no password, where `!` would lock the user."""
-    users = [line for line in _lines("/etc/passwd") if line.split(":")[2] != str(USER_ID)]
+    root = spec.root or Path("/")
+    users = [line for line in _lines(root / "etc/passwd") if line.split(":")[2] != str(USER_ID)]
     users.append(f"{USER}:x:{USER_ID}:{USER_ID}::/home/{USER}:/bin/bash")
     taken = ("docker", USER)
-    groups = [line for line in _lines("/etc/group") if line.split(":")[0] not in taken]
+    groups = [line for line in _lines(root / "etc/group") if line.split(":")[0] not in taken]
     groups += [f"docker:x:{DOCKER_GID}:{USER}", f"{USER}:x:{USER_ID}:"]
     names = [line.split(":")[0] for line in users]
     texts = {
@@ -115,7 +123,7 @@ def _meminfo(spec: HostSpec) -> str:
         "MemFree": spec.memory_available_kib,
     }
     lines = []
-    for line in _lines("/proc/meminfo"):
+    for line in _lines(Path("/proc/meminfo")):
         name = line.partition(":")[0]
         lines.append(f"{name + ':':15}{shown[name]:>9} kB" if name in shown else line)
     return "\n".join(lines) + "\n"
@@ -124,14 +132,16 @@ def _meminfo(spec: HostSpec) -> str:
 def _daemon_config(spec: HostSpec, cgroup: str) -> dict[str, object]:
     """Docker's settings: no bridge (containers use the host's network), and our registry instead of Docker Hub."""
     runtime = {"path": f"/usr/local/bin/runc-{RUNTIME}"}
-    return {
+    store: dict[str, object] = {"storage-driver": "overlay2"}
+    if spec.daemon is Daemon.CONTAINERD:
+        store = {"features": {"containerd-snapshotter": True}, "containerd": "/run/containerd/containerd.sock"}
+    return store | {
         "data-root": "/srv",
         "exec-root": "/run/docker",
         "pidfile": "/run/docker.pid",
         "hosts": ["unix:///run/docker.sock"],
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "cgroup-parent": f"/{cgroup}/docker",
-        "storage-driver": "overlay2",
         "iptables": False,
         "ip6tables": False,
         "ip-forward": False,
@@ -149,5 +159,5 @@ def _write_tools(directory: Path, spec: HostSpec) -> None:
             shutil.copy(tool, directory / tool.name)
 
 
-def _lines(path: str) -> list[str]:
-    return Path(path).read_text().splitlines()
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()

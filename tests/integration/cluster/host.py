@@ -89,7 +89,7 @@ class Host:
         if self._proc is None:
             raise RuntimeError(f"{self.name} is without power")
         kinds = [f"--{kind}={self._proc}/ns/{file}" for kind, file in _NAMESPACES]
-        return ["nsenter", *kinds, "--wd=/", "--", *argv]
+        return ["nsenter", *kinds, "--wdns=/", "--", *argv]
 
     def run(self, *argv: str, input: str | bytes | None = None, check: bool = True, timeout: float = 60) -> str:
         """Output of a command run on the host as root; one argument goes through a shell there.
@@ -118,6 +118,10 @@ class Host:
     def containers(self, all: bool = True) -> list[str]:
         """Names of its containers."""
         return self.docker("ps", "--format", "{{.Names}}", *(["--all"] if all else [])).split()
+
+    def received(self) -> int:
+        """Bytes that its network card has received since it was started."""
+        return int(self.run("cat /sys/class/net/eth0/statistics/rx_bytes"))
 
     def path(self, path: str) -> Path:
         """A file of the host as seen from outside (any path, through its own mounts)."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
 
 SUBNET = "10.78.0"
 CONTROL_IP = f"{SUBNET}.1"
@@ -22,9 +24,28 @@ USER = "spark"
 USER_ID = 1000
 
 
+class Daemon(StrEnum):
+    """What answers on a host's /run/docker.sock."""
+
+    DOCKER = "docker"
+    """dockerd as its package configures it; images lie in the store of its storage driver."""
+
+    CONTAINERD = "containerd"
+    """dockerd with the image store of containerd, which runs beside it and outlives it."""
+
+    PODMAN = "podman"
+    """Podman's service; the `docker` command asks it too."""
+
+
 @dataclass(frozen=True, slots=True)
 class HostSpec:
     """What a host is like before it starts."""
+
+    root: Path | None = None
+    """The root that it boots from (`roots.py`); none: this machine's own."""
+
+    daemon: Daemon = Daemon.DOCKER
+    """What runs its containers. Only Docker is sure to be on this machine's own root."""
 
     disk: str = ""
     """Size of a small disk for Docker's data and the Hugging Face cache (`300m`, kept in memory); empty: no limit."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.docker.types import ImageProgram
+from sparkrun_tui.remote.lease import lease_of
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import Result
 from tests.launch.fakes.docker import FakeDocker
@@ -83,8 +86,12 @@ class FakeCluster:
 
     async def _probe(self, transport: Any, paths: Sequence[str], ports: Sequence[int]) -> HostFacts:
         await asyncio.sleep(0.001)
-        self.hosts[transport.name].check()
-        return self.hosts[transport.name].facts
+        host = self.hosts[transport.name]
+        host.check()
+        if not host.lease:
+            return host.facts
+        owner = json.dumps({"launch": host.lease, "user": "other@desk"})
+        return replace(host.facts, lease=lease_of(owner, 20.0))
 
     def launcher(self, environ: Mapping[str, str] | None = None) -> Launcher:
         return Launcher(Settings(clusters=(self.cluster,)), self.services, environ or {})

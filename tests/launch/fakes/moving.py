@@ -34,6 +34,9 @@ class FakeImages:
         host.act("pull", reference)
         host.images.add(reference)
 
+    def pull_job(self, reference: str) -> str:
+        return "pull-0"
+
     async def program(self, transport: Any, reference: str, name: str) -> ImageProgram | None:
         self._cluster.looks.append(f"{transport.name}: {name} in {reference}")
         await asyncio.sleep(0.5)

@@ -76,7 +76,8 @@ class FakeTransport:
     def _lease(self, script: str) -> Result:
         host = self._host
         if 'rm -rf "$lock"' in script and "take()" not in script:
-            host.lease = ""
+            if f'"{host.lease}"' in script:
+                host.lease = ""
         elif "take()" in script:
             launch = script.partition('{"launch": "')[2].partition('"')[0]
             if host.lease not in ("", launch):

@@ -2,14 +2,15 @@
 
 A lease is a folder on the host that only one launch can create, with a file that names its owner. Its owner renews it
 and removes it at the end. Times are those of the host's clock. A lease that was not renewed for two minutes, or whose
-program was killed on this machine, is taken over, unless a container of its owner's launch is running.
+program was killed on this machine, is taken over: it is about preparing, not about serving. Containers that run
+protect themselves by their labels (`launch/plan/preflight.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,24 +20,31 @@ from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import format_duration
-from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.run.parts import owner
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import drop
 from sparkrun_tui.launch.run.parts.reporter import Reporter
-from sparkrun_tui.remote.ports.docker import Docker
+from sparkrun_tui.remote.lease import TTL, mention, release
 from sparkrun_tui.remote.transport import Outcome, Result, Transport
 
-TTL = 120
 RENEW = 30.0
-_RELEASE_TIMEOUT = 5.0
 
 _ACQUIRE = """\
 # sparkrun-tui: lease-take
 base="$HOME/.cache/sparkrun-tui"; lock="$base/lock"
 mkdir -p "$base" || exit 3
 now=$(date +%s) won=
-take() {{ mkdir "$lock" 2>/dev/null && printf %s {owner} >"$lock/owner.json" && echo "$now" >"$lock/renewed"; }}
+take() {{
+    mkdir "$lock" 2>/dev/null || {{
+        # It is another's, unless it cannot be made at all: a home that is full or read-only is not held by anybody.
+        if [ -d "$lock" ] || said=$(mkdir "$lock" 2>&1); then return 1; fi
+        echo "$said" >&2
+        exit 3
+    }}
+    if printf %s {owner} >"$lock/owner.json" && echo "$now" >"$lock/renewed"; then return 0; fi
+    rm -rf "$lock"
+    exit 3
+}}
 if take; then echo won; exit 0; fi
 if grep -qF -e {launch} "$lock/owner.json" 2>/dev/null; then echo "$now" >"$lock/renewed"; echo won; exit 0; fi
 renewed=$(cat "$lock/renewed" 2>/dev/null || stat -c %Y "$lock" 2>/dev/null || echo "$now")
@@ -68,12 +76,6 @@ _RENEW = (
     "# sparkrun-tui: lease-renew\n"
     'lock="$HOME/.cache/sparkrun-tui/lock"; grep -qF -e {launch} "$lock/owner.json" && date +%s >"$lock/renewed"\n'
 )
-_RELEASE = """\
-# sparkrun-tui: lease-release
-lock="$HOME/.cache/sparkrun-tui/lock"
-grep -qF -e {launch} "$lock/owner.json" 2>/dev/null && rm -rf "$lock"
-true
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,36 +118,36 @@ class Leases:
             await drop([self._renewing])
             self._renewing = None
         hosts, self._held = self._held, []
-        script = shell.script(_RELEASE, launch=_mention(self._given.plan.launch_id))
-        await self._run_on(hosts, script, timeout=_RELEASE_TIMEOUT)
-
-    async def _renew(self) -> None:
-        script = shell.script(_RENEW, launch=_mention(self._given.plan.launch_id))
-        while True:
-            await asyncio.sleep(RENEW)
-            await self._run_on(self._held, script)
-
-    async def _run_on(self, hosts: Sequence[str], script: shell.Text, timeout: float = 60.0) -> None:
-        """Run a script on all hosts in parallel. Failures are ignored: a lease without renewal expires by itself."""
 
         async def one(host: str) -> None:
-            await self._given.transport(host).run(script, timeout=timeout)
+            await release(self._given.transport(host), self._given.plan.launch_id)
 
         await asyncio.gather(*(one(host) for host in hosts), return_exceptions=True)
 
+    async def _renew(self) -> None:
+        script = shell.script(_RENEW, launch=mention(self._given.plan.launch_id))
+
+        async def one(host: str) -> None:
+            await self._given.transport(host).run(script, timeout=60.0)
+
+        while True:
+            await asyncio.sleep(RENEW)
+            # Failures are ignored: a lease without renewal expires by itself.
+            await asyncio.gather(*(one(host) for host in self._held), return_exceptions=True)
+
 
 async def _acquire_one(given: Given, report: Reporter, host: str) -> None:
-    note = await _take(given.transport(host), given.docker(host), given.plan.launch_id)
+    note = await _take(given.transport(host), given.plan.launch_id)
     if note:
         report.notice("note", note, host)
 
 
-async def _take(transport: Transport, docker: Docker, launch_id: str) -> str:
+async def _take(transport: Transport, launch_id: str) -> str:
     """Take the lease of a host; what there is to say of it, empty when nothing is. Raises `LaunchError`."""
     answer = await _ask(transport, launch_id)
     why = _given_up(answer)
     note = ""
-    if why and not await _alive(docker, answer.owner):
+    if why:
         note = f"took over the lease of launch {owner.field(answer.owner, 'launch')}, {why}"
         answer = await _ask(transport, launch_id, steal=answer.owner)
     if answer.verdict != "won":
@@ -154,20 +156,20 @@ async def _take(transport: Transport, docker: Docker, launch_id: str) -> str:
 
 
 @asynccontextmanager
-async def lease_of(transport: Transport, docker: Docker, name: str) -> AsyncIterator[None]:
+async def lease_of(transport: Transport, name: str) -> AsyncIterator[None]:
     """Hold the lease of one host, so that no launch prepares it meanwhile; `name` is what others are shown as its id.
 
     Raises `LaunchError`, which names the owner, when a launch holds it, and `HostError`.
     """
 
     async def renew() -> None:
-        script = shell.script(_RENEW, launch=_mention(name))
+        script = shell.script(_RENEW, launch=mention(name))
         while True:
             await asyncio.sleep(RENEW)
             with suppress(HostError):
                 await transport.run(script)
 
-    await _take(transport, docker, name)
+    await _take(transport, name)
     renewing = asyncio.create_task(renew(), name=f"lease {name}")
     try:
         yield
@@ -175,7 +177,7 @@ async def lease_of(transport: Transport, docker: Docker, name: str) -> AsyncIter
         await drop([renewing])
         with suppress(HostError):
             # Without an answer it expires by itself.
-            await transport.run(shell.script(_RELEASE, launch=_mention(name)), timeout=_RELEASE_TIMEOUT)
+            await release(transport, name)
 
 
 def holder_of(text: bytes, age: int) -> str:
@@ -213,10 +215,8 @@ def _held(answer: _Answer, host: str) -> LaunchError:
     if launch is not None:
         remedy += f", or end it: {shell.words(['sparkrun-tui', 'stop', launch])}"
     remedy += "   (or remove ~/.cache/sparkrun-tui/lock on that host)"
-    until = "its containers still run"
     left = max(TTL - answer.age, 0)
-    if left:
-        until = f"its lease ends in {format_duration(left)} unless it is renewed"
+    until = f"its lease ends in {format_duration(left)} unless it is renewed"
     who = owner.field(answer.owner, "user") or "somebody"
     what = f"another launch is preparing this host: {launch or 'unknown'} by {who} ({until})"
     return LaunchError(what, host=host, remedy=remedy)
@@ -228,8 +228,8 @@ async def _ask(transport: Transport, launch_id: str, *, steal: Mapping[str, obje
     script = shell.script(
         _ACQUIRE,
         owner=json.dumps(owner.describe(launch_id)),
-        launch=_mention(launch_id),
-        victim=_mention(victim) if victim else "",
+        launch=mention(launch_id),
+        victim=mention(victim) if victim else "",
         ttl=TTL,
         steal=int(steal is not None),
     )
@@ -239,11 +239,6 @@ async def _ask(transport: Transport, launch_id: str, *, steal: Mapping[str, obje
         await transport.connect()
         result = await transport.run(script)
     return _read(result, transport.name)
-
-
-def _mention(launch: str) -> str:
-    """The launch id as it is quoted in the owner's file, so that it matches no longer id."""
-    return f'"{launch}"'
 
 
 def _read(result: Result, host: str) -> _Answer:
@@ -265,11 +260,3 @@ def _read(result: Result, host: str) -> _Answer:
     if isinstance(found, dict):
         whose = found
     return _Answer(verdict, whose, identifiers.size(age) or 0)
-
-
-async def _alive(docker: Docker, whose: Mapping[str, object]) -> bool:
-    launch = owner.field(whose, "launch")
-    if not launch:
-        return False
-    found = await docker.containers(labels=(f"{LABEL}launch={launch}",))
-    return any(item.running for item in found)

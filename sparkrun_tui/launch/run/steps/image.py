@@ -16,13 +16,14 @@ from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.docker.types import docker_arch
-from sparkrun_tui.remote.failures import LinkLost
+from sparkrun_tui.remote.failures import DaemonSilent, LinkLost, NoDocker
 from sparkrun_tui.remote.ports.models import Transfer
 
 PULL_TRIES = 5
-_PASSING = re.compile(
-    r"toomanyrequests|too many requests|\b(429|50[0234])\b|EOF|timeout|reset by peer|TLS handshake", re.I
-)
+DAEMON_WAIT = 60.0
+"""Seconds to wait for a daemon that stopped answering during a pull."""
+_DAEMON_POLL = 2.0
+_PASSING = re.compile(r"toomanyrequests|too many requests|\b(429|50[0234])\b|EOF|timeout|reset by peer", re.I)
 
 
 async def bring_image(given: Given, running: Running, report: Reporter, host: str) -> None:
@@ -44,7 +45,7 @@ async def _bring(given: Given, running: Running, report: Reporter, host: str) ->
         return
     detail = "pulled"
     try:
-        await _pull(given, report, host, reference)
+        await _pull(given, running, report, host, reference)
     except LinkLost:
         raise
     except HostError as refused:
@@ -63,7 +64,16 @@ async def _bring(given: Given, running: Running, report: Reporter, host: str) ->
     report.step(host, Phase.IMAGE, StepState.OK, detail)
 
 
-async def _pull(given: Given, report: Reporter, host: str, reference: str) -> None:
+async def _pull(given: Given, running: Running, report: Reporter, host: str, reference: str) -> None:
+    """Have the host pull the image. Whoever lets the launch go leaves it to the host; giving it up ends it."""
+    job = (host, given.services.images.pull_job(reference))
+    running.touched.add(host)
+    running.jobs.append(job)
+    await _pull_again(given, report, host, reference)
+    running.jobs.remove(job)
+
+
+async def _pull_again(given: Given, report: Reporter, host: str, reference: str) -> None:
     pause = 5.0
     for attempt in range(1, PULL_TRIES + 1):
         try:
@@ -71,12 +81,30 @@ async def _pull(given: Given, report: Reporter, host: str, reference: str) -> No
             return
         except LinkLost:
             raise
+        except (DaemonSilent, NoDocker) as silent:
+            await _until_it_answers(given, report, host, silent)
         except HostError as error:
             if attempt == PULL_TRIES or not _PASSING.search(error.what):
                 raise
             report.notice("warning", f"pull failed ({error.what}), next try in {pause:.0f} s", host)
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 60.0)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 60.0)
+
+
+async def _until_it_answers(given: Given, report: Reporter, host: str, silent: HostError) -> None:
+    """Wait for a daemon that does not answer, as it does while it is restarted. Raises `silent` after a minute."""
+    if isinstance(silent, NoDocker) and not silent.installed:
+        raise silent
+    report.notice("warning", f"{silent.what}; waiting for it up to {DAEMON_WAIT:.0f} s", host)
+    deadline = asyncio.get_running_loop().time() + DAEMON_WAIT
+    while True:
+        await asyncio.sleep(_DAEMON_POLL)
+        try:
+            await given.docker(host).image(given.plan.serve.image_on(host))
+            return
+        except (DaemonSilent, NoDocker):
+            if asyncio.get_running_loop().time() > deadline:
+                raise silent from None
 
 
 async def _move(report: Reporter, host: str, transfers: AsyncIterator[Transfer]) -> None:

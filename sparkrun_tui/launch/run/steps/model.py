@@ -98,11 +98,20 @@ async def _bring(given: Given, running: Running, report: Reporter, need: ModelNe
     copy = _Copy(given, report, request, model)
     source = await _insist(given, report, lambda: find_source(given.services, given.plan.hosts, copy.model))
 
+    arrived: set[str] = set()
+
     async def bring(host: str) -> None:
         if await insist(given, report, host, Phase.MODEL, lambda: _send(given, running, report, host, copy, source)):
             sent.add(host)
+        arrived.add(host)
 
-    await on_all(report, Phase.MODEL, given.hosts, bring)
+    try:
+        await on_all(report, Phase.MODEL, given.hosts, bring)
+    except SparkrunError:
+        # Another host has failed: what has arrived is there for the next launch, and is not called cancelled.
+        for host in arrived:
+            report.step(host, Phase.MODEL, StepState.OK, "sent" if host in sent else "cached")
+        raise
     return copy.model
 
 

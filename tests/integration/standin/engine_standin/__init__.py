@@ -9,5 +9,6 @@ Chosen by environment variables, which a recipe's `env` can carry:
 
 - STANDIN_MODE: `ok`; at start, exit code 1: `oom`, `kv`, `load`, `busy`; `hang` (silence after loading);
   `crash_after:SECONDS` (the engine dies in service); `first_token:SECONDS` (the first completion takes that long).
+- STANDIN_LINES: `RATE:SECONDS:DELAY`, numbered lines on stdout beside all else.
 - STANDIN_SLOW: factor on all waits (1 makes a start of about two seconds).
 """

@@ -166,11 +166,11 @@ def check_ranks(options: ServeOptions) -> None:
 def peer_lost(peer: Wire) -> str:
     """Gloo's words for a connection that ended."""
     try:
-        address = "{}:{}".format(*peer.connection.getpeername())
+        address = "[{}]:{}".format(*peer.connection.getpeername())
     except OSError:
         address = "?"
     return (
-        f"[gloo/transport/tcp/pair.cc:553] Connection closed by peer [{address}]. This is typically caused by a remote "
+        f"[gloo/transport/tcp/pair.cc:553] Connection closed by peer {address}. This is typically caused by a remote "
         "worker crashing."
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -55,6 +56,26 @@ class Record:
 def traceback(cause: str, module: str = "vllm/entrypoints/cli/main.py") -> None:
     """A traceback of the main process, shortened, on stderr."""
     err(f'Traceback (most recent call last):\n  File "{module}", line 1, in main\n{cause}')
+
+
+def begin_numbered() -> None:
+    """Where STANDIN_LINES asks for it, print numbered lines beside all else: RATE:SECONDS:DELAY.
+
+    RATE lines a second, a tenth of a second's lines in each write.
+    """
+    rate, _, rest = os.environ.get("STANDIN_LINES", "").partition(":")
+    if rate:
+        seconds, _, delay = rest.partition(":")
+        threading.Thread(target=_numbered, args=(int(rate), float(seconds), float(delay or 0)), daemon=True).start()
+
+
+def _numbered(rate: int, seconds: float, delay: float) -> None:
+    time.sleep(delay)
+    part, began = rate // 10, time.monotonic()
+    for step in range(round(seconds * 10)):
+        numbers = range(step * part, (step + 1) * part)
+        os.write(1, "".join(f"numbered line {number:08}\n" for number in numbers).encode())
+        time.sleep(max(began + (step + 1) / 10 - time.monotonic(), 0.0))
 
 
 def bar(title: str, total: int, duration: float, write: Callable[[str], None] = err) -> None:

@@ -33,6 +33,7 @@ def main() -> None:
     if not hasattr(options, "model_path"):
         parser.error("the following arguments are required: --model-path/--model")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    lines.begin_numbered()
     Rank(options).run()
 
 

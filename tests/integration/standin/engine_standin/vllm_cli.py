@@ -27,6 +27,7 @@ def main() -> None:
     options = parse(sys.argv[2:])
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     mode.name()
+    lines.begin_numbered()
     mode.nap(0.2)
     try:
         if not checks.has_gpu():
@@ -81,7 +82,8 @@ def serve_headless(options: ServeOptions) -> NoReturn:
     signal.signal(signal.SIGTERM, lambda number, frame: stop_headless(record))
     while head.receive() is not None:
         pass
-    lines.traceback("RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection reset by peer", "torch/distributed.py")
+    text = f"RuntimeError: [gloo/transport/tcp/pair.cc:537] Read error [{host}]:{port}: Connection reset by peer"
+    lines.traceback(text, "torch/distributed.py")
     while True:
         time.sleep(3600)
 
