@@ -29,6 +29,7 @@ class Scope(StrEnum):
     REGISTRIES = "registries"
     CHANGES = "summary of overrides"
     COLUMNS = "columns of the list"
+    COMPARE = "what if"
     PICKER = "cluster picker"
     ANSWER = "text being entered"
     DIALOG = "dialogs"
@@ -108,6 +109,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.BROWSE, "previous_tab", "previous tab", "Show the previous tab of the detail.", "left_square_bracket"),
     _A(_S.BROWSE, "memory", "memory", "Show the memory in figures, and how it grows with the context.", "m"),
     _A(_S.BROWSE, "changes", "differences", "Show what is overridden; save it as a new recipe, or copy it.", "d"),
+    _A(_S.BROWSE, "compare", "what if", "Compare marked recipes, or values of this one, side by side.", "w"),
     _A(_S.BROWSE, "zoom", "full-screen detail", "Show the detail on the full screen, or the list again.", "z"),
     _A(_S.BROWSE, "list_only", "full-screen list", "Show the list on the full screen, or the detail again.", "Z"),
     _A(_S.BROWSE, "wider", "larger list", "Give the list more room; this is remembered.", "greater_than_sign"),
@@ -336,6 +338,14 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.COLUMNS, "sort", "sort", "Sort by this column; again for the other direction, then no longer.", "enter", 10),
     _A(_S.COLUMNS, "toggle", "show/hide", "Show this column, or no longer.", "space", 11),
     _A(_S.COLUMNS, "back", "back", "Go back.", "escape,q,S", 20),
+    # What if.
+    _A(_S.COMPARE, "use", "use it", "Go to the recipe with the overrides of this side.", "enter", 10),
+    _A(_S.COMPARE, "left", "side to the left", "Choose the side to the left.", "left", palette=False),
+    _A(_S.COMPARE, "right", "side to the right", "Choose the side to the right.", "right", 11, palette=False),
+    _A(_S.COMPARE, "add", "add a side", "Add this side with one more value, typed as key=value.", "a", 12),
+    _A(_S.COMPARE, "keep", "keep", "Keep the overrides of this side under a name, for this recipe.", "w", 13),
+    _A(_S.COMPARE, "remove", "remove", "Remove this side; a named set is forgotten.", "x", 14),
+    _A(_S.COMPARE, "back", "back", "Go back.", "escape", 20),
     # The cluster picker.
     _A(_S.PICKER, "choose", "choose", "Use this cluster.", "enter", 10),
     _A(_S.PICKER, "add", "add", "Save a new cluster.", "a", 11),

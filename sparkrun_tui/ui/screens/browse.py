@@ -334,6 +334,8 @@ class BrowseScreen(PageScreen):
             return self._why_no_look_up()
         if name == "favourite" and not self._chosen_keys:
             return "No recipe is selected."
+        if name == "compare" and not self.list.marked and not isinstance(recipe, Recipe):
+            return "This recipe cannot be read: see its problems."
         if name == "suggest" and not self.detail.may_help:
             return "The memory estimate has no suggestions."
         return ""
@@ -461,6 +463,16 @@ class BrowseScreen(PageScreen):
         if wide and self.list_panel.display:
             detail_width = size.width * (100 - share) // 100
         self.detail.arrange_for(wide, detail_width, size.height)
+
+    def do_compare(self) -> None:
+        """Compare the marked recipes, or the values of the current one."""
+        from sparkrun_tui.ui.model.sides import sides_of
+        from sparkrun_tui.ui.screens.compare import CompareScreen
+
+        found = [self.sparkrun.state.catalog.recipe(key) for key in self._chosen_keys]
+        sides = sides_of(self.sparkrun.state, [recipe for recipe in found if isinstance(recipe, Recipe)])
+        if sides:
+            self.app.push_screen(CompareScreen(sides))
 
     def do_columns(self) -> None:
         """Choose columns and order."""

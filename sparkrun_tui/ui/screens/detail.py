@@ -49,7 +49,8 @@ BESIDE_FROM = 96
 ABOVE_FROM = 36
 """From this height of the screen on, in rows, they stand one above the other where they have no room side by side."""
 WIDE_TABS = ("command", "memory", "source", "problems")
-MIDDLE_TABS = ("overrides", "command", "memory", "source", "problems")
+_COMPACT = 7
+"""The rows of the compact headline beside the list, with its border."""
 NARROW_TABS = ("overview", "overrides", "memory", "command", "source", "problems")
 
 
@@ -138,7 +139,7 @@ class Detail(Container, Actor):
             return ()
         offered = self.sparkrun.state.suggested(self._evaluation)
         around = self._around(self._evaluation, width)
-        return paint.headline(self._evaluation, width, not self.wide, offered, around)
+        return paint.headline(self._evaluation, width, not self.split, offered, around)
 
     def _around(self, evaluation: Evaluation, width: int) -> Sequence[Line]:
         """What runs on its hosts, and which of them do not answer."""
@@ -272,7 +273,7 @@ class Detail(Container, Actor):
         """The tabs of the present layout."""
         if self.split:
             return WIDE_TABS
-        return MIDDLE_TABS if self.wide else NARROW_TABS
+        return NARROW_TABS
 
     def arrange_for(self, wide: bool, width: int, height: int) -> None:
         """Lay out beside the list (`wide`) or below it, with `width` cells on a screen of `height` rows.
@@ -287,12 +288,12 @@ class Detail(Container, Actor):
         self.wide, self.split, self.beside = wide, split, beside
         if not split and self.query_one("#form-panel").has_focus_within:
             self.tab = "overrides"
-        elif not wide and self.tab == "command" and not self.has_focus_within:
+        elif not split and self.tab == "command" and not self.has_focus_within:
             self.tab = "overview"
         elif split and self.tab in ("overview", "overrides"):
             self.tab = "command"
-        elif wide and self.tab == "overview":
-            self.tab = "overrides"
+        # Beside the list, a low screen has no room for the whole picture: it is in the overview.
+        self.query_one("#headline-panel").styles.height = _COMPACT if wide and not split else None
         self._paint(True)
 
     def choose_tab(self, name: str) -> None:
