@@ -37,7 +37,7 @@ from sparkrun_tui.recipe.values.environment import wanted
 from sparkrun_tui.recipe.values.launch_keys import RESTART
 from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
-from sparkrun_tui.recipe.values.template import scan
+from sparkrun_tui.recipe.values.template import keys_in
 
 _DETECTORS = (
     (re.compile(r"--trust[-_]remote[-_]code\b"), "runs Python code that comes with the model"),
@@ -271,7 +271,7 @@ def _under_conditions(rendered: Rendered, shown: Sequence[Demand], data_dirs: Se
     found: list[Demand] = []
     known = {(demand.title, demand.detail) for demand in shown}
     for condition, holding in cases:
-        for demand in _of_case(with_layers(rendered, holding), data_dirs):
+        for demand in _of_case(with_layers(rendered, holding, values_alone=True), data_dirs):
             if (demand.title, demand.detail) in known:
                 continue
             known.add((demand.title, demand.detail))
@@ -289,7 +289,7 @@ def _under_conditions(rendered: Rendered, shown: Sequence[Demand], data_dirs: Se
 
 _ON_HOSTS = ("model", "post_commands")
 """The keys whose texts a host itself acts on: a path of it is mounted, a command run."""
-_MOST_CASES = 16
+_MOST_CASES = 8
 """The most entries of `overrides` whose effects are worked out one by one."""
 _MOST_TOGETHER = 2
 """The most entries of which each set that may hold is worked out: each alone, and both."""
@@ -317,11 +317,10 @@ def _written_with_values(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 class _Values:
-    """Which keys the texts of a recipe refer to, also through values of other keys, in any case of its conditions."""
+    """Which keys the texts of a recipe may refer to, also through other keys, in any case of its conditions."""
 
     def __init__(self, rendered: Rendered) -> None:
         recipe = rendered.original
-        self._doubled = recipe.version == "1"
         self._references: dict[str, set[str]] = {}
         self._add("model", recipe.model)
         for key, link in rendered.chain.items():
@@ -331,15 +330,12 @@ class _Values:
                 self._add(key, value_text(value))
 
     def _add(self, key: str, text: str) -> None:
-        self._references.setdefault(key, set()).update(self._slots(text))
-
-    def _slots(self, text: str) -> set[str]:
-        return {slot.key for slot in scan(text, self._doubled).slots} if "{" in text else set()
+        self._references.setdefault(key, set()).update(keys_in(text))
 
     def reached(self, text: str) -> frozenset[str]:
         """The keys of the values that are a part of a text."""
         found: set[str] = set()
-        waiting = self._slots(text)
+        waiting = keys_in(text)
         while waiting:
             found |= waiting
             inner: set[str] = set()

@@ -206,9 +206,12 @@ def _number_change(chance: Random, found: str) -> str:
 def _line_change(chance: Random, found: str) -> str:
     lines = found.split("\n")
     at, other = chance.randrange(len(lines)), chance.randrange(len(lines))
-    kind = chance.randrange(4)
+    kind = chance.randrange(5)
     if kind == 0:
         del lines[at]
+    elif kind == 4:
+        # In YAML, keys that are mappings themselves.
+        lines[at] = "? " * chance.choice([1, 2, 4, 20, 45]) + lines[at].strip()
     elif kind == 1:
         lines.insert(at, lines[other])
     elif kind == 2:

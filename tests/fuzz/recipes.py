@@ -103,6 +103,13 @@ HEAVY: tuple[str, ...] = (
     "recipe_version: '1'\nmodel: org/m\ndefaults: {port: 8000}\ncommand: vllm serve org/m "
     + "{port:>1000000000}" * 6
     + "\n",
+    _BARE + "? " * 40 + "a\n",
+    _BARE + "pre_exec:\n" + "- x\n" * 4000,
+    _BARE
+    + "defaults:\n"
+    + "".join(f"  k{n}: {'v' * 40_000}\n" for n in range(4))
+    + "overrides:\n"
+    + "- when: {config: {k0: no, k1: no, k2: no, k3: no}}\n  defaults: {x: 1}\n" * 200,
 )
 """Small files that once took all memory, minutes, or the whole program with them."""
 

@@ -98,9 +98,10 @@ def declared(rendered: Rendered) -> Rendered:
     return with_layers(rendered, ())
 
 
-def with_layers(rendered: Rendered, layers: Sequence[Layer]) -> Rendered:
-    """The recipe as it would be if these of its entries held, whatever was in force before."""
-    return render(_with_layers(rendered.original, layers), rendered.overrides, rendered.user_defaults)
+def with_layers(rendered: Rendered, layers: Sequence[Layer], *, values_alone: bool = False) -> Rendered:
+    """The recipe as it would be if these of its entries held, whatever was in force before; see `render`."""
+    recipe = _with_layers(rendered.original, layers)
+    return render(recipe, rendered.overrides, rendered.user_defaults, values_alone=values_alone)
 
 
 def _with_layers(recipe: Recipe, layers: Sequence[Layer]) -> Recipe:

@@ -140,8 +140,17 @@ def _path_elsewhere(recipe: Recipe) -> str:
     return str(settings.get(_MODEL_PATH) or "")
 
 
-def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[str, object] = _EMPTY) -> Rendered:
-    """The recipe with `overrides` (texts as typed) and per-user defaults; never raises: errors are in `problems`."""
+def render(
+    recipe: Recipe,
+    overrides: Mapping[str, str],
+    user_defaults: Mapping[str, object] = _EMPTY,
+    *,
+    values_alone: bool = False,
+) -> Rendered:
+    """The recipe with `overrides` (texts as typed) and per-user defaults; never raises: errors are in `problems`.
+
+    With `values_alone` the command is left out, which takes most of the time where it is long.
+    """
     found = launch_keys.divided(recipe, overrides)
     chain, part_problems = _chain(recipe, found, user_defaults)
     problems = _override_problems(recipe, found.values, chain)
@@ -155,7 +164,7 @@ def render(recipe: Recipe, overrides: Mapping[str, str], user_defaults: Mapping[
         # The engine gets the path in the container; the recipe keeps that of the hosts.
         inside = inside_path(recipe.model)
         chain["model"] = replace(chain["model"], value=Value(inside, inside, chain["model"].value.spot))
-    if recipe.command is None:
+    if recipe.command is None or values_alone:
         return Rendered(
             recipe, chain, dict(overrides), None, (), frozenset(chain), tuple(problems),
             extra=extra, written=kept, user_defaults=user_defaults,

@@ -59,6 +59,11 @@ def scan(text: str, doubled: bool) -> Template:
     return _kept_scan(text, doubled) if len(text) <= _CACHED else _Scanner(text, doubled).run()
 
 
+def keys_in(text: str) -> set[str]:
+    """The keys that a text may refer to, escaped braces included: much faster than `scan` for long texts."""
+    return set(_SLOT.findall(text))
+
+
 @lru_cache(maxsize=2048)
 def _kept_scan(text: str, doubled: bool) -> Template:
     return _Scanner(text, doubled).run()
