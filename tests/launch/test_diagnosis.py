@@ -741,3 +741,30 @@ def test_a_rule_for_a_kind_of_refusals_never_beats_one_for_a_cause_in_a_later_li
     found = explain_refusal(f"{first}\nno space left on device", "spark-1", {})
     assert found is not None
     assert found.title == "The disk is full"
+
+
+@pytest.mark.parametrize(
+    ("engine", "file", "repair"),
+    [
+        ("vllm", "vllm/model_executor/layers/fused_moe/fused_moe.py", "moe_backend"),
+        ("sglang", "sglang/srt/batch_invariant_ops/batch_invariant_ops.py", "deterministic"),
+        ("vllm", "vllm/model_executor/layers/linear.py", "a newer image"),
+    ],
+)
+def test_the_kernels_that_failed_are_the_first_to_choose_others_for(engine: str, file: str, repair: str) -> None:
+    found = diagnose(
+        engine,
+        {
+            "a": [
+                "Traceback (most recent call last):",
+                f'  File "/usr/lib/python3/dist-packages/{file}", line 582, in apply',
+                "    kernel[grid](a)",
+                '  File "/usr/lib/python3/dist-packages/triton/compiler/compiler.py", line 490, in _init_handles',
+                '    raise OutOfResources(self.metadata.shared, max_shared, "shared memory")',
+                "triton.runtime.errors.OutOfResources: out of resource: shared memory, Required: 131072, "
+                "Hardware limit: 101376. Reducing block sizes or `num_stages` may help.",
+            ]
+        },
+    )
+    assert found is not None and found.title == "A kernel needs more shared memory than the GPU has"
+    assert repair in found.repairs[0].title

@@ -66,5 +66,5 @@ def test_the_cause_and_a_repair_of_a_real_log(log: RealLog) -> None:
 
 
 def test_every_log_says_where_it_comes_from() -> None:
-    assert len(ALL) >= 380
+    assert len(ALL) >= 600
     assert [log.name for log in ALL if not log.head.get("source") or not log.lines] == []

@@ -23,6 +23,7 @@ from sparkrun_tui.engines.logs.causes import (
 _NEW_FILE = by_hand("fetch the file again", "remove it from the cache first")
 _CACHE_TYPES = frozenset(("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"))
 _DRAFTS = re.compile(r"(?i)\b(?:draft|mtp|speculative)")
+_SHORT = re.compile(r"--[a-z]{1,4}")
 _REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
 
 
@@ -48,7 +49,12 @@ def _unknown_flag(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
     instead = _REMOVED.get(match[1])
     if instead is None:
         flag = flag_in(match[1])
-        return (by_hand(f"remove `{flag}` from the command" if flag else "remove that word from the command"),)
+        if not flag:
+            return (by_hand("remove that word from the command"),)
+        without = by_hand(f"remove `{flag}` from the command")
+        if _SHORT.fullmatch(flag) is None:
+            return (without,)
+        return (by_hand(f"write `{flag[1:]}` instead of `{flag}`", "short flags have one dash"), without)
     return (by_hand(f"write `{instead}`"),)
 
 
@@ -64,9 +70,17 @@ def _assertion(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     repairs = [by_hand("a newer image of llama.cpp")]
     if "fattn" in match.string:
         repairs.append(by_hand("write `--flash-attn off`", "the check is in flash attention"))
+    if "ggml-cuda.cu" in match.string and any("RPC" in line for line in context.before):
+        repairs.append(by_hand("on one host, without RPC servers", "they pass on steps that the GPU cannot do"))
     if any(_DRAFTS.search(line) is not None for line in context.before):
         repairs.append(by_hand("leave out the draft model (-md, --spec-type)", "it was being set up"))
     return tuple(repairs)
+
+
+def _assertion_why(match: re.Match[str], _: Context) -> str:
+    if match[1] == "ok" and "ggml-cuda" in match.string:
+        return "A step of the model could not be done on this GPU."
+    return f"A check inside llama.cpp failed: {shorten(match[1] or match[2], 200)}"
 
 
 def _kernel(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -87,6 +101,14 @@ def _projector_why(match: re.Match[str], _: Context) -> str:
 
 
 CAUSES: tuple[Cause, ...] = (
+    # ggml-org/llama.cpp#14019
+    cause(
+        r"^error: invalid argument: (\S{0,40}/(?:ba|da|z)?sh)$",
+        "llama-server was given a command",
+        "The image starts llama-server by itself, and `{0}` became an argument of it.",
+        by_hand("set executor_config.entrypoint to an empty value or to `env`", "the command is then the only one"),
+        by_hand("or use an image that starts nothing by itself"),
+    ),
     cause(
         r"^error: invalid argument: (?!-)(.+)",
         "The flag before it has no value",
@@ -427,7 +449,7 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"GGML_ASSERT(?:\((.{1,200})\) failed|: \S{1,300}:\d{1,6}: (.{1,200}))",
         "llama.cpp stopped itself",
-        lambda match, _: f"A check inside llama.cpp failed: {shorten(match[1] or match[2], 200)}",
+        _assertion_why,
         repairs_for=_assertion,
         weight=Weight.UNKNOWN,
     ),

@@ -346,7 +346,7 @@ CAUSES: tuple[Cause, ...] = (
         repairs_for=lambda _, context: (
             *_own_cache_type(context),
             by_hand("start without the drafter, and without a block_size of your own"),
-            by_hand("a newer image"),
+            by_hand("a newer image; until then kv_cache_dtype auto where it is TurboQuant"),
         ),
         in_code=True,
     ),
@@ -777,6 +777,14 @@ CAUSES: tuple[Cause, ...] = (
         "Unknown quantisation",
         "This vLLM knows no quantisation called {0}.",
         by_hand("remove `quantization`", "it is read from the model's own configuration"),
+    ),
+    # vllm-project/vllm#28856
+    cause(
+        r"\b(Int8|INT8|Fp8|FP8|Int4|INT4) not supported for this architecture",
+        "No kernel for this quantisation",
+        "This build of vLLM has no kernel for weights in {0} on this GPU.",
+        by_hand("another quantisation of the model: FP8 or NVFP4", "those have kernels for the Spark"),
+        by_hand("a newer image"),
     ),
     cause(
         rf"Failed to find a kernel that can implement the ({GAP}?)\.? Reasons",

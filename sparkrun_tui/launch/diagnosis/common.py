@@ -65,6 +65,10 @@ def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     if family is not None and f"-{flag}" in load_flags(family).by_spelling:
         # vllm-project/vllm#46325
         return (by_hand(f"write `-{flag}` instead of `{flag}`", "with two dashes"),)
+    dashed = flag.replace("_", "-")
+    if family is not None and dashed != flag and dashed in load_flags(family).by_spelling:
+        # sgl-project/sglang#12818
+        return (by_hand(f"write `{dashed}` instead of `{flag}`"),)
     if flag in _JOINING:
         # spark-arena/sparkrun#287
         return (

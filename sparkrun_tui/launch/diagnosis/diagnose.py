@@ -41,7 +41,12 @@ from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
 from sparkrun_tui.launch.diagnosis.named import is_of_engine
 from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
 from sparkrun_tui.launch.diagnosis.tracebacks import Link, Part, Raised, Tracebacks, says_nothing
-from sparkrun_tui.launch.diagnosis.unruled import beside_the_cache, beside_the_drafter, of_exception
+from sparkrun_tui.launch.diagnosis.unruled import (
+    before_other_kernels,
+    beside_the_cache,
+    beside_the_drafter,
+    of_exception,
+)
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
 
@@ -459,7 +464,8 @@ class Diagnosis:
                 continue
             if raised is None and part is not Part.CODE:
                 return hit
-            repairs = beside_the_cache(hit.repairs, traceback.functions())
+            repairs = before_other_kernels(hit.repairs, traceback.files())
+            repairs = beside_the_cache(repairs, traceback.functions())
             return replace(hit, repairs=beside_the_drafter(repairs, traceback.files()))
         if raised is None or goes_on or _ECHO.search(text):
             return None

@@ -493,6 +493,17 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("check `container`: it must be an image of this engine, with a shell"),
         outside=True,
     ),
+    # NVIDIA/nvidia-container-toolkit#434
+    cause(
+        r'could not select device driver "cdi"',
+        "Docker has no GPU on this host",
+        "The GPU is asked for by its CDI name, and CDI is not switched on in Docker.",
+        by_hand(
+            "sudo nvidia-ctk runtime configure --runtime=docker --cdi.enabled && sudo systemctl restart docker",
+            "newer releases of Docker have it on by themselves",
+        ),
+        outside=True,
+    ),
     cause(
         r"could not select device driver|"
         r"[Uu]nknown (?:or invalid )?runtime(?: name| specified)?:? nvidia|failed to discover GPU vendor from CDI|"

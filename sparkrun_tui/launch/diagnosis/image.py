@@ -220,6 +220,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         "Packages of the image do not match",
         "{0} does not know `{1}`: a patched file, a mod or a package is for another version of the engine.",
         by_hand("leave out the mod or the mounted file", "or use the image that it was made for"),
+        by_hand("a newer image", "where the recipe changes nothing in it"),
         weight=Weight.UNKNOWN,
         generic=True,
     ),
@@ -338,9 +339,9 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         by_hand("use an image that is built for the Spark"),
         by_hand("set attention_backend to TRITON_ATTN (vLLM) or triton (SGLang)", "without that kernel"),
     ),
-    # ollama/ollama#13169
+    # ollama/ollama#13169, ggml-org/llama.cpp#15589
     cause(
-        r"has no device code compatible with CUDA arch",
+        r"has no device code compatible with CUDA arch|was not compiled with any CUDA arch",
         "The image is not built for this GPU",
         "The kernels of this image are for other GPUs than this one.",
         by_hand("use an image that is built for the Spark"),
@@ -374,6 +375,15 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         ),
         by_hand("a newer image", "kernels are tuned for each GPU"),
         by_hand("another attention_backend, or a KV cache of 16 bits"),
+    ),
+    # sgl-project/sglang#20040
+    cause(
+        r"^\s*assert num_stages >= 1$",
+        "A kernel needs more shared memory than the GPU has",
+        "No form of a Triton kernel is small enough for this GPU.",
+        by_hand("a newer image", "kernels are tuned for each GPU"),
+        by_hand("another attention_backend or another quantisation of the model"),
+        in_code=True,
     ),
     # vllm-project/vllm#32467, #45670, #30044
     cause(

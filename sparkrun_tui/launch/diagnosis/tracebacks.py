@@ -20,7 +20,7 @@ _DIRECT = "The above exception was the direct cause of the following exception"
 _NO_WORDS = LinePattern(r'^(?: *File "|Traceback \(most recent|During handling of|The above exception)')
 """Lines of a traceback that say nothing of its cause."""
 _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*+)(?:(:)(?: (.*))?)?$")
-_EXCEPTION_WORDS = ("Error", "Exception", "Failure", "Exit", "NotFound", "Timeout")
+_EXCEPTION_WORDS = ("Error", "Exception", "Failure", "Exit", "NotFound", "Timeout", "OfResources")
 
 
 _MOST_FILES = 8

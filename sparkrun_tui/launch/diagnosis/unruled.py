@@ -46,6 +46,16 @@ class Place:
     """Whether only exceptions count that a check of the code raises."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Kernels that can be chosen or left out."""
+
+    files: LinePattern
+    setting: str
+    """A part of the name of what chooses them."""
+    repair: Repair
+
+
 def _place(files: str, title: str, why: str, *repairs: Repair, by_checks: bool = False) -> Place:
     return Place(LinePattern(files), title, why, repairs, by_checks)
 
@@ -234,6 +244,27 @@ _REFUSALS = LinePattern(
 _DIVIDES = LinePattern(r"divisible by|multiple of|not divisible")
 _IN_BLOCKS = LinePattern(r"(?i)block_?size|page|hash|tokens?_per|chunk|batch|capture")
 """Sizes that no number of ranks changes."""
+_KERNELS = (
+    Kernels(
+        LinePattern(r"/batch_invariant"),
+        "determin",
+        by_hand(
+            "leave out deterministic inference: --enable-deterministic-inference (SGLang), VLLM_BATCH_INVARIANT (vLLM)",
+            "its own kernels failed",
+        ),
+    ),
+    Kernels(
+        LinePattern(r"/deep_gemm"),
+        "DEEP_GEMM",
+        by_hand('VLLM_USE_DEEP_GEMM: "0" in env', "other kernels are used"),
+    ),
+    Kernels(
+        LinePattern(r"/layers/fused_moe/|/layers/moe/|/triton_kernels/"),
+        "moe_",
+        by_hand("another moe_backend (vLLM) or moe_runner_backend (SGLang)", "a kernel of the experts failed"),
+    ),
+)
+"""What chooses other kernels, by the files of a traceback."""
 _LAYS_OUT_CACHE = LinePattern(r"reshape_kv_cache|get_kv_cache_shape|initialize_kv_cache")
 _OTHER_CACHE = by_hand("kv_cache_dtype auto, or another one", "the KV cache was being laid out")
 _OF_CACHE = LinePattern(r"(?i)kv.?cache.?d?type|cache.?dtype|kv_data_type")
@@ -261,7 +292,9 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     place = _place_of(raised)
     if place is not None:
         why = f"{place.why} ({raised.name}): {words}"
-        return Saying(place.title, why, (*_first_by_words(raised.words, place.repairs, context), *place.repairs))
+        first = _first_by_words(raised.words, place.repairs, context)
+        kernels = _of_kernels(place.repairs, raised.files) if place is _DRAFTING else ()
+        return Saying(place.title, why, (*first, *place.repairs, *kernels))
     is_missing = raised.name == _UNDONE and raised.words != ""
     is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
     if is_slip and _is_of_engine(raised.files):
@@ -303,6 +336,22 @@ def beside_the_cache(repairs: tuple[Repair, ...], functions: Sequence[str]) -> t
     if any("kv_cache_dtype" in f"{repair.title} {repair.key}" for repair in repairs):
         return repairs
     return (*repairs, _OTHER_CACHE)
+
+
+def before_other_kernels(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
+    """The repairs of a rule that has other kernels chosen, after the one for the kernels that had failed."""
+    if not any("_backend" in f"{repair.title} {repair.key}" for repair in repairs):
+        return repairs
+    return (*_of_kernels(repairs, files), *repairs)
+
+
+def _of_kernels(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
+    """What chooses other kernels than those that a traceback came through, unless the repairs have it."""
+    for kernels in _KERNELS:
+        if any(kernels.files.search(file) is not None for file in files[-_MOST_FRAMES * 2 :]):
+            has_it = any(kernels.setting in f"{repair.title} {repair.key}" for repair in repairs)
+            return () if has_it else (kernels.repair,)
+    return ()
 
 
 def beside_the_drafter(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
