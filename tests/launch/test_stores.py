@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.files import hold
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.run.parts import owner
-from sparkrun_tui.launch.run.parts.leases import holder_of
+from sparkrun_tui.launch.run.parts.leases import holder_of, lease_of
 from sparkrun_tui.launch.services import Services, Workstation
 from sparkrun_tui.launch.stores import prune as pruning
 from sparkrun_tui.launch.stores import verify as verifying
@@ -296,7 +296,7 @@ async def test_a_host_that_a_launch_prepares_is_left_alone(site: Site) -> None:
     text = '{"launch": "zzzz2345", "user": "eve@desk"}'
     (lock / "owner.json").write_text(text)
     offer = offer_models(await site.look(), ["org/m"])
-    assert "launch zzzz2345 by eve@desk prepares spark-1" in offer.stays[0].why
+    assert "launch zzzz2345 by eve@desk prepares this host, spark-1" in offer.stays[0].why
     ((gone, why),) = (await site.prune(*items)).values()
     assert not gone and "zzzz2345" in why and folder.exists()
     assert (lock / "owner.json").read_text() == text
@@ -327,6 +327,27 @@ async def test_the_lease_is_held_while_something_goes_and_given_back(
     monkeypatch.setattr(pruning, "remove", watched)
     await site.prune(model())
     assert held == [True] and not lock.exists()
+
+
+async def test_who_launches_meanwhile_is_shown_that_something_is_being_removed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_model(site.hub, "org/m")
+    services = site.services
+    said: list[str] = []
+
+    async def launch_meanwhile(*arguments: object, **more: object) -> Mapping[str, str]:
+        transport = services.connector("spark-1")
+        try:
+            async with lease_of(transport, "abcd2345", ""):
+                said.append("taken")
+        except LaunchError as error:
+            said.append(error.what)
+        return {}
+
+    monkeypatch.setattr(pruning, "remove", launch_meanwhile)
+    await site.prune(model())
+    assert len(said) == 1 and "is removing models or images on this host (its lease ends in" in said[0]
 
 
 async def test_a_download_to_this_machine_keeps_its_model(site: Site) -> None:
@@ -463,6 +484,6 @@ async def test_hosts_with_different_images_under_one_name_are_shown(site: Site) 
 
 def test_the_owner_of_a_lease_on_this_machine_that_ended_keeps_nothing() -> None:
     mine = owner.describe("abcd2345")
-    assert holder_of(json.dumps(mine).encode(), 5).startswith("abcd2345 by ")
+    assert holder_of(json.dumps(mine).encode(), 5).startswith("launch abcd2345 by ")
     assert holder_of(json.dumps({**mine, "began": "1"}).encode(), 5) == ""
-    assert holder_of(b"\xff{", 5) == "unknown by somebody"
+    assert holder_of(b"\xff{", 5) == "launch unknown by somebody prepares this host"

@@ -38,6 +38,8 @@ _POLL = 5.0
 _AGAIN = 600.0
 """Seconds after which the same verdict is said again."""
 _MOST_WORDS = 120
+_MOST_LINES = 100
+"""Lines of a host that are read at a time: who waits prints one in several seconds."""
 
 _BUSY_CORES, _IDLE_CORES = 0.3, 0.05
 _LOAD_RATE, _IDLE_RATE = 4.0 * MIB, 0.25 * MIB
@@ -242,7 +244,10 @@ class _Watch:
         """Whether there are new lines that say something, or a phase has moved."""
         news = False
         for host, buffer in self._report.bus.logs.items():
-            for line in buffer.since(self._read.get(host, 0)):
+            first = self._read.get(host, 0)
+            # A flood is news whatever it says: only its end is read.
+            news = news or buffer.end - first > _MOST_LINES
+            for line in buffer.since(max(first, buffer.end - _MOST_LINES)):
                 wait = wait_in(line.text)
                 self._waits[host] = wait
                 news = news or wait is None

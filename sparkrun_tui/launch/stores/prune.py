@@ -290,7 +290,7 @@ async def _prune_host(place: Place, items: Sequence[Item], around: Sequence[Host
     try:
         await place.transport.connect()
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(lease_of(place.transport, new_launch_id()))
+            await stack.enter_async_context(lease_of(place.transport, new_launch_id(), "removing models or images"))
             # Its own lease does not count among what keeps things.
             before = beside_others(_without_lease(await ask(place)), around)
             if before.problem:

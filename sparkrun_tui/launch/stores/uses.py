@@ -166,7 +166,7 @@ def _of_lease(host: HostStores) -> Iterator[Use]:
         return
     holder = holder_of(store.lease, store.lease_age)
     if holder:
-        yield Use(User.TRANSFER, f"launch {holder} prepares {host.name}", host.name, holds=True)
+        yield Use(User.TRANSFER, f"{holder}, {host.name}", host.name, holds=True)
 
 
 def _of_parts(host: HostStores, stored: StoredRepo) -> Iterator[Use]:

@@ -18,7 +18,7 @@ from typing import Any
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.launch.run.parts import owner
 from sparkrun_tui.launch.run.parts.given import Given
@@ -142,22 +142,25 @@ async def _acquire_one(given: Given, report: Reporter, host: str) -> None:
         report.notice("note", note, host)
 
 
-async def _take(transport: Transport, launch_id: str) -> str:
-    """Take the lease of a host; what there is to say of it, empty when nothing is. Raises `LaunchError`."""
-    answer = await _ask(transport, launch_id)
+async def _take(transport: Transport, launch_id: str, doing: str = "") -> str:
+    """Take the lease of a host; what there is to say of it, empty when nothing is. Raises `LaunchError`.
+
+    `doing` says what it is taken for, where that is no launch.
+    """
+    answer = await _ask(transport, launch_id, doing=doing)
     why = _given_up(answer)
     note = ""
     if why:
         note = f"took over the lease of launch {owner.field(answer.owner, 'launch')}, {why}"
-        answer = await _ask(transport, launch_id, steal=answer.owner)
+        answer = await _ask(transport, launch_id, steal=answer.owner, doing=doing)
     if answer.verdict != "won":
         raise _held(answer, transport.name)
     return note
 
 
 @asynccontextmanager
-async def lease_of(transport: Transport, name: str) -> AsyncIterator[None]:
-    """Hold the lease of one host, so that no launch prepares it meanwhile; `name` is what others are shown as its id.
+async def lease_of(transport: Transport, name: str, doing: str) -> AsyncIterator[None]:
+    """Hold the lease of one host under an id, so that no launch prepares it meanwhile; `doing` is shown to others.
 
     Raises `LaunchError`, which names the owner, when a launch holds it, and `HostError`.
     """
@@ -169,7 +172,7 @@ async def lease_of(transport: Transport, name: str) -> AsyncIterator[None]:
             with suppress(HostError):
                 await transport.run(script)
 
-    await _take(transport, name)
+    await _take(transport, name, doing)
     renewing = asyncio.create_task(renew(), name=f"lease {name}")
     try:
         yield
@@ -181,7 +184,9 @@ async def lease_of(transport: Transport, name: str) -> AsyncIterator[None]:
 
 
 def holder_of(text: bytes, age: int) -> str:
-    """Who prepares a host, by the file of its lease and the seconds since it was renewed; empty where it has expired.
+    """Who holds a host and what for, by the file of its lease and the seconds since it was renewed.
+
+    Empty where the lease has expired, or its owner has ended.
 
     The file on the host may hold anything.
     """
@@ -195,8 +200,12 @@ def holder_of(text: bytes, age: int) -> str:
         whose = found
     if owner.is_gone(whose):
         return ""
+    who = owner.field(whose, "user") or "somebody"
+    doing = owner.field(whose, "doing")
+    if doing:
+        return f"{who} is {shorten(doing, 80)} on this host"
     launch = identifiers.launch_id(owner.field(whose, "launch")) or "unknown"
-    return f"{launch} by {owner.field(whose, 'user') or 'somebody'}"
+    return f"launch {launch} by {who} prepares this host"
 
 
 def _given_up(answer: _Answer) -> str:
@@ -218,16 +227,22 @@ def _held(answer: _Answer, host: str) -> LaunchError:
     left = max(TTL - answer.age, 0)
     until = f"its lease ends in {format_duration(left)} unless it is renewed"
     who = owner.field(answer.owner, "user") or "somebody"
+    doing = owner.field(answer.owner, "doing")
+    if doing:
+        remedy = "Wait for it   (or remove ~/.cache/sparkrun-tui/lock on that host)"
+        return LaunchError(f"{who} is {shorten(doing, 80)} on this host ({until})", host=host, remedy=remedy)
     what = f"another launch is preparing this host: {launch or 'unknown'} by {who} ({until})"
     return LaunchError(what, host=host, remedy=remedy)
 
 
-async def _ask(transport: Transport, launch_id: str, *, steal: Mapping[str, object] | None = None) -> _Answer:
+async def _ask(
+    transport: Transport, launch_id: str, *, steal: Mapping[str, object] | None = None, doing: str = ""
+) -> _Answer:
     """Ask for the lease. `steal` is the owner whose lease is taken away, if that owner still holds it."""
     victim = owner.field(steal, "launch") if steal is not None else ""
     script = shell.script(
         _ACQUIRE,
-        owner=json.dumps(owner.describe(launch_id)),
+        owner=json.dumps({**owner.describe(launch_id), **({"doing": doing} if doing else {})}),
         launch=mention(launch_id),
         victim=mention(victim) if victim else "",
         ttl=TTL,
