@@ -138,19 +138,21 @@ def _images(image: Image, sender: Host, receiver: Host, bin: Path, rounds: int) 
 
 def run(quick: bool = False) -> list[Row]:
     """Measure, on two hosts that are made for it."""
-    rounds, size = (1, 100_000_000) if quick else (3, 600_000_000)
-    made = images.prepare(LayerCache(cache_directory() / "layers"))
-    cluster = Cluster([services.registry(cache_directory() / "registry")])
-    try:
-        sender, receiver = cluster.add_hosts(HostSpec(), HostSpec())
-        cluster.join()
-        registry = Registry()
-        registry.wait_until_up()
-        registry.push(made.standin)
-        with TemporaryDirectory() as folder:
-            person = Workstation(cluster, Path(folder))
+    rounds, size = (1, 100_000_000) if quick else (3, 1_000_000_000)
+    base = images.base_layer(LayerCache(cache_directory() / "layers"))
+    with TemporaryDirectory() as folder:
+        cluster = Cluster([services.registry(Path(folder) / "registry")])
+        try:
+            sender, receiver = cluster.add_hosts(HostSpec(), HostSpec())
+            cluster.join()
+            registry = Registry()
+            registry.wait_until_up()
+            big = LayerCache(Path(folder) / "layers").files({"big": os.urandom(size // 3)})
+            image = Image("spark-tests/big", "1", (base, big), {}, ("sh",))
+            registry.push(image)
+            person = Workstation(cluster, Path(folder) / "person")
             with mock.patch.dict(os.environ, person.environment(), clear=True):
                 rows = _models(person.home, receiver, size, rounds)
-                return rows + _images(made.standin, sender, receiver, person.bin, rounds)
-    finally:
-        cluster.close()
+                return rows + _images(image, sender, receiver, person.bin, rounds)
+        finally:
+            cluster.close()
