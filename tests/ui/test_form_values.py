@@ -94,3 +94,29 @@ async def test_one_that_has_no_effect_is_not_stepped(open_app: Pilots) -> None:
         await press(pilot, "plus")
         assert app.state.edits_of(key).kept == {"max_num_seqs": "4"}
         assert [text for text in said(app) if "append its flag" in text]
+
+
+async def test_suggestions_are_tried_in_slices_between_keys(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        screen = cast(BrowseScreen, app.screen)
+        app.state.edits_of(app.state.selected).set("gpu_memory_utilization", "0.15")
+        screen.detail.show(app.state.recipe)
+        evaluation = screen.detail.evaluation
+        assert evaluation is not None and app.state.suggested(evaluation) is None
+        assert not app.state.try_suggestions(evaluation, 0), "nothing is done in no time"
+        for _ in range(100):
+            await pilot.pause(0.05)
+            if app.state.suggested(evaluation) is not None:
+                break
+        assert app.state.suggested(evaluation)
+        assert lines_with(pilot, "1 gpu_memory_utilization 0.15 → 0.19")
+
+
+async def test_a_secret_that_is_added_is_not_shown(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        await press(pilot, "o", "a", *"api_key=hunter22hunter22", "enter")
+        assert isinstance(pilot.app.screen, Confirm)
+        assert "hunter22" not in screen_text(pilot) and lines_with(pilot, "--api-key")
+        await press(pilot, "n", "escape", "w", "a", *"api_key=hunter22hunter22", "enter")
+        assert "hunter22" not in screen_text(pilot) and lines_with(pilot, "≠ extra_flags")

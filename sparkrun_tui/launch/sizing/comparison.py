@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.sizing.evaluation import Evaluation
 from sparkrun_tui.memory.result import Estimate, HostPicture, Level, Verdict
-from sparkrun_tui.recipe.model import Value
-from sparkrun_tui.recipe.values.masking import shown
+from sparkrun_tui.recipe.values.masking import shown, shown_settings
 
 Text = Callable[[Evaluation], str]
 
@@ -87,7 +86,7 @@ def _value(side: Evaluation, key: str) -> str:
     if link is not None:
         return shown(key, link.value)
     text = side.rendered.overrides.get(key)
-    return ABSENT if text is None else shown(key, Value(text, text))
+    return ABSENT if text is None else str(shown_settings({key: text})[key])
 
 
 def _tokens(count: int | None) -> str:

@@ -7,7 +7,7 @@ was made for, and needs no hosts that are not there. Where one change leads to t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import SparkrunError
@@ -50,12 +50,25 @@ def suggestions(evaluation: Evaluation, target: Target, store: FactsStore | None
 
     `store` None means the facts of this machine. Every candidate is estimated: some milliseconds each.
     """
+    work = tried_in_steps(evaluation, target, store)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: tuple[Suggestion, ...] = end.value
+            return found
+
+
+def tried_in_steps(
+    evaluation: Evaluation, target: Target, store: FactsStore | None = None
+) -> Generator[None, None, tuple[Suggestion, ...]]:
+    """The same, as a generator that pauses after each estimate, so that an app can handle keys in between."""
     if evaluation.errors and not _short_of_hosts(evaluation):
         return ()
     found: list[Suggestion] = []
     seen: set[tuple[tuple[str, str], ...]] = set()
     for proposal in evaluation.estimate.proposals:
-        suggestion = _worked_out(evaluation, proposal, target, store)
+        suggestion = yield from _worked_out(evaluation, proposal, target, store)
         if suggestion is None:
             continue
         values = tuple(sorted(suggestion.overrides.items()))
@@ -76,8 +89,10 @@ def _short_of_hosts(evaluation: Evaluation) -> bool:
     return all(problem.code == CANNOT_RUN for problem in evaluation.errors)
 
 
-def _worked_out(evaluation: Evaluation, first: Proposal, target: Target, store: FactsStore | None) -> Suggestion | None:
-    """A proposal with all that it takes to end well; None where it does not."""
+def _worked_out(
+    evaluation: Evaluation, first: Proposal, target: Target, store: FactsStore | None
+) -> Generator[None, None, Suggestion | None]:
+    """A proposal with all that it takes to end well; None where it does not. Pauses after each estimate."""
     rendered = evaluation.rendered
     overrides: Mapping[str, str] = dict(rendered.overrides)
     changes: dict[str, Change] = {}
@@ -94,6 +109,7 @@ def _worked_out(evaluation: Evaluation, first: Proposal, target: Target, store: 
         changes[proposal.key] = Change(proposal.key, old, proposal.new, flag)
         overrides = following
         now = _evaluated(evaluation, overrides, target, store, checks=False)
+        yield
         if not _is_bad(now.estimate) and now.level is not Level.BAD:
             break
         if now.level is Level.UNKNOWN or not now.estimate.proposals:
@@ -103,6 +119,7 @@ def _worked_out(evaluation: Evaluation, first: Proposal, target: Target, store: 
     if not _helps(evaluation, now, found, target) or _beyond_model(now, store):
         return None
     checked = _evaluated(evaluation, overrides, target, store, checks=True)
+    yield
     known = {problem.message for problem in evaluation.errors}
     if any(problem.message not in known for problem in checked.errors):
         return None

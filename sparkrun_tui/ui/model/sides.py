@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.kept_sets import kept_sets
+from sparkrun_tui.recipe.values.masking import shown_settings
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
@@ -67,4 +68,4 @@ def varied(state: AppState, side: Side, text: str) -> Side | str:
     changed = with_value(evaluated(state, side).rendered, side.overrides, key, value)
     if changed is None:
         return f"the command has no place for {key}, and the engine no such flag"
-    return Side(f"{key}={value}", side.recipe, changed)
+    return Side(f"{key}={shown_settings({key: value})[key]}", side.recipe, changed)

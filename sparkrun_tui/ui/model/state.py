@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ class AppState:
     _verdicts: dict[str, _Judged] = field(default_factory=dict)
     _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None
     _suggested: tuple[Evaluation, tuple[Suggestion, ...]] | None = None
+    _trying: tuple[Evaluation, Generator[None, None, tuple[Suggestion, ...]]] | None = None
     _world: World | None = None
     _memory: dict[str, HostMemory] = field(default_factory=dict)
     _revision: int = 0
@@ -205,6 +207,23 @@ class AppState:
             found = suggestions(evaluation, self.view, self.catalog.store)
             self._suggested = (evaluation, found)
         return self._suggested[1]
+
+    def try_suggestions(self, evaluation: Evaluation, seconds: float) -> bool:
+        """Try suggestions for about so long; whether all are tried. Another evaluation begins anew."""
+        from sparkrun_tui.launch.sizing.suggestions import tried_in_steps  # not before the first paint
+
+        if self.suggested(evaluation) is not None:
+            return True
+        if self._trying is None or self._trying[0] is not evaluation:
+            self._trying = (evaluation, tried_in_steps(evaluation, self.view, self.catalog.store))
+        end = time.perf_counter() + seconds
+        try:
+            while time.perf_counter() < end:
+                next(self._trying[1])
+        except StopIteration as done:
+            self._suggested, self._trying = (evaluation, done.value), None
+            return True
+        return False
 
     def suggested(self, evaluation: Evaluation) -> tuple[Suggestion, ...] | None:
         """The suggestions for an evaluation if they have been tried already."""

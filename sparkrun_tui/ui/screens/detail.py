@@ -15,7 +15,7 @@ from textual.timer import Timer
 
 from sparkrun_tui.base.defects import explained
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.secrets import Redactor
+from sparkrun_tui.base.secrets import MASK, Redactor, looks_secret
 from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity
 from sparkrun_tui.recipe.values import launch_keys
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 _REST = 0.12
 """Seconds after the last change before suggestions are tried."""
+_SLICE, _BETWEEN = 0.008, 0.01
+"""Seconds of trying at a time, and between two times."""
 BESIDE_FROM = 96
 """From this width of the detail on, in cells, form and command stand side by side."""
 ABOVE_FROM = 36
@@ -391,10 +393,13 @@ class Detail(Container, Actor):
 
     def _show_suggestions(self) -> None:
         self._trying = None
-        if self._evaluation is not None:
-            self.sparkrun.state.suggestions(self._evaluation)
-            self._paint(True)
-            self.screen.refresh_bindings()
+        if self._evaluation is None:
+            return
+        if not self.sparkrun.state.try_suggestions(self._evaluation, _SLICE):
+            self._trying = self.set_timer(_BETWEEN, self._show_suggestions)
+            return
+        self._paint(True)
+        self.screen.refresh_bindings()
 
     def toggle_argv(self) -> None:
         """Switch between the command as the author wrote it and one argument per line."""
@@ -437,7 +442,7 @@ class Detail(Container, Actor):
         evaluation = self._evaluation
         if evaluation is None or not text or has_place(evaluation.rendered, key):
             return False
-        flag = added_text(evaluation.rendered, key, text)
+        flag = added_text(evaluation.rendered, key, MASK if looks_secret(key) else text)
         if not flag:
             return False
         self._edits().drop_draft()
