@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sparkrun_tui.remote.probe.cached_model import CachedModel, Wanted
+
 
 class DockerKind(StrEnum):
     """What answers as Docker."""
@@ -97,6 +99,9 @@ class HostFacts:
     """Where the images of Docker lie; empty where that is not known."""
     driver_stale: bool = False
     """Whether the driver's libraries were updated and the kernel still runs the old driver."""
+
+    models: Mapping[Wanted, CachedModel] = field(default_factory=dict)
+    """Of the models that were asked for, those that lie in the host's cache."""
 
     @property
     def unified_memory(self) -> bool:

@@ -13,6 +13,7 @@ from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.docker.types import ImageProgram
+from sparkrun_tui.remote.probe.cached_model import Wanted
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import Result
 from tests.launch.fakes.docker import FakeDocker
@@ -59,6 +60,8 @@ class FakeCluster:
         """What images have of it."""
         self.http = FakeHttp(self)
         self.cluster = Cluster("lab", tuple(names))
+        self.asked: list[Wanted] = []
+        """The models that hosts were asked for in probes."""
 
     def now(self) -> float:
         return EPOCH + asyncio.get_running_loop().time()
@@ -81,7 +84,10 @@ class FakeCluster:
             clock=self.now,
         )
 
-    async def _probe(self, transport: Any, paths: Sequence[str], ports: Sequence[int]) -> HostFacts:
+    async def _probe(
+        self, transport: Any, paths: Sequence[str], ports: Sequence[int], models: Sequence[Wanted] = ()
+    ) -> HostFacts:
+        self.asked += models
         await asyncio.sleep(0.001)
         self.hosts[transport.name].check()
         return self.hosts[transport.name].facts
