@@ -143,8 +143,15 @@ def test_an_answer_about_something_else_is_none(lines: list[str]) -> None:
 
 def test_names_that_lead_elsewhere_and_sizes_that_are_none_are_left_out() -> None:
     wanted = Wanted("org/m")
-    lines = [f"commit\t0\t{COMMIT}", "file\t0\t5\t../x.safetensors", "file\t0\t-5\ta.safetensors",
-             "file\t0\t5\tb\x1b[m", "small\t0\t../../config.json\tAAAA", "file\t0\t7\tc.safetensors", "headers\t0\tnot base64!"]  # fmt: skip
+    lines = [
+        f"commit\t0\t{COMMIT}",
+        "file\t0\t5\t../x.safetensors",
+        "file\t0\t-5\ta.safetensors",
+        "file\t0\t5\tb\x1b[m",
+        "small\t0\t../../config.json\tAAAA",
+        "file\t0\t7\tc.safetensors",
+        "headers\t0\tnot base64!",
+    ]
     assert answers(lines, [wanted]) == {wanted: CachedModel(COMMIT, {"c.safetensors": 7}, {})}
 
 
@@ -176,7 +183,7 @@ async def test_what_is_asked_cannot_leave_its_word(cache: Path, tmp_path: Path) 
 async def test_the_head_node_of_a_plan_is_asked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    cluster = FakeCluster(2)
+    cluster = FakeCluster("spark-1")
     small = {"config.json": json.dumps(CONFIG).encode()}
     wanted = Wanted("org/m")
     cluster[1].facts = replace(cluster[1].facts, models={wanted: CachedModel(COMMIT, {}, small)})
