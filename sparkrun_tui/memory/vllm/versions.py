@@ -99,6 +99,19 @@ def parse_version(text: str) -> tuple[int, int] | None:
     return earlier[-1] if earlier else None
 
 
+def others_of(version: str) -> tuple[str, ...]:
+    """The other releases that an image of a month may hold: those that came out since the month before.
+
+    Empty where a release is stated, or neither a release nor a date.
+    """
+    newest = parse_version(version)
+    if newest is None or _release(version) is not None:
+        return ()
+    earlier = [release for _, release in _RELEASES if release < newest]
+    first = earlier[-1] if earlier else newest
+    return tuple(f"0.{minor}" for minor in range(first[1], newest[1]))
+
+
 def rules_for(version: str) -> VllmRules:
     """The rules of a version as an image or a log states it, of the newest when it states none.
 
