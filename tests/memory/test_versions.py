@@ -11,7 +11,8 @@ from sparkrun_tui.memory.estimate import estimate
 from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.result import HostMemory, Level
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, device_of
-from sparkrun_tui.memory.vllm.plan import batch_limits
+from sparkrun_tui.memory.vllm.layers import Unsupported
+from sparkrun_tui.memory.vllm.plan import batch_limits, plan_cache
 from sparkrun_tui.memory.vllm.versions import others_of, parse_version, rules_for
 from tests.memory import models
 from tests.memory.models import settings
@@ -127,3 +128,13 @@ def test_what_the_releases_of_a_month_disagree_on_is_the_band() -> None:
             level,
             version == "2026-08",
         )
+
+
+def test_a_cache_of_nvfp4_has_kernels_on_a_spark_since_0_32() -> None:
+    for version in ("0.32", "0.33"):
+        models.plan(models.DENSE, 4096, version=version, kv_cache_dtype="nvfp4")
+    with pytest.raises(Unsupported, match="no kernel for a KV cache of nvfp4"):
+        models.plan(models.DENSE, 4096, version="0.31", kv_cache_dtype="nvfp4")
+    server = HostMemory("h", 180 * GIB, None, True, "row", unified=False, gpu_name="NVIDIA B200")
+    asked = settings(version="0.31", kv_cache_dtype="nvfp4")
+    assert plan_cache(models.facts(models.DENSE), asked, 4096, device=device_of(server)) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from benchmarks.judges.vllm import building
@@ -64,7 +65,11 @@ def plan(config: Any, observed: Mapping[str, Any]) -> dict[str, Any]:
 def _block(planning: Any, config: Any, check: _Check, available: int) -> int:
     """Bytes of one block of a rank: vLLM holds one back, and has a function for it since it does."""
     count = getattr(planning, "_pool_bytes_per_block", None)
-    return int(count(config, check.groups)) if count is not None else available - check.left
+    if count is None:
+        return available - check.left
+    # Until 0.31 it needs no configuration.
+    asked = (config, check.groups)[-len(signature(count).parameters) :]
+    return int(count(*asked))
 
 
 def _configs(planning: Any, config: Any, specs: list[dict[str, Any]], available: int) -> tuple[Any, list[_Check]]:
