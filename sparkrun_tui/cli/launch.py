@@ -73,7 +73,7 @@ async def _plan(launcher: Launcher, request: RunRequest, cluster: Cluster) -> La
     consented = consented_variables(request.rendered.recipe)
     first = launcher.plan(request.rendered, cluster, solo=request.solo, consented=consented)
     names = first.host_names
-    found = dict(await launcher.probe(cluster, names))
+    found = dict(await launcher.probe(cluster, names, plan=first))
     others = [name for name in cluster.hosts if name not in names]
     # Hosts that the user names are taken as they are named.
     may_choose = bool(others) and not request.target.hosts and not request.solo

@@ -28,10 +28,11 @@ from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.services import Services
-from sparkrun_tui.launch.sizing.host_models import remember_model
+from sparkrun_tui.launch.sizing.host_models import remember_cached, remember_model, wanted_of
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.hub.token import hub_token
+from sparkrun_tui.remote.probe.cached_model import Wanted
 from sparkrun_tui.remote.probe.facts import HostFacts
 
 _KEPT_ENDED = 8
@@ -54,6 +55,8 @@ class Launcher:
         self.services = services
         self.facts: dict[str, HostFacts] = {}
         """The last probe of each host that has answered."""
+        self._asked: dict[str, list[Wanted]] = {}
+        """The models that a host was asked for last."""
         self._environ = dict(os.environ if environ is None else environ)
         self._launches: dict[str, Launch] = {}
 
@@ -92,9 +95,16 @@ class Launcher:
             )
 
     async def probe(
-        self, cluster: Cluster, hosts: Sequence[str] | None = None, seen: Answered | None = None
+        self,
+        cluster: Cluster,
+        hosts: Sequence[str] | None = None,
+        seen: Answered | None = None,
+        plan: LaunchPlan | None = None,
     ) -> Mapping[str, HostFacts | HostError]:
-        """The facts of all hosts, asked at the same time; a host that fails has its error in place of its facts."""
+        """The facts of all hosts, asked at the same time; a host that fails has its error in place of its facts.
+
+        With `plan`, its head node also says in the same answer what its cache holds of the plan's models.
+        """
         found: dict[str, HostFacts | HostError] = {}
 
         async def one(name: str) -> None:
@@ -102,7 +112,12 @@ class Launcher:
             try:
                 transport = self.services.connector(name)
                 await transport.connect()
-                result = await self.services.probe(transport, probe_paths(cluster), ())
+                if plan is not None and name == plan.serve.ready.host and not cluster.is_demo:
+                    models = wanted_of(plan.serve.models, cluster.hf_cache)
+                    result = await self.services.probe(transport, probe_paths(cluster), (), models)
+                    self._asked[name] = models
+                else:
+                    result = await self.services.probe(transport, probe_paths(cluster), ())
                 self.facts[name] = result
             except HostError as error:
                 result = error
@@ -137,20 +152,38 @@ class Launcher:
         return seen
 
     async def learn(self, plan: LaunchPlan) -> str:
-        """Ask the head node for the facts of a model that lies on a path of the hosts, for the estimates to come.
+        """Keep what the head node says of the plan's models by their own files, for the estimates to come.
 
-        Does nothing for other models. Returns why the facts could not be kept, empty where they were. Raises
-        `HostError` when the host cannot be asked.
+        Of those in its cache the last probe has it, and the host is probed where it did not ask for them. Returns why
+        the facts could not be kept, empty where they were. Raises `HostError` when the host cannot be asked.
         """
         host = plan.serve.ready.host
+        if plan.cluster.is_demo:
+            return ""
+        if plan.serve.models:
+            return await self._learn_cached(plan, host)
         model = model_on_hosts(plan.rendered.recipe)
         seen = await see_model(plan, self.services, host)
-        if model is None or seen is None or plan.cluster.is_demo:
+        if model is None or seen is None:
             return ""
         try:
             await asyncio.to_thread(remember_model, model, seen, host)
         except OSError as error:
             return f"what {host} says of {model.path} cannot be kept for the estimate: {error.strerror or error}"
+        return ""
+
+    async def _learn_cached(self, plan: LaunchPlan, host: str) -> str:
+        wanted = wanted_of(plan.serve.models, plan.cluster.hf_cache)
+        facts = self.facts.get(host)
+        if facts is None or self._asked.get(host) != wanted:
+            result = (await self.probe(plan.cluster, (host,), plan=plan))[host]
+            if isinstance(result, HostError):
+                raise result
+            facts = result
+        try:
+            await remember_cached(facts.models, host)
+        except OSError as error:
+            return f"what {host} says of its models cannot be kept for the estimate: {error.strerror or error}"
         return ""
 
     def launch(

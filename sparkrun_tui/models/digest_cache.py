@@ -24,7 +24,7 @@ def digest_path(folder: Path, model: str, revision: str = "") -> Path:
 
 
 def host_digest_path(folder: Path, path: str) -> Path:
-    """The file of the digest of a model that lies on a path of the hosts."""
+    """The file of the digest of a model by its files on the hosts: of a path, or of `REPOSITORY@REVISION`."""
     return folder / f"host-{hashlib.sha256(path.encode()).hexdigest()[:32]}.json"
 
 

@@ -81,6 +81,11 @@ def weight_bytes(folder: Path) -> int | None:
                     sizes[entry.name] = entry.stat().st_size
     except OSError:
         return None
+    return whole_bytes(sizes)
+
+
+def whole_bytes(sizes: Mapping[str, int]) -> int | None:
+    """The bytes of weight files by name, None when there are none or a part of a split one is missing."""
     # Each set of parts is checked once: there may be as many sets, or parts of one, as there are files.
     parts = {(part[1], part[3]) for name in sizes if (part := _SHARD.fullmatch(name)) is not None}
     for stem, count in parts:

@@ -17,6 +17,8 @@ _MODEL = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
 class LocalFacts:
     """Looks a model up in `hub` (the folder with `models--org--name`), then in `digests`, then in the table.
 
+    Among the digests, those of files in the caches of the hosts come before those of the Hub.
+
     Either folder may be None. A found model is remembered until one of its files changes: another look-up
     only reads the times of two files.
     """
@@ -66,9 +68,10 @@ class LocalFacts:
     def _look(self, model: str, revision: str) -> Digest | None:
         """The best digest: of the local snapshot, with its headers where they were read, else any."""
         repo, _, quant = model.partition(":")
-        digest = None
+        digest = on_host = None
         if self._digests is not None:
             digest = read_digest(digest_path(self._digests, model, revision))
+            on_host = read_digest(host_digest_path(self._digests, cached_key(model, revision)))
         snapshot = None
         if self._hub is not None and not quant:
             snapshot = find_snapshot(self._hub, repo, revision)
@@ -76,6 +79,9 @@ class LocalFacts:
             digest_is_current = digest is not None and digest.commit == snapshot.commit
             if not digest_is_current:
                 digest = snapshot_digest(model, snapshot) or digest
+        elif on_host is not None and on_host.model == model:
+            # Only where this machine has no files: what a host says is no better than what is seen here.
+            digest = on_host
         return digest or find_digest(model)
 
     def _stamp(self, model: str, revision: str) -> tuple[int, int]:
@@ -87,7 +93,13 @@ class LocalFacts:
             reference = _changed(self._hub / folder / "refs" / (revision or "main"))
         if self._digests is not None:
             digest = _changed(digest_path(self._digests, model, revision))
+            digest += _changed(host_digest_path(self._digests, cached_key(model, revision)))
         return reference, digest
+
+
+def cached_key(model: str, revision: str = "") -> str:
+    """The key of a model in the caches of the hosts, for `host_digest_path`."""
+    return f"{model}@{revision or 'main'}"
 
 
 def _changed(path: Path) -> int:

@@ -16,8 +16,11 @@ from cluster.generations import Generation, on, on_both
 from cluster.workstation import Workstation
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.launch.sizing.host_models import cached_digest
 from sparkrun_tui.remote.hub.downloads import Choice, HubSource
 from sparkrun_tui.remote.ports.models import ModelFile, ModelRequest, StoredModel, Transfer
+from sparkrun_tui.remote.probe.ask import probe
+from sparkrun_tui.remote.probe.cached_model import Wanted
 from sparkrun_tui.remote.ssh.host_key_policy import Question
 from sparkrun_tui.remote.ssh.pool import SshPool
 from sparkrun_tui.remote.transfer.rsync import RsyncShipper
@@ -177,3 +180,20 @@ async def test_a_key_with_a_passphrase_serves_transfers_too(
             return
         await asyncio.sleep(0.05)
     pytest.fail("the agent with the unlocked key goes on")
+
+
+async def test_headers_in_the_cache_of_a_host_come_with_its_probe(
+    pool: SshPool, shipper: RsyncShipper, hosts: list[Host]
+) -> None:
+    model = await fetched(models.CHECKPOINT)
+    transport = pool.transport(hosts[0].name)
+    async for _moved in shipper.ship(model, transport, CACHE):
+        pass
+    wanted = Wanted(models.CHECKPOINT)
+    seen = (await probe(transport, models=[wanted, Wanted("acme/absent")])).models
+    assert list(seen) == [wanted]
+    digest = await cached_digest(wanted, seen[wanted], hosts[0].name)
+    assert digest is not None and digest.weights is not None
+    assert (digest.commit, digest.source) == (model.commit, f"headers on {hosts[0].name}")
+    sizes = {file.name: file.size for file in model.files if file.name.endswith(".safetensors")}
+    assert seen[wanted].sizes == sizes and digest.weights.total <= sum(sizes.values())

@@ -7,11 +7,14 @@ import pytest
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.image_version import version_in_tag
 from sparkrun_tui.engines.registry import FAMILIES
+from sparkrun_tui.memory.estimate import estimate
 from sparkrun_tui.memory.hosts import assumed_spark
-from sparkrun_tui.memory.result import HostMemory
+from sparkrun_tui.memory.result import HostMemory, Level
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, device_of
-from sparkrun_tui.memory.vllm.plan import batch_limits
-from sparkrun_tui.memory.vllm.versions import parse_version, rules_for
+from sparkrun_tui.memory.vllm.layers import Unsupported
+from sparkrun_tui.memory.vllm.plan import batch_limits, plan_cache
+from sparkrun_tui.memory.vllm.versions import others_of, parse_version, rules_for
+from tests.memory import models
 from tests.memory.models import settings
 
 
@@ -102,3 +105,36 @@ def test_graphs_are_charged_since_0_21_and_the_share_grew() -> None:
 )
 def test_versions_of_images(engine: str, image: str, expected: str) -> None:
     assert version_in_tag(FAMILIES[engine], image) == expected
+
+
+def test_a_month_may_hold_more_than_one_release() -> None:
+    assert others_of("2026-08-14") == ("0.25", "0.26")
+    assert others_of("0.31.0") == others_of("") == others_of("latest") == ()
+
+
+def test_what_the_releases_of_a_month_disagree_on_is_the_band() -> None:
+    """Windows are sized for two batches since 0.26: in August 2026 both were current."""
+    needed = {}
+    for version in ("0.25", "0.27"):
+        needed[version] = estimate(
+            models.facts(models.WINDOWED), settings(version=version, max_model_len=131_072), [assumed_spark("s")]
+        ).kv_bytes_per_request
+    assert needed["0.25"] is not None and needed["0.27"] is not None and needed["0.25"] < needed["0.27"]
+    between = (needed["0.25"] + needed["0.27"]) // 2
+    for version, level in (("0.25", Level.GOOD), ("0.27", Level.BAD), ("2026-08", Level.TIGHT)):
+        asked = settings(version=version, max_model_len=131_072, kv_cache_memory_bytes=between, utilisation=0.9)
+        found = estimate(models.facts(models.WINDOWED), asked, [assumed_spark("s")])
+        assert (found.context.level, any("older release" in note for note in found.notes)) == (
+            level,
+            version == "2026-08",
+        )
+
+
+def test_a_cache_of_nvfp4_has_kernels_on_a_spark_since_0_32() -> None:
+    for version in ("0.32", "0.33"):
+        models.plan(models.DENSE, 4096, version=version, kv_cache_dtype="nvfp4")
+    with pytest.raises(Unsupported, match="no kernel for a KV cache of nvfp4"):
+        models.plan(models.DENSE, 4096, version="0.31", kv_cache_dtype="nvfp4")
+    server = HostMemory("h", 180 * GIB, None, True, "row", unified=False, gpu_name="NVIDIA B200")
+    asked = settings(version="0.31", kv_cache_dtype="nvfp4")
+    assert plan_cache(models.facts(models.DENSE), asked, 4096, device=device_of(server)) is not None

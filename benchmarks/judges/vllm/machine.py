@@ -10,13 +10,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from importlib import import_module
+from importlib import import_module, util
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from benchmarks.judges.vllm import operations, stubs
 
+COPY = "vllm.third_party.pynvml"
 NAME = "NVIDIA GB10"
 CAPABILITY = (12, 1)
 TOTAL = 130_596_048_896
@@ -159,8 +161,19 @@ class _Stream:
 
 
 def _pretend_nvml() -> None:
-    """Answers of NVML. The question for memory fails, as on a GB10 ("Not Supported")."""
-    nvml: Any = import_module("vllm.third_party.pynvml")
+    """Answers of NVML. The question for memory fails, as on a GB10 ("Not Supported").
+
+    vLLM's own copy is loaded from its file: importing vLLM itself may already ask for the platform.
+    """
+    found = util.find_spec("vllm")
+    assert found is not None and found.origin is not None
+    spec = util.spec_from_file_location(COPY, Path(found.origin).parent / "third_party/pynvml.py")
+    assert spec is not None and spec.loader is not None
+    nvml: Any = util.module_from_spec(spec)
+    sys.modules[COPY] = nvml
+    folder = _put_module(COPY.rpartition(".")[0], pynvml=nvml)
+    folder.__path__ = [str(Path(found.origin).parent / "third_party")]
+    spec.loader.exec_module(nvml)
 
     def unsupported(*_: Any) -> Any:
         raise nvml.NVMLError(nvml.NVML_ERROR_NOT_SUPPORTED)

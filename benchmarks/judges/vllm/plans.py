@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from benchmarks.judges.vllm import building
 
 GIB = 1 << 30
+PLENTY = 1 << 50
+"""Memory for the cache in bytes, for rows that do not say how much there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """One rank's check of its memory, as vLLM calls it: what is left beside the null block, and two questions."""
+
+    left: int
+    needed: Any
+    longest: Any
+
+    @property
+    def groups(self) -> Any:
+        """The groups of layers of this rank."""
+        return self.needed.args[-1]
 
 
 def plan(config: Any, observed: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,26 +38,67 @@ def plan(config: Any, observed: Mapping[str, Any]) -> dict[str, Any]:
     specs = [_specs(config, stage) for stage in range(stages)]
     _resolve_layout(config, specs)
     planning = _planning()
-    groups = planning.get_global_kv_cache_groups(config, specs)
-    projected = [planning._project_kv_cache_groups_to_worker(groups, each) for each in specs]
-    sizes = _Sizes(planning, config)
+    given = observed.get("available_kv_gib")
+    available = PLENTY if given is None else int(given * GIB)
+    configs, checks = _configs(planning, config, specs, available)
     found: dict[str, Any] = {
-        "concurrent_batches": config.max_concurrent_batches,
+        "concurrent_batches": getattr(config, "max_concurrent_batches", None),
         "max_num_batched_tokens": config.scheduler_config.max_num_batched_tokens,
         "max_num_seqs": config.scheduler_config.max_num_seqs,
         "max_model_len": config.model_config.max_model_len,
         "attention_block": config.cache_config.block_size,
         "resolved_kv_dtype": config.cache_config.cache_dtype,
-        "bytes_per_block": max(sizes.block(each) for each in projected),
-        "needed_bytes": max(sizes.needed(each) for each in projected),
-        "n_groups": len(groups),
-        "groups": [_group(config, group) for group in groups],
+        "n_groups": len(configs[0].kv_cache_groups),
+        "groups": [_group(config, parts) for parts in zip(*(each.kv_cache_groups for each in configs), strict=True)],
     }
+    needed = [int(check.needed()) for check in checks]
+    found["needed_bytes"] = max(needed, default=0)
+    blocks = [_block(planning, config, check, available) for check in checks]
+    found["bytes_per_block"] = max(blocks, default=0)
     if found["bytes_per_block"]:
         found["blocks_per_request"] = found["needed_bytes"] // found["bytes_per_block"]
-    available = observed.get("available_kv_gib")
-    if available is not None:
-        found |= _with_memory(planning, sizes, config, specs, groups, projected, int(available * GIB))
+    if given is not None:
+        found |= _with_memory(config, configs, checks, available)
+    return found
+
+
+def _block(planning: Any, config: Any, check: _Check, available: int) -> int:
+    """Bytes of one block of a rank: vLLM holds one back, and has a function for it since it does."""
+    count = getattr(planning, "_pool_bytes_per_block", None)
+    if count is None:
+        return available - check.left
+    # Until 0.31 it needs no configuration.
+    asked = (config, check.groups)[-len(signature(count).parameters) :]
+    return int(count(*asked))
+
+
+def _configs(planning: Any, config: Any, specs: list[dict[str, Any]], available: int) -> tuple[Any, list[_Check]]:
+    """vLLM's plan for each rank, made whether or not the memory is enough, and the check of each."""
+    checks: list[_Check] = []
+
+    def note(left: int, needed: Any, _: int, longest: Any) -> None:
+        checks.append(_Check(left, needed, longest))
+
+    planning._check_enough_kv_cache_memory = note
+    arguments = [config, specs, [available] * len(specs)]
+    if hasattr(planning, "get_global_kv_cache_groups"):
+        arguments.append(planning.get_global_kv_cache_groups(config, specs))
+    return planning.get_kv_cache_configs(*arguments), checks
+
+
+def _with_memory(config: Any, configs: Any, checks: list[_Check], available: int) -> dict[str, Any]:
+    """What becomes of a given memory: does one request fit, how many tokens are there, how long may one be."""
+    found: dict[str, Any] = {"available_kv_gib": available / GIB}
+    found["fits"] = all(check.left > 0 and check.needed() <= check.left for check in checks)
+    found["estimated_max_len"] = min(int(check.longest(check.left)) for check in checks)
+    if not found["fits"]:
+        return found
+    utils: Any = import_module("vllm.v1.core.kv_cache_utils")
+    scheduler = utils.generate_scheduler_kv_cache_config(configs)
+    concurrency = utils.get_max_concurrency_for_kv_cache_config(config, scheduler)
+    found["num_blocks"] = scheduler.num_blocks
+    found["max_concurrency"] = concurrency
+    found["kv_tokens"] = int(concurrency * config.model_config.max_model_len)
     return found
 
 
@@ -97,74 +156,12 @@ class _Worker:
         self.parallel_config = config.parallel_config
 
 
-class _Sizes:
-    """Bytes of a block and of a request, asked by the signatures of the release."""
-
-    def __init__(self, planning: Any, config: Any) -> None:
-        self._planning, self._config = planning, config
-        self.first = self._builder()
-
-    def _builder(self) -> tuple[Any, ...]:
-        try:
-            builders: Any = import_module("vllm.v1.core.kv_cache_config_builder")
-        except ImportError:
-            return ()
-        return (builders.get_kv_cache_config_builder(self._config),)
-
-    def block(self, groups: Any) -> int:
-        """Bytes of one block on a stage."""
-        return int(self._planning._pool_bytes_per_block(self._config, groups)) if groups else 0
-
-    def needed(self, groups: Any) -> int:
-        """Bytes of one request of full length on a stage."""
-        return int(self._planning._max_memory_usage_bytes_from_groups(*self.first, self._config, groups))
-
-    def longest(self, groups: Any, available: int) -> int:
-        """The longest context that fits into ``available`` bytes."""
-        left = available - self.block(groups)
-        return int(self._planning._estimate_max_model_len_from_groups(*self.first, self._config, groups, left))
-
-
-def _with_memory(
-    planning: Any, sizes: _Sizes, config: Any, specs: Any, groups: Any, projected: Any, available: int
-) -> dict[str, Any]:
-    """What becomes of a given memory: does one request fit, how many tokens are there, how long may one be."""
-    found: dict[str, Any] = {"available_kv_gib": available / GIB}
-    found["estimated_max_len"] = min(sizes.longest(each, available) for each in projected)
-    try:
-        configs = planning.get_kv_cache_configs(config, specs, [available] * len(specs), groups)
-    except ValueError as error:
-        found |= {"fits": False, "refusal": str(error)[:200]}
-        return found
-    found["fits"] = True
-    scheduler = planning_of_scheduler(planning)(configs)
-    found["num_blocks"] = scheduler.num_blocks
-    found |= _capacity(config, scheduler)
-    return found
-
-
-def planning_of_scheduler(planning: Any) -> Any:
-    """The function that makes the scheduler's view, from the module that has it."""
-    if hasattr(planning, "generate_scheduler_kv_cache_config"):
-        return planning.generate_scheduler_kv_cache_config
-    return import_module("vllm.v1.core.kv_cache_utils").generate_scheduler_kv_cache_config
-
-
-def _capacity(config: Any, scheduler: Any) -> dict[str, Any]:
-    """The two figures that vLLM prints of a pool."""
-    utils: Any = import_module("vllm.v1.core.kv_cache_utils")
-    concurrency = utils.get_max_concurrency_for_kv_cache_config(config, scheduler)
-    return {
-        "max_concurrency": concurrency,
-        "kv_tokens": int(concurrency * config.model_config.max_model_len),
-    }
-
-
-def _group(config: Any, group: Any) -> list[Any]:
-    """One group: layers, kind, tokens of a block, bytes of a page, blocks of a request."""
-    spec = group.kv_cache_spec
+def _group(config: Any, parts: tuple[Any, ...]) -> list[Any]:
+    """A group as its parts on the ranks: layers, kind, tokens of a block, bytes of a page, blocks of a request."""
+    spec = next((part.kv_cache_spec for part in parts if part.layer_names), parts[0].kv_cache_spec)
     if hasattr(spec, "max_memory_usage_pages"):
         blocks = spec.max_memory_usage_pages(config)
     else:
         blocks = -(-spec.max_memory_usage_bytes(config) // spec.page_size_bytes)
-    return [len(group.layer_names), type(spec).__name__, spec.block_size, spec.page_size_bytes, blocks]
+    layers = sum(len(part.layer_names) for part in parts)
+    return [layers, type(spec).__name__, spec.block_size, spec.page_size_bytes, blocks]

@@ -55,8 +55,9 @@ def packed_scales(
 
 FUNCTIONS: dict[str, Any] = {
     "vllm.third_party.deep_gemm.transform_sf_into_required_layout": packed_scales,
+    "vllm.third_party.deep_gemm.get_mk_alignment_for_contiguous_layout": lambda: 128,
 }
-"""Functions whose result is kept as a weight."""
+"""Functions whose result is kept as a weight, or decides between kernels."""
 
 
 class Anything:

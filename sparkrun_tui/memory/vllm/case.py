@@ -12,7 +12,7 @@ from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import VllmPlan, plan_cache
 from sparkrun_tui.memory.vllm.pool import VllmPool, pool_on
-from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
+from sparkrun_tui.memory.vllm.versions import VllmRules, others_of, rules_for
 from sparkrun_tui.memory.weights.on_rank import Weights
 from sparkrun_tui.models.config.values import mapping, word
 from sparkrun_tui.models.facts import ModelFacts
@@ -41,7 +41,8 @@ class VllmCase:
     """Settings on a host: the cache plan (None: unknown), the pool, the length in tokens (None: unknown).
 
     `capped` is the length to which a draft model shortens the context, None when it does not. `other_plan` is the plan
-    with another attention backend for the draft model, where that would need much less and is not stated.
+    with another attention backend for the draft model, where that would need much less and is not stated. `older` are
+    the plans of other releases that the image may hold, where only its month is known.
     """
 
     facts: ModelFacts
@@ -55,6 +56,7 @@ class VllmCase:
     capped: int | None = None
     refused: str = ""
     other_plan: VllmPlan | None = None
+    older: tuple[VllmPlan, ...] = ()
 
     @property
     def room(self) -> int | None:
@@ -79,9 +81,10 @@ class VllmCase:
             return Level.UNKNOWN
         if self.plan.unknown_drafter:
             return Level.UNKNOWN
-        if self.plan.fits(self.pool.pool_low, self.length):
+        low, room, length = self.pool.pool_low, self.room, self.length
+        if all(plan.fits(low, length) for plan in (self.plan, *self.older)):
             return Level.GOOD
-        if self.plan.fits(self.room, self.length):
+        if any(plan.fits(room, length) for plan in (self.plan, *self.older)):
             return Level.TIGHT
         return Level.UNKNOWN if self.depends_on_backend else Level.BAD
 
@@ -140,4 +143,19 @@ def work_out(
     if plan is not None and plan.short_windows and settings.speculative is not None:
         elsewhere = replace(settings.speculative, backend="triton_attn")
         other = plan_cache(facts, replace(settings, speculative=elsewhere), length or 1, device=device_of(host))
-    return VllmCase(facts, settings, host, rules, pool.weights, plan, pool, length, capped, refused, other)
+    older = _plans_of_others(facts, settings, host, length) if plan is not None else ()
+    return VllmCase(facts, settings, host, rules, pool.weights, plan, pool, length, capped, refused, other, older)
+
+
+def _plans_of_others(
+    facts: ModelFacts, settings: EngineSettings, host: HostMemory, length: int | None
+) -> tuple[VllmPlan, ...]:
+    """The plans of the other releases that the image may hold; one that refuses has none."""
+    plans = []
+    for version in others_of(settings.version):
+        try:
+            plans.append(plan_cache(facts, replace(settings, version=version), length or 1, device=device_of(host)))
+        except Unsupported:
+            # Which release it is decides; the newest one starts.
+            continue
+    return tuple(plans)

@@ -182,6 +182,11 @@ def _notes(case: VllmCase) -> tuple[str, ...]:
         )
     if not case.rules.known:
         notes.append(f"the image does not state its version; {case.rules.name}")
+    if case.plan is not None and case.length:
+        sizes = sorted({plan.request_bytes(case.length) for plan in (case.plan, *case.older)})
+        if len(sizes) > 1:
+            low, high = format_gib(sizes[0], 2), format_gib(sizes[-1], 2)
+            notes.append(f"by the image's date it may be an older release: one request takes {low} to {high}")
     if settings.cpu_offload_gib:
         notes.append("weights offloaded to the CPU stay in the same memory on a unified host")
     return tuple(dict.fromkeys(notes))

@@ -250,6 +250,10 @@ def plan_cache(
     if refused:
         raise Unsupported(refused)
     rules = rules_for(settings.version)
+    if not _reads_nvfp4(settings, rules, device):
+        raise Unsupported(
+            f"vLLM {rules.version[0]}.{rules.version[1]} has no kernel for a KV cache of nvfp4 on this GPU"
+        )
     builder = Builder(facts, settings, rules, device)
     cache = builder.plan()
     grouping, note = _grouping(builder, cache)
@@ -274,6 +278,16 @@ def plan_cache(
         unknown_drafter=note == NO_DRAFTER,
         short_windows=_has_short_windows(grouping, settings, cache),
     )
+
+
+def _reads_nvfp4(settings: EngineSettings, rules: VllmRules, device: Device) -> bool:
+    """Whether the KV cache is none of nvfp4, or the release has a kernel for it: on other GPUs than 10.x since 0.32.
+
+    Source: vllm/v1/attention/backends/flashinfer.py (supports_kv_cache_dtype).
+    """
+    if settings.kv_cache_dtype not in ("nvfp4", "nvfp4_4over6") or rules.nvfp4_cache:
+        return True
+    return device.capability is not None and device.capability[0] == 10
 
 
 def _foreign_drafter(facts: ModelFacts, settings: EngineSettings) -> str:

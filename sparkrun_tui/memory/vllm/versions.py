@@ -21,6 +21,7 @@ class VllmRules:
     `windowed_drafts`: block drafters keep only the windows of their windowed layers. `long_draft_blocks`:
     those windows have the longest blocks that the kernels take, not the shortest. `draft_pass_limit`: the pass of a
     block drafter must fit the batched tokens, which limits the requests at once.
+    `nvfp4_cache`: a KV cache of nvfp4 has kernels on other GPUs than those of capability 10.x.
     `drafter_caps_length`: a draft model with a shorter context shortens the target's. `uncached_states`: families
     without attention have no prefix caching by default.
     `graphs_charged`: CUDA graphs come out of the budget. `null_block`: the check holds one block back.
@@ -38,6 +39,7 @@ class VllmRules:
     windowed_drafts: bool
     long_draft_blocks: bool
     draft_pass_limit: bool
+    nvfp4_cache: bool
     drafter_caps_length: bool
     uncached_states: bool
     utilisation: float
@@ -99,11 +101,24 @@ def parse_version(text: str) -> tuple[int, int] | None:
     return earlier[-1] if earlier else None
 
 
+def others_of(version: str) -> tuple[str, ...]:
+    """The other releases that an image of a month may hold: those that came out since the month before.
+
+    Empty where a release is stated, or neither a release nor a date.
+    """
+    newest = parse_version(version)
+    if newest is None or _release(version) is not None:
+        return ()
+    earlier = [release for _, release in _RELEASES if release < newest]
+    first = earlier[-1] if earlier else newest
+    return tuple(f"0.{minor}" for minor in range(first[1], newest[1]))
+
+
 def rules_for(version: str) -> VllmRules:
     """The rules of a version as an image or a log states it, of the newest when it states none.
 
     Sources: vllm/config/vllm.py (max_in_flight_tokens, since 0.26; n-grams, the drafter's length and its pass,
-    0.33), vllm/model_executor/models/qwen3_dflash.py (windows, since 0.25),
+    0.33), vllm/v1/attention/backends/flashinfer.py (nvfp4, 0.32), vllm/model_executor/models/qwen3_dflash.py (windows, since 0.25),
     vllm/config/cache.py, vllm/v1/worker/gpu_worker.py (graphs, since 0.21), vllm/v1/core/kv_cache_planning.py,
     vllm/model_executor/layers/mamba/gdn/qwen_gdn_linear_attn.py (0.33).
     """
@@ -118,6 +133,7 @@ def rules_for(version: str) -> VllmRules:
         windowed_drafts=number >= (0, 25),
         long_draft_blocks=number >= (0, 30),
         draft_pass_limit=number >= (0, 33),
+        nvfp4_cache=number >= (0, 32),
         drafter_caps_length=number >= (0, 33),
         uncached_states=number >= (0, 33),
         utilisation=0.92 if number >= (0, 20) else 0.90,

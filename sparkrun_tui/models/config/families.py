@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 _ATTENTION = """
-    afmoe apertus aquila arcee arctic aya_vision baichuan bailing_moe beam bloom chatglm cohere cohere2
-    cohere2_moe cohere2_vision commandr cosmos3_edge cosmos3_edge_text cwm dbrx deepseek dots1 ernie4_5
+    afmoe apertus aquila arcee arctic aria aria_text aya_vision baichuan bailing_moe beam bloom chatglm cohere
+    cohere2 cohere2_moe cohere2_vision commandr cosmos3_edge cosmos3_edge_text cwm dbrx deepseek dots1 ernie4_5
     ernie4_5_moe exaone exaone4 exaone4_5 exaone_moe falcon flex_olmo gemma gemma2 gemma3 gemma3_text gemma3n
     gemma3n_text gemma4 gemma4_text glm glm4 glm4_moe glm4v glm4v_moe glm4v_moe_text glm4v_text glm_ocr
-    glm_ocr_text gpt2 gpt_bigcode gpt_neox gpt_oss gptj granite granitemoe granitemoeshared hrm_text
-    hunyuan_v1_dense hunyuan_v1_moe hyperclovax idefics3 inkling_mm_model inkling_model inkling_text internlm
-    internlm2 internlm3 internvl internvl_chat jais jais2 laguna llama llama4 llama4_text llava llava_next
-    llava_onevision mimo mimo_v2_flash minicpm minicpmv minicpmv4_7 minimax_m2 ministral ministral3 mistral
-    mistral3 mixtral mpt muse_glimmer muse_glimmer_text nemotron nemotron-nas olmo olmo2 olmo3 olmoe opt orion
-    paligemma persimmon phi phi3 phi3_v phi4mm phimoe pixtral qwen qwen2 qwen2_5_vl qwen2_5_vl_text qwen2_audio
-    qwen2_moe qwen2_vl qwen2_vl_text qwen3 qwen3_asr qwen3_moe qwen3_omni_moe qwen3_omni_moe_text qwen3_vl
-    qwen3_vl_moe qwen3_vl_moe_text qwen3_vl_text refinedweb refinedwebmodel seed_oss shieldgemma2 smollm3
-    smolvlm solar stablelm stablelm_epoch starcoder2 step3_text step3p5 step3p7 telechat telechat2 xverse
+    glm_ocr_text gpt2 gpt_bigcode gpt_neox gpt_oss gptj granite granite_swa granitemoe granitemoe_swa
+    granitemoeshared hrm_text hunyuan_v1_dense hunyuan_v1_moe hyperclovax idefics3 inkling_mm_model
+    inkling_model inkling_text internlm internlm2 internlm3 internvl internvl_chat jais jais2 kolibri1 laguna
+    llama llama4 llama4_text llava llava_next llava_onevision mellum mimo mimo_v2_flash minicpm minicpmv
+    minicpmv4_7 minimax_m2 ministral ministral3 mistral mistral3 mixtral mpt muse_glimmer muse_glimmer_text
+    nemotron nemotron-nas olmo olmo2 olmo3 olmoe opt orion paddleocr_vl paddleocr_vl_text paligemma persimmon
+    phi phi3 phi3_v phi4mm phimoe pixtral qwen qwen2 qwen2_5_omni qwen2_5_omni_text qwen2_5_omni_thinker
+    qwen2_5_vl qwen2_5_vl_text qwen2_audio qwen2_moe qwen2_vl qwen2_vl_text qwen3 qwen3_asr qwen3_moe
+    qwen3_omni_moe qwen3_omni_moe_text qwen3_vl qwen3_vl_moe qwen3_vl_moe_text qwen3_vl_text refinedweb
+    refinedwebmodel seed_oss shieldgemma2 smollm3 smolvlm solar stablelm stablelm_epoch starcoder2 step3_text
+    step3p5 step3p7 telechat telechat2 vaultgemma xverse
 """
 """Full or windowed attention with grouped heads, by the usual keys of the file."""
 
 _LATENT = """
-    deepseek_ref deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 deepseek_vl_v2 glm4_moe_lite glm5_next
+    axk1 deepseek_ref deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 deepseek_vl_v2 glm4_moe_lite glm5_next
     glm5_next_text glm_moe_dsa kimi_k2 kimi_k25 kimi_vl longcat_flash minicpm3 minimax_m3
 """
 """Latent attention, with and without sparse selection."""
 
 _STATES = """
     bailing_hybrid bailing_moe_linear bamba codestral_mamba falcon_h1 falcon_mamba granitemoehybrid jamba
-    kimi_linear lfm2 lfm2_moe lfm2_vl mamba mamba2 minimax minimax_m1 minimax_text_01 nemotron_h
+    kimi_linear lfm2 lfm2_moe lfm2_vl mamba mamba2 minimax minimax_m1 minimax_text_01 nemotron_h olmo_hybrid
     qwen3_5 qwen3_5_moe qwen3_5_moe_text qwen3_5_text qwen3_next qwen4_exp qwen4_exp_text zamba2
 """
 """Recurrent states, alone or beside attention."""

@@ -56,7 +56,6 @@ _DEFAULTS: Mapping[str, Config] = {
     "gemma3n_text": {"num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 256, "sliding_window": 512},
     "llama4_text": {"num_attention_heads": 40, "num_key_value_heads": 8, "attention_chunk_size": 8192},
     "qwen3": {"head_dim": 128},
-    "qwen3_moe": {"head_dim": 128},
 }
 """Sizes that files of these families leave to the code (transformers, configuration_<family>.py)."""
 

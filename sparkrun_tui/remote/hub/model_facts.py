@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -71,6 +72,15 @@ class HubFacts:
                     remedy=f"See to {path.parent}.",
                 ) from error
         return digest
+
+    async def of_starts(self, whole: Mapping[str, str], starts: Mapping[str, bytes]) -> Digest:
+        """The digest of a model by how its files begin, by name; `whole` has its `model`, `commit` and `source`.
+
+        They come from a host, so they are read in the child process like those of the Hub. Raises `HubError`.
+        """
+        packed = {name: base64.b64encode(data).decode() for name, data in starts.items()}
+        order = {**whole, "repo": whole["model"], "quant": "", "files": list(starts), "projector": 0, "starts": packed}
+        return await self._run(order, None)
 
     async def _order(self, model: str, request: ModelRequest, token: Secret | None) -> dict[str, Any]:
         """What the worker is to read: files that lie here whole, else the Hub's."""

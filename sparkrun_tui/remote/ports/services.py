@@ -9,6 +9,7 @@ from sparkrun_tui.remote.docker.listening import Listeners
 from sparkrun_tui.remote.docker.processes import ServerKeys
 from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.ports.docker import Docker
+from sparkrun_tui.remote.probe.cached_model import Wanted
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import Connector, Transport
 
@@ -29,8 +30,13 @@ class Http(Protocol):
 class Probe(Protocol):
     """Asks a host about itself in one round trip."""
 
-    async def __call__(self, transport: Transport, paths: Sequence[str], ports: Sequence[int]) -> HostFacts:
-        """The facts; `paths` are those whose disks matter, `ports` those that should be free."""
+    async def __call__(
+        self, transport: Transport, paths: Sequence[str], ports: Sequence[int], models: Sequence[Wanted] = ()
+    ) -> HostFacts:
+        """The facts; `paths` are those whose disks matter, `ports` those that should be free.
+
+        `models` are looked for in the host's cache, and their headers read.
+        """
 
 
 class HostServices(Protocol):

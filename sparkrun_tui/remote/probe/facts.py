@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sparkrun_tui.remote.lease import Lease
+from sparkrun_tui.remote.probe.cached_model import CachedModel, Wanted
 
 
 class DockerKind(StrEnum):
@@ -101,6 +102,8 @@ class HostFacts:
     """Whether the driver's libraries were updated and the kernel still runs the old driver."""
     lease: Lease | None = None
     """The launch that prepares this host, or has died while it did."""
+    models: Mapping[Wanted, CachedModel] = field(default_factory=dict)
+    """Of the models that were asked for, those that lie in the host's cache."""
 
     @property
     def unified_memory(self) -> bool:

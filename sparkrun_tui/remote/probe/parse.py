@@ -12,6 +12,7 @@ from itertools import islice
 from sparkrun_tui.base.numbers import MOST, decimal, whole
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.lease import Lease, lease_of
+from sparkrun_tui.remote.probe.cached_model import Wanted, answers
 from sparkrun_tui.remote.probe.facts import Disk, DockerKind, Gpu, HostFacts, RdmaPort
 from sparkrun_tui.remote.probe.script import CONTAINERD_ROOT, TOOLS
 
@@ -47,7 +48,15 @@ class _Answer:
         return self.blocks.get(name, [])
 
 
-def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Sequence[int] = ()) -> HostFacts:
+def parse(
+    text: str,
+    *,
+    name: str,
+    taken: float,
+    round_trip: float,
+    ports: Sequence[int] = (),
+    models: Sequence[Wanted] = (),
+) -> HostFacts:
     """The facts in the script's output. `taken` is when it was asked, on our clock; seconds."""
     answer = _read(text)
     memory = dict(_meminfo(answer.block("meminfo")))
@@ -92,6 +101,7 @@ def parse(text: str, *, name: str, taken: float, round_trip: float, ports: Seque
         tools=frozenset(TOOLS).intersection(answer.values.get("tool", [])),
         lease=_lease(answer),
         port_owners={port: owners[port] for port in ports if owners.get(port)},
+        models=answers(answer.block("models"), models),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.remote.probe.cached_model import Wanted, question
 
 TOOLS = ("rsync", "setsid", "tail", "sha256sum", "systemd-run", "git", "nvidia-smi", "docker", "base64", "mkfifo")
 """Commands whose presence is asked for."""
@@ -100,13 +101,17 @@ done
 if command -v ss >/dev/null 2>&1; then block listen ss -Hltnp
 else block tcp cat {root}/proc/net/tcp {root}/proc/net/tcp6
 fi
+{models}
 echo "epoch_end=$(date +%s.%N)"
 echo "end=yes"
 """
 
 
-def script(paths: Sequence[str] = (), root: str = "") -> shell.Text:
-    """The probe's script; disks under `paths` are asked for too. `root` is where /proc, /sys, /dev and /etc lie."""
+def script(paths: Sequence[str] = (), root: str = "", models: Sequence[Wanted] = ()) -> shell.Text:
+    """The probe's script; disks under `paths` are asked for too, and headers of `models` in the cache.
+
+    `root` is where /proc, /sys, /dev and /etc lie.
+    """
     disks = [shell.script("disk {name} {path}\n", name=path, path=shell.path_word(path)) for path in paths]
     return shell.script(
         _SCRIPT,
@@ -115,4 +120,5 @@ def script(paths: Sequence[str] = (), root: str = "") -> shell.Text:
         fields=GPU_FIELDS,
         containerd=CONTAINERD_ROOT,
         disks=shell.joined(disks) if disks else shell.script(":"),
+        models=question(models),
     )

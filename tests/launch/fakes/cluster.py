@@ -16,6 +16,7 @@ from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.remote.docker.types import ImageProgram
 from sparkrun_tui.remote.lease import lease_of
+from sparkrun_tui.remote.probe.cached_model import Wanted
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import Result
 from tests.launch.fakes.docker import FakeDocker
@@ -62,6 +63,8 @@ class FakeCluster:
         """What images have of it."""
         self.http = FakeHttp(self)
         self.cluster = Cluster("lab", tuple(names))
+        self.asked: list[Wanted] = []
+        """The models that hosts were asked for in probes."""
 
     def now(self) -> float:
         return EPOCH + asyncio.get_running_loop().time()
@@ -84,7 +87,10 @@ class FakeCluster:
             clock=self.now,
         )
 
-    async def _probe(self, transport: Any, paths: Sequence[str], ports: Sequence[int]) -> HostFacts:
+    async def _probe(
+        self, transport: Any, paths: Sequence[str], ports: Sequence[int], models: Sequence[Wanted] = ()
+    ) -> HostFacts:
+        self.asked += models
         await asyncio.sleep(0.001)
         host = self.hosts[transport.name]
         host.check()
