@@ -502,6 +502,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
             "sudo nvidia-ctk runtime configure --runtime=docker --cdi.enabled && sudo systemctl restart docker",
             "newer releases of Docker have it on by themselves",
         ),
+        _TOOLKIT,
         outside=True,
     ),
     cause(
