@@ -11,10 +11,10 @@ _MOST_PREFIXES = 32
 """Most prefixes that are removed from one line; a line has one for each process that passed it on."""
 
 _OUTER = re.compile(
-    r"[\w.-]{1,80}(?:-\d{1,3} {1,40}| {2,40})\| |"
+    r"^(?:[\w.-]{1,80}(?:-\d{1,3} {1,40}| {2,40})\| |"
     r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]{8,16}[+-]\d\d:?\d\d) "
     r"\S{1,100} [\w.@/-]{1,80}\[\d{1,9}\]: |"
-    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| (?!(?:TRACE|DEBUG|INFO|SUCCESS|WARNING|ERROR|CRITICAL) {0,8}\|)"
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| (?!(?:TRACE|DEBUG|INFO|SUCCESS|WARNING|ERROR|CRITICAL) {0,8}\|))"
 )
 """What Docker Compose, the system's journal and Docker Desktop write before each line."""
 _STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP](?: |$))?")
