@@ -36,6 +36,7 @@ WHOLE = {
     "recipe/values/saved_overrides.py": "the overrides of one recipe as they are in the form",
     "launch/plan/web_recipes.py": "the file as the web has it now",
     "base/remembered.py": "the last session as it ended",
+    "launch/record/report.py": "the report of a launch at one moment",
 }
 """Who may replace a file without looking at what it holds, since the new text does not come from the old one."""
 
