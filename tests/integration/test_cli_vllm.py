@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from cluster import Host
-from cluster.generations import Generation, on, on_both, on_pairs
+from cluster.generations import on_both, on_pairs
 from fetching import ask
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -170,7 +170,6 @@ def test_ctrl_c_cancels_and_leaves_nothing(
     assert hosts[0].containers() == []
 
 
-@on(Generation.OWN, Generation.MIXED)
 def test_a_lost_link_is_neither_success_nor_failure(hosts: list[Host], both: str, sparkrun: Run, recipes: Path) -> None:
     done = sparkrun("run", str(recipes / "tiny-vllm.yaml"), "--tp", "2", *SMALL, "-H", both)
     assert done.returncode == 0, done.stdout + done.stderr

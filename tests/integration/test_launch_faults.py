@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from cluster import Host
-from cluster.generations import Generation, on, on_both, on_pairs
+from cluster.generations import Generation, on, on_both
 
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.text import log_line
@@ -185,7 +185,6 @@ async def test_a_power_cut_in_service_is_told_as_that_and_nothing_starts_by_itse
     assert remaining(hosts) == []
 
 
-@on_both
 async def test_a_host_that_cannot_be_asked_is_unknown_until_it_says_how_it_is(hosts: list[Host]) -> None:
     unplugged, hanging = hosts
 
@@ -227,7 +226,7 @@ asyncio.run(main())
 """
 
 
-@on_pairs
+@on(Generation.OWN, Generation.MIXED)
 @pytest.mark.parametrize("moment", ["being made", "started"])
 async def test_killing_the_program_loses_nothing(hosts: list[Host], moment: str) -> None:
     names = ",".join(host.name for host in hosts)

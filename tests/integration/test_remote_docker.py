@@ -203,7 +203,6 @@ async def test_without_the_docker_group_the_cause_is_named(pool: SshPool, hosts:
         hosts[0].run("chmod 660 /var/run/docker.sock")
 
 
-@on_both
 async def test_a_hanging_daemon_does_not_hang_us(docker: DockerClient, hosts: list[Host]) -> None:
     await docker.ping()
     hosts[0].faults.dockerd_stop()
