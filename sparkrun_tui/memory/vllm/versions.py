@@ -139,7 +139,7 @@ def rules_for(version: str) -> VllmRules:
         utilisation=0.92 if number >= (0, 20) else 0.90,
         graphs_charged=number >= (0, 21),
         null_block=number >= (0, 30),
-        checkpoint_block=number >= (0, 30),
+        checkpoint_block=number >= (0, 32),
         padded_pattern=number < (0, 30),
         prints_slots=number < (0, 21),
         dated=stated is not None and _release(version) is None,
