@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.host import DISK_TOTAL, HF_CACHE, Host
 from sparkrun_tui.demo.ssh_keys import USER
-from sparkrun_tui.remote.ports.models import ModelPlan, ModelRequest, StoredModel, folder_name
+from sparkrun_tui.models.snapshot import folder_name
+from sparkrun_tui.remote.ports.models import ModelPlan, ModelRequest, StoredModel
 
 _KIB = 1024
 _DAY = 86_400.0

@@ -20,6 +20,11 @@ _MOST_BYTES = 4 << 20
 """Bytes of a configuration; the largest have a tenth of it, and they are read where the app waits for them."""
 
 
+def folder_name(repo: str) -> str:
+    """The folder of a model repository inside a cache's `hub/` (huggingface_hub's `repo_folder_name`)."""
+    return "models--" + repo.replace("/", "--")
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A snapshot's folder and its commit."""
@@ -30,7 +35,7 @@ class Snapshot:
 
 def find_snapshot(hub: Path, repo: str, revision: str = "") -> Snapshot | None:
     """The cached snapshot of a repository's revision (empty: `main`), None when there is none."""
-    folder = hub / ("models--" + repo.replace("/", "--"))
+    folder = hub / folder_name(repo)
     commit = revision
     if not _COMMIT.fullmatch(revision):
         try:

@@ -9,7 +9,7 @@ from sparkrun_tui.models.digest import Digest, facts_of
 from sparkrun_tui.models.digest_cache import digest_path, host_digest_path, read_digest
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.shipped_table import find_digest
-from sparkrun_tui.models.snapshot import find_snapshot, snapshot_digest
+from sparkrun_tui.models.snapshot import find_snapshot, folder_name, snapshot_digest
 
 _MODEL = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
 
@@ -89,7 +89,7 @@ class LocalFacts:
         reference = digest = 0
         if self._hub is not None:
             repo = model.partition(":")[0]
-            folder = "models--" + repo.replace("/", "--")
+            folder = folder_name(repo)
             reference = _changed(self._hub / folder / "refs" / (revision or "main"))
         if self._digests is not None:
             digest = _changed(digest_path(self._digests, model, revision))

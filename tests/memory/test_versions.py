@@ -135,6 +135,13 @@ def test_a_cache_of_nvfp4_has_kernels_on_a_spark_since_0_32() -> None:
         models.plan(models.DENSE, 4096, version=version, kv_cache_dtype="nvfp4")
     with pytest.raises(Unsupported, match="no kernel for a KV cache of nvfp4"):
         models.plan(models.DENSE, 4096, version="0.31", kv_cache_dtype="nvfp4")
+    models.plan(models.DENSE, 4096, version="2026-10", kv_cache_dtype="nvfp4")
     server = HostMemory("h", 180 * GIB, None, True, "row", unified=False, gpu_name="NVIDIA B200")
     asked = settings(version="0.31", kv_cache_dtype="nvfp4")
     assert plan_cache(models.facts(models.DENSE), asked, 4096, device=device_of(server)) is not None
+
+
+def test_mamba_2_keeps_one_more_state_since_0_32() -> None:
+    """vLLM 0.30 and 0.31 plan two states for a request, 0.32 three, by their own planning code."""
+    blocks = [models.plan(models.MAMBA2, 32_768, version=v).state_blocks for v in ("0.30", "0.31", "0.32", "0.33")]
+    assert blocks == [2, 2, 3, 3]

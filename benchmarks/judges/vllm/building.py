@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from benchmarks.judges.vllm import ranks, stubs
+
+WITHOUT_MODEL = ("ngram", "ngram_gpu", "suffix")
+"""Methods of drafting that have no model."""
 
 NOWHERE: list[Any] = []
 """Storages that vLLM itself makes on `meta`: the towers that it leaves out."""
@@ -48,11 +52,13 @@ def _load_nothing(processed: bool) -> None:
 def _drafter(config: Any, model: Any) -> Any:
     """The drafter, built by the class that the second model runner takes for the method."""
     speculative = config.speculative_config
-    if speculative is None or speculative.draft_model_config is None or speculative.use_ngram():
+    if speculative is None or speculative.draft_model_config is None or speculative.method in WITHOUT_MODEL:
         return None
     chosen: Any = import_module("vllm.v1.worker.gpu.spec_decode")
     torch: Any = import_module("torch")
-    speculator = chosen.init_speculator(config, torch.device("meta"), None)
+    # The states of requests, which only n-grams read, are an argument since 0.32.
+    arguments = (config, torch.device("meta"), None)[: len(signature(chosen.init_speculator).parameters)]
+    speculator = chosen.init_speculator(*arguments)
     speculator.load_model(model)
     return speculator.model
 

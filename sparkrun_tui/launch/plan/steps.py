@@ -35,10 +35,10 @@ from sparkrun_tui.launch.plan.containers import (
 from sparkrun_tui.launch.plan.guarding import guard_steps
 from sparkrun_tui.launch.plan.host_views import fast_address
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command, PlanStep
+from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.recipe.bundled_files.attachments import Bundle
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.values.launching import readiness_texts
-from sparkrun_tui.remote.ports.models import folder_name
 
 _RSYNC = "rsync -rlt --partial-dir=.partial --exclude='*.incomplete' --exclude=.locks --info=progress2 -- {source} {to}"
 _LOOK = "docker info --format '{{{{.ServerVersion}}}} {{{{json .Runtimes}}}}' && df -h ~ && free -g && ss -Hltn"

@@ -19,10 +19,10 @@ from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.stores.look import Place, ask, beside_others, names_of, places
 from sparkrun_tui.launch.stores.model import HostStores, ImageOn, StoresView, User
 from sparkrun_tui.launch.stores.uses import holding, uses_of_image, uses_of_model
+from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.docker.types import ImageListed
 from sparkrun_tui.remote.hub.host_store import StoredRepo
 from sparkrun_tui.remote.hub.store_removal import remove
-from sparkrun_tui.remote.ports.models import folder_name
 
 _DOWNLOAD_LOCK = "sparkrun-tui.lock"
 """The file that a download to this machine holds, see `remote.hub.worker`."""

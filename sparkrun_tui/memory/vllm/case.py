@@ -154,8 +154,10 @@ def _plans_of_others(
     plans = []
     for version in others_of(settings.version):
         try:
-            plans.append(plan_cache(facts, replace(settings, version=version), length or 1, device=device_of(host)))
+            plan = plan_cache(facts, replace(settings, version=version), length or 1, device=device_of(host))
         except Unsupported:
             # Which release it is decides; the newest one starts.
             continue
+        if plan is not None:
+            plans.append(plan)
     return tuple(plans)

@@ -118,9 +118,9 @@ def rules_for(version: str) -> VllmRules:
     """The rules of a version as an image or a log states it, of the newest when it states none.
 
     Sources: vllm/config/vllm.py (max_in_flight_tokens, since 0.26; n-grams, the drafter's length and its pass,
-    0.33), vllm/v1/attention/backends/flashinfer.py (nvfp4, 0.32), vllm/model_executor/models/qwen3_dflash.py (windows, since 0.25),
-    vllm/config/cache.py, vllm/v1/worker/gpu_worker.py (graphs, since 0.21), vllm/v1/core/kv_cache_planning.py,
-    vllm/model_executor/layers/mamba/gdn/qwen_gdn_linear_attn.py (0.33).
+    0.33), vllm/model_executor/models/qwen3_dflash.py (windows, since 0.25), vllm/config/cache.py,
+    vllm/v1/attention/backends/flashinfer.py (nvfp4, 0.32), vllm/v1/worker/gpu_worker.py (graphs, since 0.21),
+    vllm/v1/core/kv_cache_planning.py, vllm/model_executor/layers/mamba/gdn/qwen_gdn_linear_attn.py (0.33).
     """
     stated = parse_version(version)
     number = stated or NEWEST
@@ -139,7 +139,7 @@ def rules_for(version: str) -> VllmRules:
         utilisation=0.92 if number >= (0, 20) else 0.90,
         graphs_charged=number >= (0, 21),
         null_block=number >= (0, 30),
-        checkpoint_block=number >= (0, 30),
+        checkpoint_block=number >= (0, 32),
         padded_pattern=number < (0, 30),
         prints_slots=number < (0, 21),
         dated=stated is not None and _release(version) is None,

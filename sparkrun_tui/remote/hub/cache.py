@@ -12,8 +12,9 @@ from pathlib import Path
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.hub.lengths import any_cut, kept_listing
-from sparkrun_tui.remote.ports.models import ModelFile, folder_name
+from sparkrun_tui.remote.ports.models import ModelFile
 
 _PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[a-z]+)")
 INDEX = ".safetensors.index.json"

@@ -8,10 +8,11 @@ import binascii
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, decode
+from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub.cache import INDEX
 from sparkrun_tui.remote.hub.lengths import MOST_LISTING, cut_by, listed_sizes
-from sparkrun_tui.remote.ports.models import CacheListing, ModelFile, folder_name
+from sparkrun_tui.remote.ports.models import CacheListing, ModelFile
 from sparkrun_tui.remote.transport import Outcome, Transport
 
 # Files are listed through the links: a link without its blob is none. Indexes of weights are small and come along, and

@@ -16,8 +16,8 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.failures import LinkLost
-from sparkrun_tui.remote.ports.models import folder_name
 from sparkrun_tui.remote.transport import Outcome, Transport
 
 TIMEOUT = 120.0

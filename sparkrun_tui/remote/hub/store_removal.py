@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.hub.host_store import FRESH, HostStore
-from sparkrun_tui.remote.ports.models import folder_name
 from sparkrun_tui.remote.transport import Outcome, Transport
 
 TIMEOUT = 600.0

@@ -22,8 +22,8 @@ from typing import Any
 from sparkrun_tui.base.files import Busy, hold, overwrite
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.memory_limit import limit_memory, resident
+from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.hub.confinement import confine_writes
-from sparkrun_tui.remote.ports.models import folder_name
 
 _REPORT_EVERY = 0.25
 _STALE_AFTER = 60.0

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.transport import Transport
 
 
@@ -152,8 +153,3 @@ class Shipper(Protocol):
 
         Closing the iterator stops the transfer. Raises `HostError`.
         """
-
-
-def folder_name(repo: str) -> str:
-    """The folder of a model repository inside a cache's `hub/` (huggingface_hub's `repo_folder_name`)."""
-    return "models--" + repo.replace("/", "--")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.remote.ports.models import folder_name
+from sparkrun_tui.models.snapshot import folder_name
 
 MOST_MODELS = 3
 """A model, its drafter, and one to spare."""
