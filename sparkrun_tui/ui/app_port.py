@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.base.errors import SparkrunError
     from sparkrun_tui.base.settings import Cluster
     from sparkrun_tui.recipe.values.rendered import Rendered
-    from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort
+    from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort, PastLaunch
     from sparkrun_tui.ui.model.registries import Registries
     from sparkrun_tui.ui.model.rows import Status
     from sparkrun_tui.ui.model.state import AppState
@@ -92,8 +92,8 @@ class AppPort(Protocol):
         With `go` it is launched as soon as the hosts were checked and nothing is wrong.
         """
 
-    def open_launch(self, launch: LaunchPort, follow: bool = True) -> None:
-        """Show a launch. `follow` is false for one read from the journal, which does not change."""
+    def open_launch(self, launch: LaunchPort, past: PastLaunch | None = None) -> None:
+        """Show a launch and follow it; `past` is the record of one that is over and does not change."""
 
     def edit_recipe(self, key: str, changes: dict[str, str]) -> None:
         """Go to the overrides of the recipe whose file is `key`, with some changed."""

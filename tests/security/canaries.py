@@ -44,7 +44,7 @@ env:
   SERVICE_SECRET: {CANARIES["env"]}
   MIRROR: https://user:{CANARIES["url"]}@mirror.test/x
 command: |
-  vllm serve {{model}} --port {{port}} --served-model-name {{served_model_name}} \\
+  vllm serve {{model}} --port {{port}} --served-model-name {{served_model_name}} --gpu-memory-utilization 0.5 \\
     --api-key {{api_key}} --extra '{{extra_token}}'
 pre_exec: ["echo {{api_key}} >/dev/null"]
 post_exec: ["echo {{api_key}} >/dev/null"]

@@ -203,10 +203,14 @@ async def _rest(walk: Walk) -> None:
     """Earlier launches, registries, clusters, help, the palette, and a passphrase."""
     await walk.keys("escape", "h")
     walk.on(HistoryScreen)
-    await walk.keys("y", "r", "enter", "r", "escape")
+    await walk.keys("slash", *"keyed", "enter", "p")
+    walk.on(PlanScreen)
+    await walk.keys("escape", "l")
+    walk.on(Confirm)
+    await walk.keys("escape", "y", "r", "enter", "r", "escape")
     await walk.keys("v")
     await walk.until(lambda: "plain •••" in walk.seen, "replay")
-    await walk.keys("escape", "escape")
+    await walk.keys("escape", "escape", "escape")
     await walk.keys("R")
     walk.on(RegistriesScreen)
     assert "mine" in walk.seen

@@ -116,6 +116,8 @@ class FakeBackend:
         self.surveys = 0
         self.alive: set[str] = set()
         """Ids of earlier launches that still run."""
+        self.ending: tuple[AnyEvent, ...] = ()
+        """How an earlier launch ended by its record; it is gone where nothing is said."""
         self.settings = Settings()
         self.free: dict[str, float] = {}
         """GiB that hosts have available; 115 where nothing is said."""
@@ -272,7 +274,8 @@ class FakeBackend:
         if past.launch_id in self.alive:
             launch.send(EndpointUp(url="http://h:8000", model="alpha"), StatusChanged(status=LaunchStatus.READY))
             return Opened(launch, True)
-        launch.send(StatusChanged(status=LaunchStatus.STOPPED, detail="no longer there", time=1100.0))
+        gone = StatusChanged(status=LaunchStatus.STOPPED, detail="no longer there", time=1100.0)
+        launch.send(*(self.ending or (gone,)))
         return Opened(launch, False)
 
     async def forget(self, past: PastLaunch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from textual.pilot import Pilot
 
 from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
+from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.model.ports import PastLaunch
 from sparkrun_tui.ui.screens.browse import BrowseScreen
@@ -20,6 +21,7 @@ from sparkrun_tui.ui.screens.plan import PlanScreen
 
 from .conftest import Pilots, lines_with, press, screen_text, settle, until
 from .fakes import FakeBackend
+from .test_launch import DIAGNOSIS
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 
@@ -210,6 +212,22 @@ async def test_a_failed_check_stops_a_launch_again_in_its_plan(open_app: Pilots,
         await settle(pilot)
         assert isinstance(pilot.app.screen, PlanScreen) and not backend.launches
         assert lines_with(pilot, "✗ memory: will not start")
+
+
+async def test_a_repair_of_an_earlier_failure_launches_it_again(open_app: Pilots, backend: FakeBackend) -> None:
+    backend.past = [past("a", "failed", settings={"port": "9000"})]
+    backend.ending = (DIAGNOSIS, StatusChanged(status=LaunchStatus.FAILED, time=1100.0))
+    async with open_app() as pilot:
+        await open_history(pilot)
+        await press(pilot, "enter")
+        await settle(pilot)
+        assert lines_with(pilot, "✗ failed; ran 1970-01-01")
+        await press(pilot, "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+        assert lines_with(pilot, "max_model_len 32768 → 16384") and lines_with(pilot, "port 8000 → 9000")
+        await press(pilot, "y")
+        await until(pilot, lambda: bool(backend.launches))
+        assert backend.calls[-1] == "launch alpha-8b {'port': '9000', 'max_model_len': '16384'}"
 
 
 async def test_the_plan_of_launching_again_has_its_overrides(open_app: Pilots, backend: FakeBackend) -> None:

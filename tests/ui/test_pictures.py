@@ -24,6 +24,7 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
+from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.widgets.form.field_list import FieldList
 from tests.support.demo_time import demo_time
@@ -150,7 +151,9 @@ async def ask_for_too_much_context(pilot: Pilot[int]) -> None:
 async def launch_what_does_not_fit(pilot: Pilot[int]) -> None:
     await pilot.press("escape", "p")
     await settled(pilot)
-    await pilot.press("enter")
+    await pilot.press("L")
+    await until(pilot, lambda: isinstance(pilot.app.screen, Confirm))
+    await pilot.press("y")
     await until(pilot, lambda: isinstance(pilot.app.screen, LaunchScreen))
     watched = launch_screen(pilot).launch
     await until(pilot, lambda: watched.state.status is LaunchStatus.FAILED)

@@ -65,7 +65,7 @@ async def test_the_screen_counts_in_the_time_of_the_replay(
     (past,) = real.history()
     launch = await real.replay(past)
     async with open_app((100, 30)) as pilot:
-        pilot.app.open_launch(launch, follow=False)
+        pilot.app.open_launch(launch, past)
         await settle(pilot)
         await asyncio.sleep(5.0)
         await press(pilot, "G")

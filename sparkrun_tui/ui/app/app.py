@@ -33,7 +33,7 @@ from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.model.catalog import Catalog
-from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort
+from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort, PastLaunch
 from sparkrun_tui.ui.model.registries import Registries
 from sparkrun_tui.ui.model.rows import Status
 from sparkrun_tui.ui.model.state import AppState
@@ -269,13 +269,13 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         if self.state.cluster is not None:
             self.push_screen(PlanScreen(rendered, self.state.cluster, hosts, go=go))
 
-    def open_launch(self, launch: LaunchPort, follow: bool = True) -> None:
-        """Show a launch. `follow` is false for one read from the journal, which does not change."""
+    def open_launch(self, launch: LaunchPort, past: PastLaunch | None = None) -> None:
+        """Show a launch and follow it; `past` is the record of one that is over and does not change."""
         from sparkrun_tui.ui.screens.launch import LaunchScreen
 
-        if follow:
+        if past is None:
             self.follow(launch)
-        self.push_screen(LaunchScreen(launch, past=not follow))
+        self.push_screen(LaunchScreen(launch, past))
 
     def follow(self, launch: LaunchPort) -> None:
         """Count this launch, and say when it is ready or has failed."""

@@ -51,13 +51,14 @@ def plan_head(world: World, choice: Choice, overrides: Sequence[str], width: int
         lines += wrap_line([(fit("overrides", _LABEL), "dim"), (", ".join(overrides), "changed")], width, indent=_LABEL)
     names = list(world.hosts)
     spans: list[Span] = [(fit("hosts", _LABEL), "dim"), (f"{len(choice.chosen)} of {len(names)}", "bold")]
-    if choice.reason:
-        spans.append((f"  {clean_line(choice.reason)}", ""))
     if choice.wrong:
         spans.append((f"  ✗ {choice.wrong}", "bad"))
     elif len(names) > choice.count:
-        spans.append(("  space chooses", "dim"))
-    lines += wrap_line(spans, width, indent=_LABEL)
+        spans.append(("  space chooses", "accent"))
+    if choice.reason:
+        spans.append((f"  {clean_line(choice.reason)}", "dim"))
+    # One line in any case: the hosts below do not move while they are chosen.
+    lines.append(clip(spans, width))
     holdings = world.holdings()
     widest = max((cell_len(clean_line(name)) for name in names), default=0)
     room = min(widest, 20 if width >= 100 else 14)

@@ -38,9 +38,10 @@ def step_line(number: int, step: PlanStep, plan: LaunchPlan, width: int, open_: 
         spans.append((f" {visible_line(step.title)}", ""))
     if step.detail:
         spans.append((f" {visible_line(step.detail)}", "dim"))
-    if step.size:
+    size = format_bytes(step.size) if step.size else ""
+    if size and size not in step.detail:
         where = " in all" if len(step.hosts) > 1 else ""
-        spans.append((f"  {format_bytes(step.size)}{where}", "number"))
+        spans.append((f"  {size}{where}", "number"))
     return clip(spans, width)
 
 

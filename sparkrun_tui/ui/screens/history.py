@@ -5,31 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual import on
 from textual.widget import Widget
 from textual.widgets import Input
 
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import format_duration
-from sparkrun_tui.launch.record.again import run_again, values_again
+from sparkrun_tui.launch.record.again import run_again
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.model.launch_status import OVER
 from sparkrun_tui.ui.model.ports import PastLaunch
-from sparkrun_tui.ui.paint.change_lines import change_words
 from sparkrun_tui.ui.paint.past_lines import matches, outcome, settings_words
+from sparkrun_tui.ui.screens.again import launch_again, plan_again
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.search_box import SearchBox
-
-if TYPE_CHECKING:
-    from sparkrun_tui.launch.sizing.evaluation import Evaluation
 
 _ROOMY = 90
 """From this width in cells on, rows show everything."""
@@ -241,52 +236,23 @@ class HistoryScreen(PageScreen):
             opened = await self.sparkrun.backend.reopen(past, state.clusters_known)
         finally:
             self._ask("")
-        self.sparkrun.open_launch(opened.launch, follow=opened.alive)
+        self.sparkrun.open_launch(opened.launch, None if opened.alive else past)
 
     def _ask(self, words: str) -> None:
         self._asking = words
         self._describe()
 
-    async def _again(self, past: PastLaunch) -> Evaluation | None:
-        """The recipe of a launch with its overrides, on the hosts that would be used now; an error is shown."""
-        recipe = await self.sparkrun.backend.recipe_of(past)
-        state = self.sparkrun.state
-        typed = dict(state.edits_of(recipe.source.path).overrides) if state.catalog.entry(recipe.source.path) else {}
-        values = values_again(past.settings or {}, typed)
-        found = state.catalog.evaluate(recipe, values, state.view)
-        if found.errors:
-            self.sparkrun.say(f"It cannot be launched: {found.errors[0].message}", "error")
-            return None
-        cluster = state.cluster
-        if cluster is not None and len(past.hosts) == found.hosts and set(past.hosts) <= set(cluster.hosts):
-            same = state.catalog.evaluate(recipe, values, state.view_of(past.hosts))
-            if same.level != "bad":
-                return same
-        return found
-
     async def do_launch(self) -> None:
         """Launch it again with its overrides, after one confirmation that says what is other than then."""
         past = self.list.current
-        found = await self._again(past) if past is not None else None
-        cluster = self.sparkrun.state.cluster
-        if past is None or found is None or cluster is None:
-            return
-        defaults = self.sparkrun.state.settings.defaults
-        lines = [f"{past.recipe} on {', '.join(found.places)}"]
-        lines += [f"  {words}" for words in change_words(found.rendered.original, found.rendered.overrides, defaults)]
-        changed = _changed(past, found, cluster)
-        if changed:
-            lines += ["", "Other than then:", *(f"  {words}" for words in changed)]
-        lines += ["", "It is launched once its hosts were checked."]
-        if await self.sparkrun.ask(Confirm("Launch again?", lines, "Launch", "Cancel")):
-            self.sparkrun.open_plan(found.rendered, found.places, go=True)
+        if past is not None:
+            await launch_again(self.sparkrun, past)
 
     async def do_plan(self) -> None:
         """Show the plan of launching it again."""
         past = self.list.current
-        found = await self._again(past) if past is not None else None
-        if found is not None:
-            self.sparkrun.open_plan(found.rendered, found.places)
+        if past is not None:
+            await plan_again(self.sparkrun, past)
 
     async def do_delete(self) -> None:
         """Delete its record and logs, after a confirmation."""
@@ -306,7 +272,7 @@ class HistoryScreen(PageScreen):
         """Show it once more as it happened."""
         past = self.list.current
         if past is not None:
-            self.sparkrun.open_launch(await self.sparkrun.backend.replay(past), follow=False)
+            self.sparkrun.open_launch(await self.sparkrun.backend.replay(past), past)
 
     async def do_report(self) -> None:
         """Copy its report and save it, and show where."""
@@ -337,13 +303,3 @@ class HistoryScreen(PageScreen):
             self.set_focus(self.list)
         else:
             self.app.pop_screen()
-
-
-def _changed(past: PastLaunch, found: Evaluation, cluster: Cluster) -> list[str]:
-    """What is other than at an earlier launch, in words."""
-    words = []
-    if past.cluster and past.cluster != cluster.name:
-        words.append(f"cluster {cluster.name}, in place of {past.cluster}")
-    if past.hosts != found.places:
-        words.append(f"on {', '.join(found.places)}, in place of {', '.join(past.hosts)}")
-    return words

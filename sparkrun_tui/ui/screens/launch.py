@@ -20,11 +20,12 @@ from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.launch_keys import FLAGS
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.launch_status import COMING, SERVING
-from sparkrun_tui.ui.model.ports import LaunchPort, ReplayPort
+from sparkrun_tui.ui.model.ports import LaunchPort, PastLaunch, ReplayPort
 from sparkrun_tui.ui.paint.change_lines import change_words
 from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines
 from sparkrun_tui.ui.paint.past_lines import ran_words
 from sparkrun_tui.ui.paint.phases import LastTime
+from sparkrun_tui.ui.screens.again import launch_again
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.list_pane import ListPane
@@ -47,8 +48,8 @@ class LaunchScreen(PageScreen):
     AUTO_FOCUS = "LogView"
     WHERE = "launch"
 
-    def __init__(self, launch: LaunchPort, past: bool = False) -> None:
-        """`past` is for a launch that is over, as its journal has it."""
+    def __init__(self, launch: LaunchPort, past: PastLaunch | None = None) -> None:
+        """`past` is the record of a launch that is not watched, but shown as its journal has it."""
         super().__init__()
         self.launch = launch
         self._past = past
@@ -59,7 +60,7 @@ class LaunchScreen(PageScreen):
     def body(self) -> Iterable[Widget]:
         """Phases, cause or endpoint, logs, search."""
         self.phases = PhaseTable()
-        self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts), self._past)
+        self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts), self._past is not None)
         yield Panel(self.phases, id="phases-panel")
         endpoint = TextPane(lambda width: endpoint_lines(self.launch.state, width), id="endpoint")
         endpoint.can_focus = False
@@ -119,7 +120,7 @@ class LaunchScreen(PageScreen):
         title = state.recipe
         if state.cluster:
             title += f" on {state.cluster}"
-        if self._past and state.status is not LaunchStatus.UNKNOWN:
+        if self._past and state.status in FINAL:
             title += f"  {sign} {self._ran()}"
         elif state.status is not LaunchStatus.STARTING:
             title += f"  {sign} {state.status.value}"
@@ -139,7 +140,7 @@ class LaunchScreen(PageScreen):
     def _active(self, state: LaunchState) -> bool:
         """Whether a host's second line has something to show: what it does now, or where it failed."""
         if state.status not in SERVING | FINAL:
-            return not self._past
+            return self._past is None or isinstance(self.launch, ReplayPort)
         cells = [cell for row in state.hosts.values() for cell in row.cells.values()]
         return state.status in FINAL and any(cell.state in (StepState.FAILED, StepState.UNKNOWN) for cell in cells)
 
@@ -329,6 +330,9 @@ class LaunchScreen(PageScreen):
     async def _launch_again(self, repair: Repair) -> None:
         """Launch with the repair on the same hosts, after one confirmation that says what changes."""
         rendered = self.launch.rendered
+        if rendered is None and self._past is not None and not self._past.claimed:
+            await launch_again(self.sparkrun, self._past, repair)
+            return
         if rendered is None:
             self.sparkrun.say("It was launched from elsewhere: open its recipe to launch it again.", "warning")
             return

@@ -65,7 +65,8 @@ class PlanList(ListPane):
         self._steps: dict[int, int] = {}
         self._hosts: dict[int, str] = {}
         self._width = 0
-        self._placed = False
+        self._begun: int | str | None = None
+        """Where the cursor was put at first."""
 
     def show(
         self,
@@ -88,11 +89,22 @@ class PlanList(ListPane):
         """What the cursor is on: a step by its number, a host by its name, None for another line."""
         return self._hosts.get(self.cursor, self._steps.get(self.cursor))
 
+    def _first_place(self) -> int | str | None:
+        """Where the cursor begins: on the first step, else on the first host when hosts and errors fill the screen."""
+        if not self._steps:
+            return None
+        first = min(self._steps)
+        if first < self.page or not self._hosts:
+            return self._steps[first]
+        return self._hosts[min(self._hosts)]
+
     def _follow(self, what: int | str | None) -> None:
         """Put the cursor on this step or host again, wherever it is now."""
-        if not self._placed and self._steps:
-            self._placed, what, self.top = True, 0, 0
         places: Mapping[int, int | str] = {**self._steps, **self._hosts}
+        if self._begun is None or what == self._begun:
+            # The user has not moved yet: what is above stays in sight.
+            what = self._begun = self._first_place()
+            self.top = 0
         found = next((line for line, place in places.items() if place == what), None)
         if found is not None and found != self.cursor:
             self.cursor = found
