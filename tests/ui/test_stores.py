@@ -25,7 +25,9 @@ IMAGE = ImageListed("sha256:1", ("acme/vllm:1",), ("acme/vllm@sha256:abcdef01234
 
 
 def host(name: str, *repos: StoredRepo, containers: tuple[ContainerInfo, ...] = (), here: bool = False) -> HostStores:
-    store = HostStore("/cache/hub", NOW, "me", f"boot-{name}", "1:1", 500 * GIB, 900 * GIB, repos)
+    store = HostStore(
+        "/cache/hub", NOW, "me", f"boot-{name}", "1:1", disk_free=500 * GIB, disk_total=900 * GIB, repos=repos
+    )
     return HostStores(name, here, store, (IMAGE,), containers)
 
 
