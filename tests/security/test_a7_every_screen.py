@@ -25,8 +25,10 @@ from sparkrun_tui.ui.model import backend
 from sparkrun_tui.ui.model.ports import PassphraseAsked
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
+from sparkrun_tui.ui.screens.compare import CompareScreen
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen
 from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
+from sparkrun_tui.ui.screens.dialogs.columns import ColumnsScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 from sparkrun_tui.ui.screens.dialogs.passphrase import PassphraseScreen
@@ -162,6 +164,11 @@ async def _overrides(walk: Walk) -> None:
     await walk.keys("y", "w")
     walk.on(AskScreen)
     await walk.keys("escape", "escape")
+    await walk.keys("w")
+    walk.on(CompareScreen)
+    await walk.keys(*["down"] * 12, "y", "escape", "S")
+    walk.on(ColumnsScreen)
+    await walk.keys("down", "escape")
 
 
 async def _plan_and_launch(walk: Walk) -> None:
