@@ -35,13 +35,16 @@ base="$HOME/.cache/sparkrun-tui"; lock="$base/lock"
 mkdir -p "$base" || exit 3
 now=$(date +%s) won=
 take() {{
-    mkdir "$lock" 2>/dev/null || {{
-        # It is another's, unless it cannot be made at all: a home that is full or read-only is not held by anybody.
-        if [ -d "$lock" ] || said=$(mkdir "$lock" 2>&1); then return 1; fi
+    said=$(mkdir "$lock" 2>&1) || {{
+        # It is another's, or was until just now. A home that is full or read-only is not held by anybody.
+        if [ -d "$lock" ]; then return 1; fi
+        if [ ! -e "$lock" ] && mkdir "$lock.probe.$$" 2>/dev/null; then rmdir "$lock.probe.$$"; return 1; fi
         echo "$said" >&2
         exit 3
     }}
     if printf %s {owner} >"$lock/owner.json" && echo "$now" >"$lock/renewed"; then return 0; fi
+    # No room for the owner's name; or somebody took the folder away meanwhile, and it may be theirs by now.
+    if [ ! -d "$lock" ] || [ -s "$lock/owner.json" ]; then return 1; fi
     rm -rf "$lock"
     exit 3
 }}
