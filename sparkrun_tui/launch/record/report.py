@@ -33,6 +33,8 @@ MOST_EVENTS = 120
 _HOME = re.compile(r"/(?:home|Users)/[^/\s:'\"]+")
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
 _MARKUP = re.compile(r"[\\`*_\[\]<>#!]")
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_FENCE = re.compile(r"~+")
 _OF_EVERYBODY = ("127.", "0.0.0.0", "255.")
 _SIGNS = {
     StepState.OK: "ok",
@@ -70,7 +72,7 @@ def report(
 def save_report(state: LaunchState, text: str, now: float | None = None) -> Path:
     """Write a report into a file that only its owner may read; its path. Raises `SparkrunError`."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{state.recipe}-{state.launch_id}-{stamp}").strip("-.")
+    name = _NO_NAME.sub("-", f"{state.recipe}-{state.launch_id}-{stamp}").strip("-.")
     path = paths.state_dir() / "reports" / f"{name}.md"
     try:
         private_folder(path.parent)
@@ -196,6 +198,6 @@ class _Names:
     def block(self, lines: Iterable[str]) -> str:
         """Lines as a block of code, whose fence none of them ends."""
         kept = [self.plain(line) for line in lines]
-        longest = max((len(run) for line in kept for run in re.findall(r"~+", line)), default=0)
+        longest = max((len(run) for line in kept for run in _FENCE.findall(line)), default=0)
         fence = "~" * max(longest + 1, 3)
         return "\n".join([f"{fence}text", *kept, fence])

@@ -66,7 +66,7 @@ def speed_of(facts: ModelFacts, settings: EngineSettings, hosts: Sequence[HostMe
 def _left_to_cpu(facts: ModelFacts, settings: EngineSettings) -> bool:
     """Whether llama.cpp is asked to leave layers to the CPU."""
     layers = whole(settings.llama.n_gpu_layers)
-    return settings.engine == "llama-cpp" and layers is not None and layers < len(facts.layers or ())
+    return layers is not None and layers < len(facts.layers or ())
 
 
 def _prefill(reads: Reads) -> Rate:
