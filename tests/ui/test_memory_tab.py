@@ -7,14 +7,17 @@ from typing import cast
 import pytest
 
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.result import ContextCurve, HostMemory, HostPicture, Part
+from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.ink import Line, text_of, width_of
 from sparkrun_tui.ui.paint.command_view import argv_lines
 from sparkrun_tui.ui.paint.context_plot import plot_lines, tokens_word
 from sparkrun_tui.ui.paint.memory_bar import gib
-from sparkrun_tui.ui.paint.memory_tab import table
+from sparkrun_tui.ui.paint.memory_tab import memory_lines, table
 from sparkrun_tui.ui.screens.browse import BrowseScreen
+from tests.memory.models import DENSE, facts
 
 from .conftest import Pilots, lines_with, press, screen_text
 
@@ -154,3 +157,11 @@ def test_little_is_never_told_as_nothing() -> None:
     assert gib(0) == "0.0"
     assert gib(1000) == "<0.1"
     assert gib(0.06 * GIB) == "0.1"
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_the_speed_of_one_request_stands_below_the_figures(width: int) -> None:
+    found = estimate(facts(DENSE), EngineSettings("vllm", max_model_len=8192), [assumed_spark("spark-1")])
+    lines = ["".join(text for text, _ in line) for line in memory_lines(found, (), None, width)]
+    assert any("tokens/s for one request" in line for line in lines)
+    assert max(map(len, lines)) <= width

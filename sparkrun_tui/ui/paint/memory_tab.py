@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.memory.result import Estimate, HostPicture, Part
+from sparkrun_tui.memory.speed.words import sentence
 from sparkrun_tui.ui.ink import Line, clip, wrap, wrap_line
 from sparkrun_tui.ui.paint.context_plot import plot_lines
 from sparkrun_tui.ui.paint.memory_bar import gib
@@ -57,6 +58,8 @@ def memory_lines(estimate: Estimate, offered: Sequence[Suggestion], plot: Contex
             lines += [*table(picture, width), []]
     if estimate.weights_bytes is not None:
         lines.append([("weights of the whole model ", "dim"), (f"{gib(estimate.weights_bytes)} GiB", "")])
+    if estimate.speed is not None:
+        lines += [[(row, "")] for row in wrap(sentence(estimate.speed), width)]
     lines += [[(row, "dim")] for row in wrap(f"facts: {clean_line(estimate.facts_source)}", width)]
     notes = [[(row, "dim")] for note in estimate.notes for row in wrap(f"· {clean_line(note)}", width)]
     return [clip(line, width) for line in [*lines, *([[]] if notes else []), *notes]]
