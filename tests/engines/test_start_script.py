@@ -13,7 +13,6 @@ import pytest
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.layout.common import secret_file, start_script
 
-
 HEARD = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp('bash', sys.argv[1:])"
 
 
@@ -24,14 +23,8 @@ def start(folder: Path, serve: str, secrets: str | None = None) -> subprocess.Po
         paths["env"].write_text(secrets)
     paths["start.sh"].write_text(start_script(str(paths["serve.sh"]), str(paths["env"])))
     # What a shell runs in the background ignores SIGINT, and bash cannot trap a signal that was ignored before it.
-    heard = [
-        sys.executable,
-        "-c",
-        "import os, signal, sys; signal.signal(2, signal.SIG_DFL); os.execvp('bash', sys.argv[1:])",
-    ]
-    return subprocess.Popen(
-        [*heard, "bash", str(paths["start.sh"])], stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
+    command = [sys.executable, "-c", HEARD, "bash", str(paths["start.sh"])]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 
 @pytest.mark.parametrize("value", ["plain", "it's", 'a "b" $HOME `id` \\', "ends with \\"])
