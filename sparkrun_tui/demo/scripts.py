@@ -223,6 +223,11 @@ def _store_list(host: Host, sent: Sent) -> Said:
     return Said(listed(host))
 
 
+def _store_mounts(host: Host, sent: Sent) -> Said:
+    """Simulated folders have one name each."""
+    return Said("end\n")
+
+
 def _store_remove(host: Host, sent: Sent) -> Said:
     return Said(removed(host, sent.script))
 
@@ -261,6 +266,7 @@ _ANSWERS: dict[str, Callable[[Host, Sent], Said]] = {
     "lease-release": _lease_release,
     "activity": _activity,
     "store-list": _store_list,
+    "store-mounts": _store_mounts,
     "store-remove": _store_remove,
     "cache-list": _cache_list,
     "file-head": _file_head,

@@ -25,6 +25,7 @@ from sparkrun_tui.launch.stores.model import (
 from sparkrun_tui.launch.stores.uses import uses_of_image, uses_of_model
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageListed
 from sparkrun_tui.remote.failures import NoDocker
+from sparkrun_tui.remote.hub.host_mounts import led_to
 from sparkrun_tui.remote.hub.host_store import TIMEOUT, list_store
 from sparkrun_tui.remote.ports.docker import Docker
 from sparkrun_tui.remote.transport import Transport
@@ -182,7 +183,28 @@ async def ask(place: Place) -> HostStores:
         if isinstance(failed, HostError):
             return replace(found, docker_problem=failed.what)
     assert not isinstance(images, HostError) and not isinstance(containers, HostError)
-    return replace(found, images=tuple(images), containers=tuple(containers))
+    try:
+        led = await _with_real_mounts(place.transport, store.hub, containers)
+    except HostError as error:
+        return replace(found, docker_problem=error.what)
+    return replace(found, images=tuple(images), containers=led)
+
+
+async def _with_real_mounts(
+    transport: Transport, hub: str, containers: Sequence[ContainerInfo]
+) -> tuple[ContainerInfo, ...]:
+    """The containers, whose mounts have those folders, too, to which they lead over links. Raises `HostError`."""
+    # Those that run come first: only so many paths are looked at.
+    ordered = sorted(containers, key=lambda info: not info.running)
+    paths = [source for info in ordered for source in info.mounts]
+    if not hub or not paths:
+        return tuple(containers)
+    leads = await led_to(transport, hub, paths)
+    found = []
+    for info in containers:
+        real = [leads[source] for source in info.mounts if leads.get(source)]
+        found.append(replace(info, mounts=tuple(dict.fromkeys((*info.mounts, *real)))))
+    return tuple(found)
 
 
 async def _containers(docker: Docker) -> Sequence[ContainerInfo]:

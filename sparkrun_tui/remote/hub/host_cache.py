@@ -22,7 +22,9 @@ _LIST = """\
 # sparkrun-tui: cache-list
 folder={folder}
 commit={commit}
-[ -n "$commit" ] || commit=$(cat -- "$folder/refs/"{ref} 2>/dev/null)
+[ -n "$commit" ] || ! [ -f "$folder/refs/"{ref} ] || commit=$(head -c 64 -- "$folder/refs/"{ref} 2>/dev/null)
+# Whoever may write to the cache chooses what stands there.
+case $commit in *[!0-9a-f]*) exit 0 ;; esac
 cd -- "$folder/snapshots/$commit" 2>/dev/null || exit 0
 [ -n "$commit" ] || exit 0
 printf 'commit\\t%s\\n' "$commit"

@@ -89,8 +89,9 @@ sum() {{
 }}
 count=0
 for name in models--*; do
+  case $name in *[!A-Za-z0-9._-]*) continue ;; esac
   if [ -L "$name" ]; then
-    printf 'link\\t%s\\t%s\\n' "$name" "$(readlink -- "$name")"
+    printf 'link\\t%s\\t%s\\n' "$name" "$(readlink -- "$name" | tr '\\n\\t' '  ')"
     continue
   fi
   [ -d "$name" ] || continue

@@ -31,26 +31,29 @@ SECONDS = 8
 
 _LENGTH = 8
 
+# Whoever may write to the cache chooses names of files: one of several lines would pass for other facts of the host.
 _FUNCTION = r"""
 packed() {{ gzip -c | head -c {packed} | base64 | tr -d '\n'; }}
 headers() {{
   for file in "$1"/*.safetensors; do
-    [ -f "$file" ] || continue
+    plain "$file" || continue
     [ "$(date +%s)" -le "$until" ] || return 0
     length=$(limit 5 od -An -v -tu8 -N8 <"$file" | tr -d ' \n')
     case $length in ''|*[!0-9]*|?????????*) return 0 ;; esac
     limit 5 head -c "$((8 + length))" <"$file" || return 0
   done
 }}
+plain() {{ case $1 in *[[:cntrl:]]*) return 1 ;; esac; [ -f "$1" ]; }}
 cached() {{
   folder=${{6:-$hf}}/hub/$2; commit=$3
-  [ -n "$commit" ] || commit=$(head -c 64 -- "$folder/refs/$4" 2>/dev/null)
+  [ -n "$commit" ] || ! [ -f "$folder/refs/$4" ] || commit=$(limit 5 head -c 64 -- "$folder/refs/$4" 2>/dev/null)
   at=$folder/snapshots/$commit
+  case $commit in *[!0-9a-f]*) return 0 ;; esac
   [ -n "$commit" ] && [ -d "$at" ] || return 0
   spare={seconds}; until=$(($(date +%s) + spare)); count=0
   printf 'commit\t%s\t%s\n' "$1" "$commit"
   for file in "$at"/*.safetensors "$at"/*.gguf "$at"/*/*.gguf; do
-    [ -f "$file" ] || continue
+    plain "$file" || continue
     count=$((count + 1)); [ "$count" -le {files} ] || break
     printf 'file\t%s\t%s\t%s\n' "$1" "$(stat -L -c %s -- "$file")" "${{file#"$at"/}}"
   done
@@ -59,7 +62,7 @@ cached() {{
     printf 'small\t%s\t%s\t%s\n' "$1" "$small" "$(limit 5 head -c {small} <"$at/$small" | packed)"
   done
   first=
-  for file in "$at"/$5 "$at"/*/$5; do [ -n "$5" ] && [ -z "$first" ] && [ -f "$file" ] && first=$file; done
+  for file in "$at"/$5 "$at"/*/$5; do [ -n "$5" ] && [ -z "$first" ] && plain "$file" && first=$file; done
   if [ -n "$first" ]; then
     printf 'first\t%s\t%s\t%s\n' "$1" "${{first#"$at"/}}" "$(limit 5 head -c {first} <"$first" | packed)"
   elif [ -z "$5" ]; then
