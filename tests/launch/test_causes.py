@@ -486,6 +486,12 @@ def test_memory_that_ends_between_two_captures_of_graphs() -> None:
     assert overrides(found) == {"gpu_memory_utilization": "0.75", "max_cudagraph_capture_size": "32"}
 
 
+def test_a_fraction_that_is_not_known_is_lowered_by_hand() -> None:
+    found = diagnose("sglang", {"spark-1": ["torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 148 MiB."]})
+    assert found is not None
+    assert found.repairs[0].title == "lower --mem-fraction-static by 0.05"
+
+
 def test_what_nccl_says_of_a_device_counts_more_than_that_it_failed() -> None:
     found = diagnosed(
         "RuntimeError: NCCL error: unhandled system error (run with NCCL_DEBUG=INFO for details)",

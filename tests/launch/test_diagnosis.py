@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.launch.diagnosis.diagnose import ExitInfo, diagnose, explain_refusal
+from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, diagnose, explain_refusal
 from sparkrun_tui.launch.record.logs import LogLine
 from tests.launch.diagnosed import ECHOES, KV_TOO_SMALL, OOM, VALUES, diagnosed, overrides
 
@@ -227,6 +227,30 @@ def test_what_docker_refuses_is_explained(words: str, title: str) -> None:
     found = explain_refusal(words, "spark-1", {})
     assert found is not None and found.title.startswith(title)
     assert found.explanation and found.repairs and found.evidence in words
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("nvidia-container-cli: requirement error: unsatisfied condition: cuda>=13.0", "The driver is too old"),
+        ("nvidia-container-cli: initialization error: nvml error: driver/library version mismatch", "The driver was"),
+    ],
+)
+def test_a_cause_in_a_later_line_of_dockers_refusal_stands_alone(line: str, title: str) -> None:
+    diagnosis = Diagnosis("vllm")
+    refusal = "OCI runtime create failed: error running hook: exit status 1, stdout: , stderr: Auto-detected mode"
+    diagnosis.read("spark-1", [refusal, line])
+    (found,) = diagnosis.ranked()
+    assert found.title.startswith(title)
+    assert diagnosis.result() == found
+
+
+def test_the_next_line_of_a_refusal_that_no_rule_knows_is_shown() -> None:
+    refusal = "OCI runtime create failed: error running hook: exit status 1, stdout: , stderr: Auto-detected mode"
+    found = diagnose("vllm", {"spark-1": [refusal, "nvidia-container-cli: strange error"]})
+    assert found is not None and found.title == "Docker cannot start the container"
+    assert "Auto-detected mode nvidia-container-cli: strange error" in found.explanation
+    assert ": ," not in found.explanation
 
 
 def test_words_of_docker_that_no_rule_knows() -> None:

@@ -14,6 +14,7 @@ from sparkrun_tui.engines.logs.causes import (
     OUT_OF_MEMORY,
     SEQS,
     SPARE,
+    UTILISATION,
     Cause,
     Context,
     Repair,
@@ -64,6 +65,14 @@ def _shorter(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     return (set_length(length, context, "the longest the model says it can"), longer)
 
 
+def _smaller_pools(context: Context, why: str) -> tuple[Repair, ...]:
+    """Lower the fraction of the pools; by hand where its value is not known, as for a log without its recipe."""
+    less = less_utilisation(0.05, context, why)
+    if not less and context.number(*UTILISATION) is None:
+        return (by_hand("lower --mem-fraction-static by 0.05", why),)
+    return less
+
+
 def _out_of_memory_why(_: re.Match[str], context: Context) -> str:
     if context.phase is Phase.GRAPHS:
         return "The GPU had no memory left while it captured CUDA graphs, which are outside the pools."
@@ -71,7 +80,7 @@ def _out_of_memory_why(_: re.Match[str], context: Context) -> str:
 
 
 def _out_of_memory(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
-    less = less_utilisation(0.05, context, "leaves room outside the pools")
+    less = _smaller_pools(context, "leaves room outside the pools")
     if context.phase is Phase.GRAPHS:
         graphs = smaller_half(context, ("max_cudagraph_capture_size", "cuda_graph_max_bs"), "smaller graphs", 64)
         return (*less, *graphs)
@@ -83,7 +92,7 @@ def _graphs_failed(match: re.Match[str], context: Context) -> tuple[Repair, ...]
     if match[1] and _OF_MEMORY.search(match[1]) is None:
         return (by_hand("set attention_backend to triton", "or leave it to SGLang"), eager, by_hand("a newer image"))
     graphs = smaller_half(context, ("max_cudagraph_capture_size", "cuda_graph_max_bs"), "smaller graphs", 64)
-    return (*less_utilisation(0.05, context, "leaves room for the graphs"), *graphs, eager)
+    return (*_smaller_pools(context, "leaves room for the graphs"), *graphs, eager)
 
 
 CAUSES: tuple[Cause, ...] = (

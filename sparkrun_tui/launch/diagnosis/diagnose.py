@@ -353,6 +353,9 @@ class Diagnosis:
                 break
             # All of this title go at once: a log may have it in every line.
             found = [item for item in found if item.weight is best.weight and item.title != best.title]
+            if best.weight is Weight.CAUSE and not best.generic:
+                # Beside a cause, a rule for a kind of failures adds nothing.
+                found = [item for item in found if not item.generic]
         return tuple(ranked)
 
     @property
@@ -504,6 +507,9 @@ def _best(found: Sequence[_Found]) -> _Found:
         first = [item for item in first if item.depth == deepest]
         # A rule for a kind of exceptions never beats an exception of its own that no rule describes.
         first = [item for item in first if not item.generic and item.link is not Link.DIRECT] or first
+    if top is Weight.CAUSE:
+        # Docker's refusal has several lines: the first names only the kind, a later one the cause.
+        first = [item for item in first if not item.generic] or first
     # Logs without times keep the order of hosts and lines; `min` returns the first of equals.
     return min(first, key=lambda item: item.time)
 

@@ -14,8 +14,8 @@ _ARM_IMAGE = by_hand("use an image for arm64", "a Spark cannot run x86 images at
 
 def _innermost(match: re.Match[str], _: Context) -> str:
     """What the innermost part of Docker says: each part puts its words before those of the one that it called."""
-    parts = [part.strip(' ."\\') for part in match.string.split(": ")]
-    said = [part for part in parts if part not in ("", "unknown")]
+    parts = [part.strip(' .,"\\') for part in match.string.split(": ")]
+    said = [part for part in parts if part not in ("", "unknown", "stderr")]
     return f"It says: {shorten(': '.join(said[-2:]), 300)}"
 
 
@@ -624,5 +624,6 @@ HOST_CAUSES: tuple[Cause, ...] = (
         by_hand("restart Docker, then the host; update docker-ce, containerd.io and nvidia-container-toolkit there"),
         generic=True,
         outside=True,
+        tells_below=True,
     ),
 )
