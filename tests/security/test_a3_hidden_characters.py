@@ -191,6 +191,7 @@ LOGS = frozenset({
     "launch/record/journal.py",
     "launch/record/log_files.py",
     "launch/record/logs.py",
+    "launch/record/report.py",
     "recipe/registry/git.py",
     "remote/docker/client.py",
     "remote/docker/logs.py",

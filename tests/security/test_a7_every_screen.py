@@ -220,7 +220,7 @@ async def _rest(walk: Walk) -> None:
     await walk.keys("escape", "escape", "escape")
     await walk.keys("R")
     walk.on(RegistriesScreen)
-    assert "mine" in walk.seen
+    await walk.until(lambda: "mine" in walk.seen, "registries")
     await walk.keys("down", "down", "a")
     walk.on(AskScreen)
     await walk.keys("escape", "escape")

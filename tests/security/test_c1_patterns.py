@@ -36,6 +36,7 @@ SEPARATE = {
     "recipe.format.yamltree._RESOLVERS": "PyYAML's own: signs stand between the digits",
     "recipe.registry.git._PROGRESS_LINE": "a blank stands between the words",
     "recipe.values.saved_overrides._SNAPSHOT": "a path of the program itself",
+    "remote.hub.cache._ENTRY": "a quote ends each text, and a backslash comes before a quote within one",
     "remote.hub.cache._PART": "hyphens stand between, and the last one has five digits before it",
 }
 """Patterns (or modules) that the check below takes for ambiguous, and why they are not, or meet short texts alone."""

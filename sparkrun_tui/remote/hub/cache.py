@@ -22,7 +22,10 @@ _MOST_INDEXES = 16
 """Indexes of one model that are read: all of them may be links to one large file."""
 _MOST_INDEX = 32 << 20
 _WEIGHT_MAP = re.compile(r'"weight_map"\s*+:\s*+\{')
-_ENTRY = re.compile(r'"(?:[^"\\]++|\\.)*+"\s*+:\s*+"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
+_ENTRY = re.compile(
+    r'"[^"\\]*+(?:\\.[^"\\]*+)*"\s*+:\s*+"([^"\\]*+(?:\\.[^"\\]*+)*)"',
+    re.DOTALL,
+)
 """A tensor and its file in an index."""
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
