@@ -23,10 +23,12 @@ _MOST_INDEXES = 16
 _MOST_INDEX = 32 << 20
 _WEIGHT_MAP = re.compile(r'"weight_map"\s*+:\s*+\{')
 _ENTRY = re.compile(
-    r'"[^"\\]*+(?:\\.[^"\\]*+)*"\s*+:\s*+"([^"\\]*+(?:\\.[^"\\]*+)*)"',
+    r'[\s,]*+"[^"\\]*+(?:\\.[^"\\]*+)*"\s*+:\s*+"([^"\\]*+(?:\\.[^"\\]*+)*)"',
     re.DOTALL,
 )
 """A tensor and its file in an index."""
+_BETWEEN = 1000
+"""Blanks at most behind the last entry of an index."""
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
 # Other forms of the same weights, which no engine here reads when there are safetensors.
@@ -183,9 +185,14 @@ def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
         if begin is None or not text.endswith("}", 0, len(text.rstrip())):
             return False
         folder = name.rpartition("/")[0]
-        for entry in _ENTRY.finditer(text, begin.end(), text.find("}", begin.end())):
+        place = begin.end()
+        # Each entry begins where the one before it ends: to look for the next one from every quote would take hours.
+        while entry := _ENTRY.match(text, place):
             if (f"{folder}/{entry[1]}" if folder else entry[1]) not in present:
                 return False
+            place = entry.end()
+        if not text[place : place + _BETWEEN].lstrip().startswith("}"):
+            return False
     return True
 
 
