@@ -134,3 +134,13 @@ def test_an_earlier_launch_by_its_id(cli: Cli, lab: FakeCluster, solo: str) -> N
     done = cli("diagnose", launch_id)
     assert done.code == 1
     assert done.out == "cause not known: no line of this log says why\n"
+
+
+def test_a_log_of_a_server_that_became_ready_is_no_failure(cli: Cli, log: Path) -> None:
+    ready = "0.02.100.000 I srv  llama_server: listening on http://0.0.0.0:8080\n"
+    log.write_text("0.00.100.000 I srv    load_model: loading model '/m.gguf'\n" + ready)
+    done = cli("diagnose", str(log))
+    assert done.code == 1 and done.out == "no failure: by this log the server became ready\n"
+    log.write_text("ggml_cuda_init: failed to initialize CUDA: no CUDA-capable device is detected\n" + log.read_text())
+    done = cli("diagnose", str(log))
+    assert "no failure" in done.out and "llama-server finds no GPU" in done.out

@@ -319,3 +319,10 @@ def test_a_compose_file_is_recognised_and_converted(cli: Cli, tmp_path: Path) ->
     assert cli("recipe", "new", "--from", str(source), "--service", "chta").code == 2
     assert cli("recipe", "new", "a/b", "--from", str(source)).code == 2
     assert cli("recipe", "new").code == 2
+
+
+def test_an_engine_that_is_not_modelled_is_said_once(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "other.yaml"
+    path.write_text("model: org/m\nruntime: zebra\ncontainer: zebra:1\nmax_nodes: 1\ncommand: zebra {model}\n")
+    out = cli("recipe", "vram", str(path)).out
+    assert "engine: not known)" in out and out.count("is not modelled") == 1

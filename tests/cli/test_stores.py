@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.remote.failures import NoDocker
 from tests.cli.conftest import Cli
 from tests.launch.fakes import FakeCluster
+from tests.launch.fakes.docker import FakeDocker
 from tests.support.stored import leave_part, store_model
 
 OLD, BROKEN = "acme-labs/Old-Chat-13B", "acme-labs/Broken-Off-70B"
@@ -96,6 +98,19 @@ def test_a_silent_host_is_named_and_exit_code_3(cli: Cli, lab: FakeCluster) -> N
     done = cli("models", "-H", "spark-1,spark-2")
     assert done.code == 3 and "spark-2: does not answer" in done.out
     assert cli("images", "prune", "-H", "spark-1,spark-2", "--yes").code == 3
+
+
+def test_images_of_a_docker_that_does_not_run_are_not_known(
+    cli: Cli, lab: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def images(_: FakeDocker) -> None:
+        raise NoDocker("Docker is installed but not running", installed=True)
+
+    monkeypatch.setattr(FakeDocker, "images", images)
+    done = cli("images", "-H", "spark-1")
+    assert done.code == 3 and "no image is there" not in done.out
+    assert "spark-1: its images and what its containers use are not known: Docker is installed" in done.out
+    assert cli("images", "-H", "spark-1", "--json").code == 3
 
 
 def test_this_machine_has_a_cache_of_its_own(cli: Cli, here: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, diagnose, explain_refusal
+from sparkrun_tui.base.units import GIB
+from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, GuardInfo, diagnose, explain_refusal
 from sparkrun_tui.launch.record.logs import LogLine
 from tests.launch.diagnosed import ECHOES, KV_TOO_SMALL, OOM, VALUES, diagnosed, overrides
 
@@ -39,7 +40,8 @@ def test_the_start_check_from_its_four_numbers() -> None:
     )
     assert "98.75 of 121.63 GiB" in found.explanation
     assert "103.38 GiB" in found.explanation
-    assert overrides(found) == {"gpu_memory_utilization": "0.80"}
+    # A Spark keeps 8 GiB of what was free.
+    assert overrides(found) == {"gpu_memory_utilization": "0.74"}
     starved = diagnosed(
         "ValueError: Free memory on device cuda:0 (2.8/121.63 GiB) on startup is less than desired GPU memory "
         "utilization (0.85, 103.38 GiB)."
@@ -179,6 +181,14 @@ def test_without_a_cause_the_last_line_that_speaks_of_a_failure_is_shown() -> No
     found = diagnose("vllm", {"spark-1": lines[:1]}, {"spark-1": ExitInfo(1)})
     assert found is not None
     assert found.evidence == "the container ended with exit code 1"
+
+
+def test_a_shorter_context_is_no_repair_where_a_fraction_sizes_the_cache() -> None:
+    exits = {"spark-1": ExitInfo(137, guard=GuardInfo(stopped=True, left=3 * GIB, floor=4 * GIB))}
+    found = diagnose("vllm", {"spark-1": []}, exits, values={"gpu_memory_utilization": "0.9", "max_model_len": "65536"})
+    assert found is not None and overrides(found) == {"gpu_memory_utilization": "0.85"}
+    found = diagnose("llama-cpp", {"spark-1": []}, exits, values={"ctx_size": "65536"})
+    assert found is not None and overrides(found) == {"ctx_size": "32768"}
 
 
 def test_our_own_stop_is_no_failure() -> None:

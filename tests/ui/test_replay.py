@@ -72,4 +72,7 @@ async def test_the_screen_counts_in_the_time_of_the_replay(
         await settle(pilot)
         assert lines_with(pilot, "the weights come")
         assert not lines_with(pilot, " d ")
+        await press(pilot, "x")
+        await settle(pilot)
+        assert any("press f to see what runs" in note.message for note in pilot.app._notifications)
     await real.close()

@@ -123,6 +123,13 @@ def _of_launch(name: str) -> tuple[dict[str, list[LogLine]], str, dict[str, str]
 def _print(reading: Reading) -> None:
     from sparkrun_tui.launch.record.narration import diagnosis_lines
 
+    if reading.is_ready:
+        output.line("no failure: by this log the server became ready")
+        for found in reading.outlived:
+            output.line()
+            for text in diagnosis_lines(found):
+                output.line(text)
+        return
     if not reading.causes:
         output.line("cause not known: no line of this log says why")
         return

@@ -95,6 +95,11 @@ def _end(view: StoresView, code: Exit = Exit.OK) -> Exit:
     return max(code, Exit.HOST if view.silent else Exit.OK)
 
 
+def _images_end(view: StoresView) -> Exit:
+    """The exit code of a list of images: those of a host whose Docker gave no answer are not known."""
+    return Exit.HOST if any(host.images is None for host in view.hosts) else Exit.OK
+
+
 # Models.
 
 
@@ -167,7 +172,7 @@ async def _list_models(where: Where, as_json: bool) -> Exit:
 def list_images_command(hosts: str, cluster_name: str, demo: bool, here: bool, as_json: bool) -> int:
     """List the images with their digests, their sizes on each host, and what uses them.
 
-    Exit code 3 when a host cannot be reached.
+    Exit code 3 when a host cannot be reached, or its Docker cannot be asked.
     """
     return asyncio.run(_list_images(Where(Target(hosts, cluster_name, demo), here), as_json))
 
@@ -179,13 +184,13 @@ async def _list_images(where: Where, as_json: bool) -> Exit:
         view = asked.view
         if as_json:
             output.as_json({**text.stores_json(view), "images": [text.image_json(image) for image in view.images]})
-            return _end(view)
+            return _images_end(view)
         if view.images:
             output.table(text.IMAGE_HEAD, [text.image_row(image, view.taken) for image in view.images])
         else:
-            output.line("no image is there")
+            output.line(text.no_images(view))
         _print_hosts(view)
-        return _end(view)
+        return _images_end(view)
 
 
 def _print_hosts(view: StoresView) -> None:

@@ -163,7 +163,8 @@ def memory_lines(evaluation: Evaluation, offered: Sequence[Suggestion] = ()) -> 
 
 def estimate_lines(estimate: Estimate) -> Iterator[str]:
     """What the engine will allocate, host by host, and the three verdicts."""
-    yield f"As the engine will allocate (facts: {estimate.facts_source}; engine: {estimate.engine_version}):"
+    version = estimate.engine_version or "not known"
+    yield f"As the engine will allocate (facts: {estimate.facts_source}; engine: {version}):"
     for picture in estimate.hosts:
         source = picture.host.source
         yield f"  {picture.host.name}: {format_gib(picture.host.total)} in total ({source})"
@@ -175,7 +176,8 @@ def estimate_lines(estimate: Estimate) -> Iterator[str]:
             yield f"    {'budget:':16}{format_gib(picture.budget):>12}"
         left = "unknown" if picture.free is None else format_gib(picture.free)
         yield f"    {'left:':16}{left:>12}"
-    for verdict in (estimate.starts, estimate.context, estimate.headroom):
+    # The three are one and the same where the engine is not modelled.
+    for verdict in dict.fromkeys((estimate.starts, estimate.context, estimate.headroom)):
         reason = f": {verdict.detail}" if verdict.level is Level.UNKNOWN and verdict.detail else ""
         yield f"  {MARKS[verdict.level]} {verdict.text}{reason}"
     if estimate.speed is not None:

@@ -65,7 +65,14 @@ def host_lines(view: StoresView) -> Iterator[str]:
         if store is not None and store.cut_short:
             yield f"{host.name}: it has more models than are listed"
         if host.docker_problem:
-            yield f"{host.name}: what its containers use is not known: {host.docker_problem}"
+            yield f"{host.name}: its images and what its containers use are not known: {host.docker_problem}"
+
+
+def no_images(view: StoresView) -> str:
+    """The line in place of an empty list of images."""
+    if any(host.images is None for host in view.hosts):
+        return "no image is known"
+    return "no image is there"
 
 
 def stores_json(view: StoresView) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class Figures:
     layers: int = 48
     fault: Fault | None = None
     why: str = ""
+    version: str = ""
+    """The engine's version by the tag of the image, such as `0.31.0`; empty when the tag states none."""
 
     @property
     def concurrency(self) -> float:
@@ -129,6 +131,7 @@ def figures(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore |
         layers=rendered.recipe.metadata.num_layers or 48,
         fault=fault,
         why=why,
+        version=settings.version,
     )
 
 

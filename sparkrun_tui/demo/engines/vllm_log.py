@@ -10,7 +10,8 @@ from sparkrun_tui.demo.engines.log_script import NOW, RAY_NOW, LogStep, gib
 from sparkrun_tui.demo.engines.simulated import Simulated, Start
 from sparkrun_tui.engines.plan import Role
 
-VERSION = "0.32.0"
+_NEWEST = "0.32.0"
+"""The version of an image whose tag states none."""
 _STEPS = 8
 
 
@@ -23,6 +24,7 @@ class VllmLog:
 
     def __init__(self, figures: Figures, role: Role, rank: int, ray: bool, head_ip: str) -> None:
         self._is = figures
+        self._version = figures.version or _NEWEST
         self._role = role
         self._rank = rank
         self._ray = ray
@@ -75,7 +77,7 @@ class VllmLog:
     def _arguments(self) -> Iterator[LogStep]:
         is_ = self._is
         who = "APIServer pid=1"
-        yield LogStep(0.9, _line(who, "api_utils.py:347", f" █▄█▀ █     █     █     █  version {VERSION}\r"))
+        yield LogStep(0.9, _line(who, "api_utils.py:347", f" █▄█▀ █     █     █     █  version {self._version}\r"))
         yield LogStep(0.0, _line(who, "api_utils.py:347", f"  ▀▀  ▀▀▀▀▀ ▀▀▀▀▀ ▀     ▀  model   {is_.model}\r"))
         arguments: dict[str, object] = {
             "model_tag": is_.model,
@@ -95,13 +97,17 @@ class VllmLog:
 
     def _headless(self) -> Iterator[LogStep]:
         yield LogStep(
-            0.9, _line("MainProcess pid=1", "serve.py:142", f"Launching vLLM (v{VERSION}) headless multiproc executor")
+            0.9,
+            _line(
+                "MainProcess pid=1", "serve.py:142", f"Launching vLLM (v{self._version}) headless multiproc executor"
+            ),
         )
 
     def _engine(self) -> Iterator[LogStep]:
         is_ = self._is
         if self._role is not Role.WORKER:
-            text = f"Initializing a V1 LLM engine (v{VERSION}) with config: model='{is_.model}', dtype=torch.bfloat16"
+            config = f"model='{is_.model}', dtype=torch.bfloat16"
+            text = f"Initializing a V1 LLM engine (v{self._version}) with config: {config}"
             yield LogStep(1.1, _line("EngineCore pid=248", "core.py:133", text))
         if self._ray:
             text = f"Connecting to existing Ray cluster at address: {self._head_ip}:46379..."

@@ -315,16 +315,20 @@ def after_kill(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 
 
 def less_of_the_host(context: Context) -> tuple[Repair, ...]:
-    """Repairs where a launch takes more memory than its host can spare: what lowers that of any engine."""
+    """Repairs where a launch takes more memory than its host can spare: what lowers that of any engine.
+
+    Where a fraction of the memory sizes the KV cache, a shorter context leaves the host no more.
+    """
     repairs = [*less_utilisation(0.05, context, "leaves more memory to the host")]
-    if context.number(*UTILISATION) is not None:
+    has_fraction = context.number(*UTILISATION) is not None
+    if has_fraction:
         title = "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True in env"
         repairs.append(by_hand(title, "several GiB more stay free while the engine starts"))
     seqs = context.whole(*SEQS)
     if seqs is not None:
         repairs += smaller_half(context, SEQS, "fewer requests at a time", seqs)
     length = context.whole(*LENGTH) or 0
-    if length > _SHORT:
+    if length > _SHORT and not has_fraction:
         repairs.append(set_length(length // 2, context, "half the KV cache"))
     if not repairs:
         repairs.append(by_hand("a lower memory fraction, a shorter context, or a smaller quantisation"))

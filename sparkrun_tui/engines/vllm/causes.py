@@ -8,10 +8,12 @@ import re
 from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.patterns import GAP
 from sparkrun_tui.base.text import shorten
+from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.causes import (
     BATCHED,
     OUT_OF_MEMORY,
     SEQS,
+    SPARE,
     UTILISATION,
     Cause,
     Context,
@@ -69,14 +71,24 @@ def _start_check(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     caches = by_hand(
         "sync; echo 3 | sudo tee /proc/sys/vm/drop_caches", "when it is the page cache that holds the memory"
     )
-    value = 0.0
+    value, why = 0.0, ""
     if free is not None and total:
-        value = math.floor((free - 0.5) / total * 100) / 100
+        kept, why = 0.5, f"what {match[1]} GiB of free memory allow"
+        if _is_host_memory(total, context):
+            kept, why = SPARE, f"of {match[1]} GiB of free memory the host keeps {SPARE}"
+        value = math.floor((free - kept) / total * 100) / 100
     now = context.number(*UTILISATION)
     # vLLM says this when it wants more than is free: a higher figure is none of vLLM's.
     if value < 0.1 or value > (0.9 if now is None else now):
         return (by_hand("stop other programs that hold memory on that host: nvidia-smi, docker ps"), caches)
-    return (set_utilisation(value, context, f"what {match[1]} GiB of free memory allow"), caches)
+    return (set_utilisation(value, context, why), caches)
+
+
+def _is_host_memory(total: float, context: Context) -> bool:
+    """Whether a GPU of `total` GiB shares the memory of its host, as on a Spark: both figures are nearly the same."""
+    if context.memory_total is None:
+        return False
+    return abs(context.memory_total / GIB - total) < 0.03 * total
 
 
 def _start_check_why(match: re.Match[str], _: Context) -> str:

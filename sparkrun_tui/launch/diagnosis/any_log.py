@@ -27,6 +27,10 @@ class Reading:
     """False where no rule describes the failure; `causes` then holds the last exception, or nothing."""
     around: tuple[str, ...] = ()
     """The lines around the exception of an unknown failure."""
+    is_ready: bool = False
+    """Whether a server became ready and nothing failed, by the log."""
+    outlived: tuple[Diagnosed, ...] = ()
+    """What rules found before a server became ready all the same: a warning at most."""
 
 
 def read_any(
@@ -47,14 +51,22 @@ def read_any(
         diagnosis = Diagnosis(name, values=values, report=report)
         for host, lines in logs.items():
             diagnosis.read(host, lines)
-        if best is None or (diagnosis.weight or 0, diagnosis.is_known) > (best[1].weight or 0, best[1].is_known):
+        if best is None or _says(diagnosis) > _says(best[1]):
             best = name, diagnosis
     assert best is not None
     name, diagnosis = best
     causes = diagnosis.ranked()
+    shown = name if len(names) == 1 else ""
+    if not causes and diagnosis.is_ready:
+        return Reading(shown, (), False, is_ready=True, outlived=diagnosis.outlived())
     if diagnosis.is_known or not causes:
-        return Reading(name if len(names) == 1 else "", causes, diagnosis.is_known)
-    return Reading(name if len(names) == 1 else "", causes, False, _around(logs, causes[0]))
+        return Reading(shown, causes, diagnosis.is_known)
+    return Reading(shown, causes, False, _around(logs, causes[0]))
+
+
+def _says(diagnosis: Diagnosis) -> tuple[int, bool, bool]:
+    """How much the rules of an engine say of a log: the more the larger."""
+    return diagnosis.weight or 0, diagnosis.is_known, diagnosis.is_ready
 
 
 def guess_engine(logs: Mapping[str, Sequence[LogLine]]) -> str:

@@ -369,6 +369,19 @@ class Diagnosis:
         found = self._standing()
         return bool(found) and _best(found).known
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the server of a host became ready, by its lines."""
+        return any(of_host.is_ready for of_host in self._hosts.values())
+
+    def outlived(self) -> tuple[Diagnosed, ...]:
+        """What rules found in the lines of a server that became ready all the same, each title once."""
+        titles: dict[str, Diagnosed] = {}
+        for item in self._found:
+            if item.known and self._hosts[item.host].is_ready and self._hosts[item.host].survived(item):
+                titles.setdefault(item.title, item.diagnosed())
+        return tuple(titles.values())[:_MOST_RANKED]
+
     def _ends(self, exits: Mapping[str, ExitInfo] | None) -> list[_Found]:
         """The findings from the ends of the containers."""
         return _from_exits(exits or {}, self._context, {host: of_host.said for host, of_host in self._hosts.items()})

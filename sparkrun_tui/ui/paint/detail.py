@@ -106,7 +106,7 @@ def extras(
     lines: list[Line] = []
     limits = _limits(estimate)
     if limits:
-        lines.append([(limits, "dim")])
+        lines += [[(row, "dim")] for row in wrap(limits, width)]
     if offered is None and estimate.proposals:
         lines.append([("· trying what would help …", "dim")])
     elif offered:
@@ -132,7 +132,7 @@ def _limits(estimate: Estimate) -> str:
     if estimate.min_hosts is not None:
         parts.append(f"fewest hosts {estimate.min_hosts}")
     if estimate.max_utilisation is not None:
-        parts.append(f"utilisation up to {estimate.max_utilisation:.2f}")
+        parts.append(f"starts up to utilisation {estimate.max_utilisation:.2f}")
     return "  ".join(parts)
 
 
@@ -153,7 +153,7 @@ def about(evaluation: Evaluation, width: int, offered: Sequence[Suggestion] = ()
     recipe, estimate = evaluation.recipe, evaluation.estimate
     lines = description(recipe, width)
     if evaluation.host_reason:
-        lines.append([("hosts  ", "dim"), (clean_line(evaluation.host_reason), "")])
+        lines += _wrapped_pair("hosts", clean_line(evaluation.host_reason), width)
     details = dict.fromkeys([estimate.starts.detail, estimate.context.detail, estimate.headroom.detail])
     for detail in details:
         if detail:
@@ -211,7 +211,9 @@ def problem_lines(problems: Sequence[Problem], width: int, path: str = "") -> li
         lines.append([(f"{sign} ", style), (rows[0], "")])
         lines += [[("  " + row, "")] for row in rows[1:]]
         if problem.remedy:
-            lines += [[("  → " + row, "dim")] for row in wrap(clean_line(problem.remedy), width - 4)]
+            rows = wrap(clean_line(problem.remedy), width - 4)
+            lines.append([("  → " + rows[0], "dim")])
+            lines += [[("    " + row, "dim")] for row in rows[1:]]
     return lines
 
 

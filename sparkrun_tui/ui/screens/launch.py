@@ -184,6 +184,8 @@ class LaunchScreen(PageScreen):
         """What can be done depends on the state of the launch."""
         state = self.launch.state
         if self._past and name in ("test", "stop", "cancel"):
+            if isinstance(self.launch, ReplayPort):
+                return "This is its record, shown once more: press f to see what runs."
             if state.status is LaunchStatus.UNKNOWN:
                 return f"Only its record is open: {state.detail}."
             return f"Nothing of it runs: {self._ran()}."

@@ -53,6 +53,8 @@ class FakeTransport:
             command = without_variables(script.removeprefix(HOOK_MARK).strip())
             host.cluster.ran.append(f"{host.name}: {command}")
             return host.cluster.results.get(command, Result(Outcome.EXITED, 0, "done here\n", ""))
+        if "# sparkrun-tui: store-list" in script:
+            return Result(Outcome.EXITED, 0, host.stored, "")
         if "owner.json" in script:
             return self._lease(script)
         if script.startswith("# sparkrun-tui: guard-") or "/guard" in script.partition("job=")[2].partition("\n")[0]:
@@ -65,8 +67,6 @@ class FakeTransport:
         if script.startswith("# sparkrun-tui: activity"):
             await asyncio.sleep(3)
             return Result(Outcome.EXITED, 0, host.activity, "")
-        if script.startswith("# sparkrun-tui: store-list"):
-            return Result(Outcome.EXITED, 0, host.stored, "")
         if script.startswith("# sparkrun-tui: model-path"):
             return Result(Outcome.EXITED, 0, host.cluster.paths.get(host.name, ""), "")
         if script.startswith("mkdir"):
