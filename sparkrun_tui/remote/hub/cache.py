@@ -22,8 +22,9 @@ _MOST_INDEXES = 16
 """Indexes of one model that are read: all of them may be links to one large file."""
 _MOST_INDEX = 32 << 20
 _WEIGHT_MAP = re.compile(r'"weight_map"\s*+:\s*+\{')
-_ENTRY = re.compile(r'"(?:[^"\\]++|\\.)*+"\s*+:\s*+"((?:[^"\\]++|\\.)*+)"', re.DOTALL)
-"""A tensor and its file in an index."""
+_STRING = re.compile(r'"([^"\\]*+(?:\\.[^"\\]*+)*)"?', re.DOTALL)
+"""A string of an index. It matches wherever one begins, so that no letter is looked at twice."""
+_MOST_ESCAPES = 10_000
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
 _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiece")
 # Other forms of the same weights, which no engine here reads when there are safetensors.
@@ -179,9 +180,15 @@ def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
         begin = _WEIGHT_MAP.search(text)
         if begin is None or not text.endswith("}", 0, len(text.rstrip())):
             return False
+        end = text.find("}", begin.end())
+        if text.count("\\", begin.end(), end) > _MOST_ESCAPES:
+            return False
         folder = name.rpartition("/")[0]
-        for entry in _ENTRY.finditer(text, begin.end(), text.find("}", begin.end())):
-            if (f"{folder}/{entry[1]}" if folder else entry[1]) not in present:
+        strings = _STRING.finditer(text, begin.end(), end)
+        # Names of tensors and their files take turns.
+        for _ in strings:
+            file = next(strings, None)
+            if file is None or (f"{folder}/{file[1]}" if folder else file[1]) not in present:
                 return False
     return True
 
