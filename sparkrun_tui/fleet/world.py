@@ -202,19 +202,24 @@ class World:
     def _taken_by(promise: _Promise) -> dict[str, int]:
         return {} if promise.needed is None else dict.fromkeys(promise.hosts, promise.needed)
 
-    def whereabouts(self, launch_id: str, hosts: Sequence[str]) -> Whereabouts:
-        """Whether a launch runs on the hosts on which it was started, by the last survey."""
+    def whereabouts(self, launch_id: str, hosts: Sequence[str], started: float | None = None) -> Whereabouts:
+        """Whether a launch runs on the hosts on which it was started, by the last survey.
+
+        A survey from before it was `started`, in Unix seconds, says nothing of it.
+        """
         for item in self.workloads:
             if item.launch_id == launch_id:
                 return Whereabouts.ENDED if item.health is Health.EXITED else Whereabouts.RUNS
         if self.taken is None or not hosts or not all(self.asked(name) for name in hosts):
+            return Whereabouts.UNKNOWN
+        if started is not None and started > self.taken:
             return Whereabouts.UNKNOWN
         return Whereabouts.GONE
 
     def asked(self, name: str) -> bool:
         """Whether it is known what runs on a host."""
         host = self._hosts.get(name)
-        if host is None or host.facts is None or host.state in (Seen.DOWN, Seen.UNKNOWN):
+        if host is None or host.facts is None or host.state not in (Seen.UP, Seen.ASKING):
             return False
         return host.facts.docker_access == "ok" and host.status is not None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.stores.look import look
 from sparkrun_tui.launch.stores.prune import Item, Kind, offer_models, prune
 from sparkrun_tui.remote.docker.types import ContainerInfo
@@ -72,3 +74,23 @@ async def test_names_of_mounts_are_only_words(disk: Path, tmp_path: Path) -> Non
     assert found[paths[-1]] == str(disk / "hf")
     assert set(found) == {str(lying), paths[-1]} and not canary.exists()
     assert len(await led_to(LocalTransport(), str(disk / "hf/hub"), [f"/x{n}" for n in range(MOST_PATHS * 2)])) == 0
+
+
+@pytest.mark.parametrize("named", ["label", "command", "mount"])
+async def test_a_launch_that_serves_a_path_of_the_cache_keeps_that_model(
+    disk: Path, tmp_path: Path, named: str
+) -> None:
+    path = str(disk / "hf/hub/models--org--m/snapshots/abc")
+    labels = {f"{LABEL}launch": "abcd2345", f"{LABEL}model": "/elsewhere"}
+    serving = ContainerInfo("id", "box", "image", "running", labels)
+    if named == "label":
+        serving = replace(serving, labels={**labels, f"{LABEL}model": path})
+    elif named == "command":
+        serving = replace(serving, command="vllm serve /elsewhere --tokenizer org/m")
+    else:
+        serving = replace(serving, mounts=(path,))
+    cluster = Cluster("home", ("spark-1",), hf_cache=str(disk / "hf"))
+    hosts = services({"spark-1": [serving]})
+    assert offer_models(await look(cluster, hosts)).unused == ()
+    report = await prune([Item(Kind.MODEL, "spark-1", "org/m", 1)], cluster, hosts)
+    assert (disk / "hf/hub/models--org--m/blobs").is_dir(), report.text

@@ -5,6 +5,7 @@ Secrets are masked, and names that say who and where: hosts, users, home folders
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import time
@@ -32,6 +33,9 @@ MOST_EVENTS = 120
 
 _HOME = re.compile(r"/(?:home|Users)/[^/\s:'\"]+")
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
+_COLONS = re.compile(r"[0-9A-Za-z]*:[0-9A-Za-z:]+")
+_LONGEST = 100
+"""Letters of a word with colons that may hold an address."""
 _MARKUP = re.compile(r"[\\`*_\[\]<>#!]")
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _FENCE = re.compile(r"~+")
@@ -153,6 +157,15 @@ def _span(start: float | None, end: float | None) -> str:
     return format_duration(max(end - start, 0))
 
 
+def _names_a_machine(text: str) -> bool:
+    """Whether digits and colons are an address of IPv6 that is not everybody's: times and commits have colons, too."""
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return not address.is_loopback and not address.is_unspecified
+
+
 class _Names:
     """Gives other names to hosts, users, home folders and addresses, the same ones each time."""
 
@@ -164,7 +177,10 @@ class _Names:
         for row in sorted(state.hosts.values(), key=lambda row: row.rank):
             other = f"host-{row.rank + 1}"
             named.setdefault(row.name, other)
-            named.setdefault(row.name.rpartition("@")[2], other)
+            user, _, address = row.name.rpartition("@")
+            named.setdefault(address, other)
+            if len(user) > 2 and user != "root":
+                named.setdefault(user, "user")
         if state.cluster:
             named.setdefault(state.cluster, "the cluster")
         user = os.environ.get("USER", "")
@@ -180,7 +196,19 @@ class _Names:
         text = _HOME.sub("~", text)
         for pattern, other in self._hosts:
             text = pattern.sub(other, text)
-        return _ADDRESS.sub(self._address, text)
+        return _COLONS.sub(self._address_6, _ADDRESS.sub(self._address, text))
+
+    def _address_6(self, found: re.Match[str]) -> str:
+        before, rest = "", found[0]
+        if len(rest) > _LONGEST:
+            return rest
+        while ":" in rest:
+            if _names_a_machine(rest):
+                return before + self._addresses.setdefault(rest, f"address-{len(self._addresses) + 1}")
+            # An interface or a name may stand before an address.
+            word, colon, rest = rest.partition(":")
+            before += word + colon
+        return found[0]
 
     def _address(self, found: re.Match[str]) -> str:
         if found[0].startswith(_OF_EVERYBODY):

@@ -100,31 +100,29 @@ def _found_users(host: HostStores) -> _Users:
     of_any: list[tuple[Use, frozenset[str]]] = []
     repos = host.store.repos if host.store is not None else ()
     around = _around(host)
-    searched = 0
     # Sorting is stable: those that run are searched first.
-    for container in sorted(host.containers or (), key=lambda info: not info.running):
+    ordered = sorted(host.containers or (), key=lambda info: not info.running)
+    for searched, container in enumerate(ordered, 1):
         holding_it = _use(host, container, holds=True)
         for image in {container.image_id, container.image} - {""}:
             _add(of_image.setdefault(image, []), holding_it)
         labelled = _models_of(container)
         for name in labelled:
             _add(of_repo.setdefault(name, []), _use(host, container))
-        if labelled:
-            continue
         mounts_all = any(PurePosixPath(source) in around for source in container.mounts)
         mentioned: set[str] = set()
-        says_one = False
-        searched += 1
+        says_one = bool(labelled)
         if searched > _SEARCHED:
             mounts_all = mounts_all or container.running
         else:
-            text = " ".join((container.command, *container.mounts))
+            # A launch may serve a model by its path in the cache, or read a tokenizer from another one.
+            text = " ".join((container.command, *container.mounts, *labelled))
             for repo in repos:
                 in_command = repo.repo in container.command or repo.folder in container.command
                 if in_command or repo.folder in text:
                     mentioned.add(repo.repo)
                     says_one = says_one or in_command
-        for name in mentioned:
+        for name in mentioned - labelled:
             _add(of_repo.setdefault(name, []), _use(host, container))
         if mounts_all and not says_one:
             use = _use(host, container)

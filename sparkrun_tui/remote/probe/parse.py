@@ -30,6 +30,8 @@ _LATEST = 32_503_680_000.0
 _MOST_WATTS = 100_000.0
 _MOST_DEGREES = 1000.0
 _MOST_DRIVER = 1e6
+_MOST_GPU_NAME = 100
+"""Letters of a GPU's product name, which is looked for in tables with each estimate."""
 _MOST_PARTS = 64
 """Most GPUs, RDMA ports and disks of one host that are read."""
 
@@ -211,7 +213,7 @@ def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
         if memory is not None:
             memory_total = int(memory * _MIB)
         yield Gpu(
-            name=clean_line(cells[0]),
+            name=shorten(clean_line(cells[0]), _MOST_GPU_NAME),
             driver=driver,
             memory_total=memory_total,
             utilisation=_number(cells[3], most=100),

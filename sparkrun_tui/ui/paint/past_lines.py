@@ -49,8 +49,8 @@ def outcome(past: PastLaunch, world: World | None, status: str = "") -> Span:
     for workload in world.workloads:
         if workload.launch_id == past.launch_id:
             return _HEALTH[workload.health]
-    if world.whereabouts(past.launch_id, past.hosts) is not Whereabouts.GONE:
-        silent = any(name in world.hosts and world.hosts[name].state is Seen.DOWN for name in past.hosts)
+    if world.whereabouts(past.launch_id, past.hosts, past.started) is not Whereabouts.GONE:
+        silent = any(name in world.hosts and world.hosts[name].state in (Seen.DOWN, Seen.LOST) for name in past.hosts)
         return ("? no answer" if silent else "? not asked"), "tight"
     if past.outcome != "starting":
         return "– ended", "dim"
