@@ -27,6 +27,8 @@ _ENTRY = re.compile(
     re.DOTALL,
 )
 """A tensor and its file in an index."""
+_MOST_ESCAPES = 10_000
+"""Backslashes in an index: a pattern remembers its place at each."""
 _BETWEEN = 1000
 """Blanks at most behind the last entry of an index."""
 _WEIGHTS = (".safetensors", ".gguf", ".bin", ".pt", ".pth")
@@ -183,6 +185,8 @@ def _indexed(indexes: Mapping[str, str], present: set[str]) -> bool:
     for name, text in indexes.items():
         begin = _WEIGHT_MAP.search(text)
         if begin is None or not text.endswith("}", 0, len(text.rstrip())):
+            return False
+        if text.count("\\") > _MOST_ESCAPES:
             return False
         folder = name.rpartition("/")[0]
         place = begin.end()
