@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+
+from sparkrun_tui.base.errors import UsageError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -13,6 +16,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _open_app(demo: bool, cluster: str, query: str) -> int:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "the app needs a terminal for its input and output",
+            remedy="`sparkrun-tui --help` lists the commands; `sparkrun-tui demo-story` plays a session as plain text",
+        )
     from sparkrun_tui.ui.app.app import open_app
 
     return open_app(demo=demo, cluster=cluster, query=query)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,3 +152,12 @@ def test_hosts_may_be_given_one_by_one(cli: Cli) -> None:
     done = cli("run", "qwen3.5-122b-a10b-fp8-2x-vllm", "-H", "one", "-H", "two", "--dry-run", "--yes")
     assert done.code == 0, done.err
     assert "one" in done.out and "two" in done.out
+
+
+def test_without_a_terminal_the_app_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sparkrun_tui"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert "needs a terminal" in done.stderr and "--help" in done.stderr
+    assert done.stdout == ""
