@@ -49,6 +49,7 @@ OWN_WAYS = {
     "models/known_sizes.py": "a file of the program",
     "models/shipped_table.py": "a file of the program",
     "launch/run/parts/owner.py": "/proc",
+    "ui/app/ending.py": "the null device, for an app whose terminal is gone",
     "cli/commands/diagnose.py": "a file that the user names, which may be a pipe",
     "cli/launch.py": "/dev/null",
     "base/memory_limit.py": "/proc",

@@ -33,7 +33,7 @@ MOST_EVENTS = 120
 
 _HOME = re.compile(r"/(?:home|Users)/[^/\s:'\"]+")
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
-_COLONS = re.compile(r"[0-9A-Za-z]*:[0-9A-Za-z:]+")
+_COLONS = re.compile(r"(?<![0-9A-Za-z:])[0-9A-Za-z]{0,40}:[0-9A-Za-z:]+")
 _LONGEST = 100
 """Letters of a word with colons that may hold an address."""
 _MARKUP = re.compile(r"[\\`*_\[\]<>#!]")

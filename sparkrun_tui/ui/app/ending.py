@@ -34,10 +34,9 @@ def end_by_signals(app: App[int]) -> None:
 
 def _leave_terminal() -> None:
     """From now on what the app draws and prints goes nowhere."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+    with open(os.devnull, "r+b", buffering=0) as nowhere:
+        for descriptor in (0, 1, 2):
+            os.dup2(nowhere.fileno(), descriptor)
     # The kernel sends SIGCONT after SIGHUP, at which Textual would set up the terminal again.
     signal.signal(signal.SIGCONT, lambda _number, _frame: None)
     # Textual waits without end for a thread that writes, which may have ended by a write that failed before.
