@@ -20,7 +20,7 @@ from sparkrun_tui.launch.services import Services, Workstation
 from sparkrun_tui.launch.stores import prune as pruning
 from sparkrun_tui.launch.stores import verify as verifying
 from sparkrun_tui.launch.stores.look import look
-from sparkrun_tui.launch.stores.model import NamedBy, StoresView, User
+from sparkrun_tui.launch.stores.model import NamedBy, StoresView, User, digest_of
 from sparkrun_tui.launch.stores.prune import Item, Kind, offer_images, offer_models, prune
 from sparkrun_tui.launch.stores.verify import Verdict, judge, verify_images, verify_models
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ImageListed
@@ -472,7 +472,8 @@ async def test_hosts_with_different_images_under_one_name_are_shown(site: Site) 
     site.images = [ImageListed("sha256:1", ("acme/vllm:1",), ("acme/vllm@sha256:aa",), 7)]
     view = await site.look()
     on = view.images[0].on[0]
-    other = replace(on, host="spark-2", listed=replace(on.listed, digests=("acme/vllm@sha256:cc",)))
+    built = replace(on.listed, id="sha256:other", digests=("acme/vllm@sha256:cc",))
+    other = replace(on, host="spark-2", listed=built)
     image = replace(view.images[0], on=(on, other))
     found = verifying.judge_image(image, "sha256:aa", "")
     assert [(checked.verdict, checked.detail) for checked in found] == [
@@ -480,6 +481,14 @@ async def test_hosts_with_different_images_under_one_name_are_shown(site: Site) 
         (Verdict.FAULTY, "another one than on spark-1"),
     ]
     assert image.digest == "2 digests"
+    # The same image that was streamed to a host, where no digest of a registry is kept.
+    streamed = replace(on, host="spark-2", listed=replace(on.listed, digests=()))
+    newest = digest_of(on.listed, image.name)
+    found = verifying.judge_image(replace(image, on=(on, streamed)), newest, "")
+    assert {checked.detail for checked in found} == {"as the registry has it"}
+    elsewhere = replace(on, host="spark-2", listed=replace(on.listed, id="sha256:of another store", digests=()))
+    found = verifying.judge_image(replace(image, on=(on, elsewhere)), newest, "")
+    assert [checked.verdict for checked in found] == [Verdict.WHOLE, Verdict.UNKNOWN]
 
 
 def test_the_owner_of_a_lease_on_this_machine_that_ended_keeps_nothing() -> None:

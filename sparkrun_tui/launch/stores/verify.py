@@ -13,6 +13,7 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.stores.look import Place, places
 from sparkrun_tui.launch.stores.model import Image, StoresView, digest_of
+from sparkrun_tui.remote.docker.types import ImageListed
 from sparkrun_tui.remote.hub import cache as hub_cache
 from sparkrun_tui.remote.hub.gguf_length import gguf_least_size
 from sparkrun_tui.remote.hub.host_cache import listing_in
@@ -263,13 +264,30 @@ async def _registry_digest(image: Image, by_name: Mapping[str, object]) -> tuple
         return "", "the registry did not answer"
 
 
+def _is_another(one: ImageListed, other: ImageListed, by_id: Mapping[str, set[str]]) -> bool:
+    """Whether two images of one name are known to differ: ids of different kinds of stores are not comparable."""
+    if one.id == other.id:
+        return False
+    known, others = by_id[one.id], by_id[other.id]
+    if not known and not others:
+        return True
+    return bool(known) and bool(others) and not known & others
+
+
 def judge_image(image: Image, newest: str, why: str) -> list[Checked]:
     """The verdict on an image on each host. Pure; `newest` is the registry's digest, else `why` says why not."""
+    # One image has one id in image stores of one kind, also where it was streamed and no registry's digest is kept.
+    by_id: dict[str, set[str]] = {}
+    for on in image.on:
+        known = by_id.setdefault(on.listed.id, set())
+        if on.listed.digests:
+            known.add(digest_of(on.listed, image.name))
     digests = {on.host: digest_of(on.listed, image.name) for on in image.on}
     found = []
     for on in image.on:
         mine = digests[on.host]
-        others = [host for host, digest in digests.items() if digest != mine]
+        known = by_id[on.listed.id]
+        others = [other.host for other in image.on if _is_another(on.listed, other.listed, by_id)]
         verdict, detail = Verdict.WHOLE, "as the registry has it"
         if others:
             verdict, detail = Verdict.FAULTY, f"another one than on {', '.join(others)}"
@@ -277,7 +295,9 @@ def judge_image(image: Image, newest: str, why: str) -> list[Checked]:
             verdict, detail = Verdict.UNKNOWN if len(digests) < 2 else Verdict.WHOLE, why
             if len(digests) > 1:
                 detail = f"the same on all hosts; {why}"
-        elif newest != mine:
+        elif not known:
+            verdict, detail = Verdict.UNKNOWN, "it was loaded there, and has no digest of the registry"
+        elif newest not in known:
             detail = "whole, but the registry has a newer one under this name"
         found.append(Checked(on.host, image.name, mine, verdict, detail, on.size))
     return found
