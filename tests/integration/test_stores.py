@@ -34,6 +34,9 @@ def test_what_is_used_stays_and_what_went_is_gone(
     hosts: list[Host], sparkrun: Run, recipes: Path, workstation: Workstation
 ) -> None:
     both = ("-H", ",".join(host.name for host in hosts))
+    for host in hosts:
+        # Other tests may have left another build under this name: both hosts pull it anew.
+        as_user(host, f"docker image rm -f {IMAGE} >/dev/null 2>&1 || true")
     started = sparkrun("run", str(recipes / "tiny-vllm-ranks.yaml"), "--gpu-mem", "0.05", *both)
     assert started.returncode == 0, started.stderr
 
