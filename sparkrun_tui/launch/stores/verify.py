@@ -282,19 +282,19 @@ def judge_image(image: Image, newest: str, why: str) -> list[Checked]:
         known = by_id.setdefault(on.listed.id, set())
         if on.listed.digests:
             known.add(digest_of(on.listed, image.name))
-    digests = {on.host: digest_of(on.listed, image.name) for on in image.on}
+    is_alone = len(image.on) < 2
     found = []
     for on in image.on:
-        mine = digests[on.host]
+        mine = digest_of(on.listed, image.name)
         known = by_id[on.listed.id]
         others = [other.host for other in image.on if _is_another(on.listed, other.listed, by_id)]
         verdict, detail = Verdict.WHOLE, "as the registry has it"
         if others:
             verdict, detail = Verdict.FAULTY, f"another one than on {', '.join(others)}"
         elif not newest:
-            verdict, detail = Verdict.UNKNOWN if len(digests) < 2 else Verdict.WHOLE, why
-            if len(digests) > 1:
-                detail = f"the same on all hosts; {why}"
+            detail = f"the same on all hosts; {why}"
+            if is_alone:
+                verdict, detail = Verdict.UNKNOWN, why
         elif not known:
             verdict, detail = Verdict.UNKNOWN, "it was loaded there, and has no digest of the registry"
         elif newest not in known:

@@ -71,8 +71,9 @@ def _left_to_cpu(facts: ModelFacts, settings: EngineSettings) -> bool:
 
 def _prefill(reads: Reads) -> Rate:
     """Two operations a weight that is multiplied, at the rate of its format."""
-    rate = next(rate for bits, rate in _RATES if reads.bits <= bits)
     if reads.has_experts:
         rate = _EXPERT_RATE
+    else:
+        rate = next(rate for bits, rate in _RATES if reads.bits <= bits)
     tokens = rate / (2 * reads.weights)
     return Rate(tokens, tokens * _PREFILL_SLOWER, tokens * _PREFILL_FASTER)
