@@ -43,6 +43,20 @@ def _where_options(function: F) -> F:
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object; sizes in bytes.")
 
 
+def _prune_options(kind: str) -> Callable[[F], F]:
+    """The options of both commands that remove something; `kind` names it in the help, in the plural."""
+
+    def add(function: F) -> F:
+        unused = click.option(
+            "--unused", is_flag=True, help=f"Also offer {kind} that no recipe names and no container uses."
+        )
+        dry_run = click.option("--dry-run", is_flag=True, help="Only show what would go.")
+        yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+        return _where_options(unused(dry_run(yes(_json_option(function)))))
+
+    return add
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What was found, and the ways to the hosts."""
@@ -297,11 +311,7 @@ def _say_silent(view: StoresView) -> None:
 
 @models_group.command("prune")
 @click.argument("names", nargs=-1, metavar="[MODEL]...")
-@_where_options
-@click.option("--unused", is_flag=True, help="Also offer models that no recipe names and no container uses.")
-@click.option("--dry-run", is_flag=True, help="Only show what would go.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@_json_option
+@_prune_options("models")
 def prune_models_command(
     names: tuple[str, ...],
     hosts: str,
@@ -324,11 +334,7 @@ def prune_models_command(
 
 @images_group.command("prune")
 @click.argument("names", nargs=-1, metavar="[IMAGE]...")
-@_where_options
-@click.option("--unused", is_flag=True, help="Also offer images that no recipe names and no container uses.")
-@click.option("--dry-run", is_flag=True, help="Only show what would go.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@_json_option
+@_prune_options("images")
 def prune_images_command(
     names: tuple[str, ...],
     hosts: str,
