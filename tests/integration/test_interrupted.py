@@ -40,7 +40,7 @@ def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
 @on_both
 async def test_a_daemon_that_is_restarted_during_a_pull_is_waited_for(hosts: list[Host], all_images: Images) -> None:
     host = hosts[0]
-    host.docker("rmi", "--force", all_images.llama.reference, check=False)
+    host.remove_images()
     host.faults.slow("60mbit")
     async with launcher() as at:
         launch = launch_on(at, hosts[:1], recipe("tiny-llama"))
@@ -64,7 +64,7 @@ def test_a_closed_terminal_leaves_the_pull_to_the_host(
 ) -> None:
     host = hosts[0]
     image = all_images.llama.reference
-    host.docker("rmi", "--force", image, check=False)
+    host.remove_images()
     host.faults.slow("60mbit")
     running = begin("run", str(recipes / "tiny-llama.yaml"), "-H", host.name)
     wait(lambda: bool(host.run("pgrep -f '[d]ocker pull'", check=False)))
@@ -89,7 +89,7 @@ async def test_a_streamed_image_whose_link_is_lost_is_a_lost_link(
     sender, receiver = hosts
     reference = all_images.standin.reference
     sender.docker("pull", "-q", reference)
-    receiver.docker("rmi", "-f", reference, check=False)
+    receiver.remove_images()
     wrapper = workstation.bin / "docker"
     wrapper.write_text(f'#!/bin/sh\nexec ssh {sender.name} docker "$@"\n')
     wrapper.chmod(0o755)

@@ -58,7 +58,7 @@ def test_a_new_start_shows_the_truth_and_goes_on_or_cleans_up(
     names = ",".join(host.name for host in hosts)
     recipe = str(recipes / "tiny-sglang.yaml")
     for host in hosts:
-        host.docker("rmi", "--force", all_images.standin.reference, check=False)
+        host.remove_images()
         host.faults.slow("200mbit")
     running = begin("run", recipe, "--tp", "2", *SMALL, "-H", names)
     time.sleep(moment)

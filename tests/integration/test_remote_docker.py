@@ -144,7 +144,7 @@ async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
 ) -> None:
     host = hosts[1]
     reference = all_images.standin.reference
-    host.docker("rmi", "-f", reference, check=False)
+    host.remove_images()
     host.faults.slow("60mbit")
     images = DockerImages(DockerClient, pool.resolver, pool.policy)
     transport = pool.transport(host.name)
@@ -172,7 +172,7 @@ async def test_a_pull_that_is_not_waited_for_goes_on_until_it_is_ended(
 ) -> None:
     host = hosts[1]
     reference = all_images.standin.reference
-    host.docker("rmi", "-f", reference, check=False)
+    host.remove_images()
     host.faults.slow("20mbit")
     images = DockerImages(DockerClient, pool.resolver, pool.policy)
     pulling = images.pull(pool.transport(host.name), reference)
@@ -219,7 +219,7 @@ async def test_an_image_is_sent_from_the_workstation(
     sender, receiver = hosts
     reference = all_images.standin.reference
     sender.docker("pull", "-q", reference)
-    receiver.docker("rmi", "-f", reference, check=False)
+    receiver.remove_images()
     wrapper = workstation.bin / "docker"
     wrapper.write_text(f'#!/bin/sh\nexec ssh {sender.name} docker "$@"\n')
     wrapper.chmod(0o755)
