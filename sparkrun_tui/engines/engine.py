@@ -9,7 +9,8 @@ from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.command.built import command_of, left_out
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
-from sparkrun_tui.engines.layout.assemble import draft_problems, image_of, image_problems, repository_needs
+from sparkrun_tui.engines.layout.assemble import image_of, image_problems, repository_needs
+from sparkrun_tui.engines.layout.inside import unmounted_models
 from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, ServePlan
 from sparkrun_tui.recipe.format.more_models import more_models
 from sparkrun_tui.recipe.model import Problem, Recipe
@@ -74,7 +75,7 @@ class Engine(ABC):
             *image_problems(rendered.recipe, image),
             *host_rules.joining_problems(rendered, self.family, image, self.joined_by),
             *left_out(rendered, self.family),
-            *draft_problems(rendered, self.family),
+            *unmounted_models(rendered, self.family),
             *more_models(rendered)[1],
         )
 

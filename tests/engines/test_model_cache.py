@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.engines.checks.validation import validate
+from sparkrun_tui.engines.registry import engine_for
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.model import Problem
+from sparkrun_tui.recipe.values.overrides import render
 
 RECIPE = """\
 model: {model}
@@ -102,3 +104,48 @@ def test_a_volume_in_place_of_the_hosts_cache_is_pointed_out(volume: str) -> Non
 )
 def test_other_volumes_are_not(volume: str) -> None:
     assert found(f"executor_config: {{volumes: ['{volume}']}}") == []
+
+
+def inside(command: str, more: str = "", runtime: str = "vllm", model: str = "acme/falcon") -> list[Problem]:
+    text = RECIPE.format(model=model, runtime=runtime, more=more, command=f"|\n  {command}")
+    problems = engine_for(runtime).check(render(load_text(text), {}))
+    return [problem for problem in problems if problem.code in ("model-inside", "draft-path")]
+
+
+@pytest.mark.parametrize(
+    ("runtime", "command"),
+    [
+        ("vllm", "vllm serve /model --port {port}"),
+        ("vllm", "python3 -m vllm.entrypoints.openai.api_server --model=/model/ --port {port}"),
+        ("sglang", "python3 -m sglang.launch_server --model-path /model --port {port}"),
+        ("llama-cpp", "llama-server -m /model/falcon.gguf --port {port}"),
+    ],
+)
+def test_a_model_on_a_path_that_is_not_mounted(runtime: str, command: str) -> None:
+    (problem,) = inside(command, runtime=runtime)
+    assert problem.message.startswith("the model /model")
+    assert "executor_config: {volumes: ['/model" in problem.remedy
+    assert inside(command, "executor_config: {volumes: ['/srv/falcon:/model:ro']}", runtime) == []
+
+
+def test_volumes_beside_executor_config_are_to_be_moved_into_it() -> None:
+    """As in recipes that follow Compose: a model and its drafter in `volumes` at the top of the file."""
+    drafter = """--speculative-config '{"model": "/drafter", "method": "dflash", "num_speculative_tokens": 7}'"""
+    volumes = "volumes: ['~/models/falcon:/model:ro', '~/models/falcon-dflash:/drafter:ro', 7]"
+    model, draft = inside(f"vllm serve /model --port {{port}} {drafter}", volumes)
+    assert (model.code, draft.code) == ("model-inside", "draft-path")
+    for problem in (model, draft):
+        assert problem.remedy == "move `volumes` into `executor_config`, which mounts them"
+
+
+@pytest.mark.parametrize(
+    ("model", "command"),
+    [
+        ("/srv/models/falcon", "vllm serve {model} --port {port}"),
+        ("acme/falcon", "vllm serve {model} --port {port}"),
+        ("acme/falcon", "vllm serve /root/.cache/huggingface/hub/falcon --port {port}"),
+        ("acme/falcon", "echo no engine"),
+    ],
+)
+def test_models_that_are_mounted_or_fetched(model: str, command: str) -> None:
+    assert inside(command, model=model) == []

@@ -18,7 +18,7 @@ from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.engines.checks.build import Build, build_in
-from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, plain_spelling, read_arguments
+from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, given_model, plain_spelling, read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Dialect, Family
@@ -395,7 +395,7 @@ def _model_flag(
 ) -> Iterator[Problem]:
     """The problem of a flag for the model where the image's version takes the model only as a word, or once."""
     dialect = family.dialect
-    flagged = _given_model(arguments, family)
+    flagged = given_model(arguments, family)
     if flagged is None or dialect.loose is None or not build.exact or not dialect.model_once:
         return
     if dialect.loose(argv, True) > 0:
@@ -414,14 +414,6 @@ def _model_flag(
         yield _problem(rendered, flagged.word, "model-twice", message, "name the model once", Severity.ERROR)
 
 
-def _given_model(arguments: Arguments, family: Family) -> Given | None:
-    """The flag that names the model, if it is given."""
-    for entry in arguments.given:
-        if entry.flag is not None and family.dialect.model_flag in entry.flag.spellings:
-            return entry
-    return None
-
-
 def _loose_words(
     argv: Sequence[str], arguments: Arguments, family: Family, rendered: Rendered, build: Build
 ) -> Iterator[Problem]:
@@ -429,7 +421,7 @@ def _loose_words(
     count = family.dialect.loose
     if count is None:
         return
-    model_by_flag = _given_model(arguments, family) is not None
+    model_by_flag = given_model(arguments, family) is not None
     allowed = count(argv, model_by_flag)
     # A blank comes from a broken line continuation, which has a finding of its own.
     words = [word for word in arguments.loose if word.strip()]

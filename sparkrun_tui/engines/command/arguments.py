@@ -56,6 +56,24 @@ class Arguments:
         return None
 
 
+def given_model(arguments: Arguments, family: Family) -> Given | None:
+    """The flag that names the model, if it is given."""
+    for entry in arguments.given:
+        if entry.flag is not None and family.dialect.model_flag in entry.flag.spellings:
+            return entry
+    return None
+
+
+def served_model(arguments: Arguments, family: Family) -> str:
+    """The model that a command names, by its flag or as its first word; empty where it names none."""
+    flagged = given_model(arguments, family)
+    if flagged is not None and flagged.values:
+        return flagged.values[0]
+    if family.dialect.loose is not None and arguments.loose:
+        return arguments.loose[0]
+    return ""
+
+
 def read_arguments(argv: Sequence[str], family: Family) -> Arguments:
     """The arguments of an engine's command line. Where no words start the engine, all words are read."""
     return _read(tuple(argv), family)

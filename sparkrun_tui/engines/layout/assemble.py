@@ -14,15 +14,12 @@ from sparkrun_tui.engines.layout.hooks import with_hooks
 from sparkrun_tui.engines.layout.options import with_options
 from sparkrun_tui.engines.plan import ModelNeed, PlanRequest, RankPlan, ReadyCheck, ServePlan, Stage
 from sparkrun_tui.engines.settings import read_settings
-from sparkrun_tui.recipe.format.hooks import container_options, model_on_hosts
 from sparkrun_tui.recipe.format.launching import STYLES
 from sparkrun_tui.recipe.format.more_models import more_models
 from sparkrun_tui.recipe.format.spots import beginning
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.detect import is_repository, is_revision, split_gguf
 from sparkrun_tui.recipe.names.images import image_on
-from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
-from sparkrun_tui.recipe.names.mounts import is_below, normal_path, split_volume
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.recipe.values.shell_scanner import Command
 
@@ -79,26 +76,6 @@ def with_more(needs: tuple[ModelNeed, ...], rendered: Rendered) -> tuple[ModelNe
         repo, quant = split_gguf(model.name)
         found[ModelNeed(repo, model.revision, model.patterns, quant)] = None
     return tuple(found)
-
-
-def draft_problems(rendered: Rendered, family: Family) -> tuple[Problem, ...]:
-    """A warning where the draft model is a path that no mount of the container contains."""
-    words = serve_words(rendered, family)
-    speculative = read_settings(family, words).speculative
-    if speculative is None or not speculative.model.startswith("/") or not words:
-        return ()
-    recipe = rendered.recipe
-    model = model_on_hosts(recipe)
-    volumes = list(container_options(recipe).volumes)
-    if model is not None:
-        volumes += model.volumes
-    targets = [split_volume(volume)[1] for volume in volumes]
-    path = normal_path(speculative.model)
-    if is_below(path, [*targets, *CACHE_TARGETS]):
-        return ()
-    message = f"the draft model {path} is not mounted: the container sees it only if the image holds it"
-    remedy = f"mount it: `executor_config: {{volumes: ['{path}:{path}:ro']}}`"
-    return (Problem(Severity.WARNING, "draft-path", message, recipe.command_spot or beginning(recipe), remedy),)
 
 
 def _revision_in(words: Sequence[str], family: Family) -> str:

@@ -37,6 +37,7 @@ LLAMA_CPP = Family(
         underscores=True,
         abbreviations=False,
         loose=None,
+        model_flag="--model",
         numbers=LEADING,
         # The words that common/arg.cpp accepts where its help says `on|off|auto`.
         switch_words=frozenset({"on", "enabled", "true", "1", "off", "disabled", "false", "0", "auto", "-1"}),
