@@ -40,6 +40,19 @@ def test_without_secrets_it_just_runs(tmp_path: Path) -> None:
     assert out == 'a "b" 2\n'
 
 
+def test_what_the_image_asks_every_shell_to_read_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NVIDIA's images switch on CUDA's forward compatibility in the file that `BASH_ENV` names.
+
+    They do so in their entrypoint as well (nvcr.io/nvidia/vllm 26.08: `/opt/nvidia/nvidia_entrypoint.sh`), which a
+    launch replaces by its own. Without either, PTX for a CUDA newer than the driver's is refused.
+    """
+    read = tmp_path / "bash.bashrc"
+    read.write_text("export LD_LIBRARY_PATH=/usr/local/cuda/compat/lib.real\n")
+    monkeypatch.setenv("BASH_ENV", str(read))
+    out, _ = start(tmp_path, 'env -u BASH_ENV sh -c \'printf %s "$LD_LIBRARY_PATH"\'').communicate(timeout=20)
+    assert out == "/usr/local/cuda/compat/lib.real"
+
+
 @pytest.mark.parametrize(("serve", "code"), [("(exit 3)", 3), ("exit 4", 4), ("set -e\nfalse\ntrue", 1), ("true", 0)])
 def test_the_exit_code_is_the_engines(tmp_path: Path, serve: str, code: int) -> None:
     assert start(tmp_path, serve).wait(timeout=20) == code
