@@ -49,7 +49,7 @@ def test_what_the_image_asks_every_shell_to_read_is_read(tmp_path: Path, monkeyp
     read = tmp_path / "bash.bashrc"
     read.write_text("export LD_LIBRARY_PATH=/usr/local/cuda/compat/lib.real\n")
     monkeypatch.setenv("BASH_ENV", str(read))
-    out, _ = start(tmp_path, 'env -u BASH_ENV sh -c \'printf %s "$LD_LIBRARY_PATH"\'').communicate(timeout=20)
+    out, _ = start(tmp_path, "env -u BASH_ENV sh -c 'printf %s \"$LD_LIBRARY_PATH\"'").communicate(timeout=20)
     assert out == "/usr/local/cuda/compat/lib.real"
 
 

@@ -296,6 +296,40 @@ def test_three_hosts_without_a_switch_get_what_nccl_needs_for_links_of_their_own
     assert "NCCL_IB_MERGE_NICS" not in nccl_env(two[0], two)
 
 
+def ports(*networks: str) -> dict[str, Any]:
+    """Facts of a host whose RDMA ports f0, f1, ... have an address in these networks; an empty one has none."""
+    found = []
+    for number, network in enumerate(networks):
+        address = network.replace(".0/24", ".9") if network else ""
+        found.append(RdmaPort(f"roce{number}", f"enp{number}", address, 3, network))
+    return {"rdma": tuple(found)}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "devices"),
+    [
+        # The second port of each leads to a PC, or to a host that takes no part.
+        (("10.1.0.0/24", "10.2.0.0/24"), ("10.1.0.0/24", "10.3.0.0/24"), ("roce0", "roce0")),
+        # The left port of one is cabled to the right port of the other.
+        (("10.1.0.0/24", ""), ("10.2.0.0/24", "10.1.0.0/24"), ("roce0,roce1", "roce1")),
+        # Both are cabled, crosswise: the lists are in the order of the networks.
+        (("10.1.0.0/24", "10.2.0.0/24"), ("10.2.0.0/24", "10.1.0.0/24"), ("roce0,roce1", "roce1,roce0")),
+        # Nothing is known in common: NCCL gets all, and the preflight says it.
+        (("10.1.0.0/24", "10.2.0.0/24"), ("10.3.0.0/24", "10.4.0.0/24"), ("roce0,roce1", "roce0,roce1")),
+        (("", ""), ("10.3.0.0/24", ""), ("roce0,roce1", "roce0,roce1")),
+    ],
+)
+def test_rdma_devices_that_lead_elsewhere_are_left_out(
+    first: tuple[str, ...], second: tuple[str, ...], devices: tuple[str, str]
+) -> None:
+    hosts = views(ports(*first), ports(*second))
+    assert tuple(nccl_env(host, hosts)["NCCL_IB_HCA"] for host in hosts) == devices
+    for host in hosts:
+        environment = nccl_env(host, hosts)
+        with_port = ",".join(f"{device}:1" for device in environment["NCCL_IB_HCA"].split(","))
+        assert environment["UCX_NET_DEVICES"] == with_port
+
+
 def test_models_are_sent_over_the_link_between_two_hosts() -> None:
     first, second, third = views(*ring(3))
     assert fast_address(second, first) == "10.9.0.2"

@@ -41,19 +41,48 @@ def nccl_env(host: HostView, hosts: Sequence[HostView]) -> Mapping[str, str]:
     rdma = host.rdma
     if rdma is None or not rdma.devices:
         return env
+    devices = linked_devices(host, hosts)
     env |= {
         "NCCL_NET": "IB",
         "NCCL_IB_DISABLE": "0",
         "NCCL_CROSS_NIC": "1",
         "NCCL_IGNORE_CPU_AFFINITY": "1",
-        "NCCL_IB_HCA": ",".join(rdma.devices),
-        "UCX_NET_DEVICES": ",".join(f"{device}:1" for device in rdma.devices),
+        "NCCL_IB_HCA": ",".join(devices),
+        "UCX_NET_DEVICES": ",".join(f"{device}:1" for device in devices),
     }
     if is_switchless(hosts):
         return {**env, **_SWITCHLESS}
     if rdma.gid_index is not None:
         env["NCCL_IB_GID_INDEX"] = str(rdma.gid_index)
     return env
+
+
+def linked_devices(host: HostView, hosts: Sequence[HostView]) -> tuple[str, ...]:
+    """The RDMA devices of a host that lead to another of the hosts; all of them where no network is known in common.
+
+    NCCL connects the devices of two ranks by their places in the lists, so they are in the order of their networks.
+    One that is cabled to something else, such as a PC or a host that takes no part, ends the start with
+    `ibv_modify_qp` and a timeout. A device without an IPv4 network stays: it may be the second half of a port whose
+    first half has the address.
+    """
+    rdma = host.rdma
+    if rdma is None:
+        return ()
+    others: set[str] = set()
+    for other in hosts:
+        if other.name != host.name:
+            others |= networks_of(other)
+    if not others & networks_of(host):
+        return rdma.devices
+    networks = (*rdma.networks, *[""] * len(rdma.devices))
+    linked = [
+        (network, device)
+        for device, network in zip(rdma.devices, networks, strict=False)
+        if not network or network in others
+    ]
+    if all(network for network, _ in linked):
+        linked.sort()
+    return tuple(device for _, device in linked)
 
 
 def is_switchless(hosts: Sequence[HostView]) -> bool:
