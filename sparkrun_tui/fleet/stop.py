@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Protocol
 
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError
@@ -24,8 +24,16 @@ _SLACK = 30.0
 _GUARD = 15.0
 """Seconds that the record of a memory guard may take to be read and removed."""
 
-KeepRecord = Callable[[str, GuardRecord], None]
-"""Called with a host and the record of its memory guard before that is removed. May raise `OSError`."""
+
+class StopRecord(Protocol):
+    """What is remembered of a workload while it is stopped."""
+
+    def guard(self, host: str, record: GuardRecord) -> None:
+        """Keep the record of a host's memory guard before that is removed. Raises `OSError`."""
+
+    def stopped(self) -> None:
+        """Keep that every rank was seen to be gone."""
+
 
 STOP_AGAIN = "a host could not be asked: part of the workload may still run there; stop it again once the host is back"
 """The message for a stop whose outcome is unclear."""
@@ -92,7 +100,7 @@ async def stop(
     *,
     grace: float | None = None,
     remove: bool | None = None,
-    keep: KeepRecord | None = None,
+    record: StopRecord | None = None,
 ) -> StopReport:
     """Stop all ranks at the same time, check that they are gone, and remove the containers.
 
@@ -101,7 +109,7 @@ async def stop(
     None means 20 for a workload that serves and 0 for one that is starting, which ignores SIGTERM and has nothing to
     lose. Stopping a stopped workload does nothing.
 
-    The memory guards of a launch of this program go with its containers; `keep` gets their records before.
+    The memory guards of a launch of this program go with its containers; `record` gets theirs before.
     """
     if grace is None:
         grace = 0.0 if workload.health is Health.STARTING else GRACE
@@ -114,10 +122,13 @@ async def stop(
             await end_lease(rank.host, services, guarded)
         if stopped.outcome is not Outcome.STOPPED or identifiers.launch_id(guarded) is None:
             return stopped
-        return replace(stopped, note=await _end_guard(rank.host, services, guarded, keep))
+        return replace(stopped, note=await _end_guard(rank.host, services, guarded, record))
 
     ranks = await asyncio.gather(*(one(rank) for rank in workload.ranks))
-    return StopReport(tuple(ranks), unseen_ranks(view, workload))
+    report = StopReport(tuple(ranks), unseen_ranks(view, workload))
+    if report.complete and record is not None:
+        await asyncio.to_thread(record.stopped)
+    return report
 
 
 async def end_lease(host: str, services: HostServices, launch_id: str) -> bool:
@@ -131,14 +142,14 @@ async def end_lease(host: str, services: HostServices, launch_id: str) -> bool:
         return False
 
 
-async def _end_guard(host: str, services: HostServices, launch_id: str, keep: KeepRecord | None) -> str:
+async def _end_guard(host: str, services: HostServices, launch_id: str, kept: StopRecord | None) -> str:
     """Remove the memory guard of a launch on a host; why its record may be left there, empty when it is not."""
     guard = Guard(services.connector(host), launch_id)
     try:
         async with asyncio.timeout(_GUARD):
             record = await guard.read()
-            if record is not None and keep is not None:
-                keep(host, record)
+            if record is not None and kept is not None:
+                kept.guard(host, record)
             await guard.end()
     except HostError as error:
         return f"the record of its memory guard may be left there, {error.what}"

@@ -73,6 +73,33 @@ def test_a_workload_is_meant_by_id_or_recipe(cli: Cli, lab: FakeCluster, served:
     assert lab.remaining == []
 
 
+@pytest.mark.parametrize("how", ["recipe", "id", "prefix"])
+@pytest.mark.parametrize("verb", ["stop", "ask"])
+def test_a_workload_of_other_hosts_is_pointed_to(cli: Cli, lab: FakeCluster, solo: str, how: str, verb: str) -> None:
+    """A stop that asked other hosts, or the same ones as another user, must not look like one that worked."""
+    begun = cli("run", solo, "-H", "spark-2", "--json")
+    launch_id = str(begun.events[0]["launch_id"])
+    name = {"recipe": "solo", "id": launch_id, "prefix": launch_id[:4]}[how]
+    done = cli(verb, name, "-H", "spark-1")
+    assert done.code == 1
+    assert f"{launch_id} (solo) was launched on other hosts: give -H spark-2" in done.err
+    lab[1].unreachable = True
+    assert "give -H spark-2" in cli(verb, name, "-H", "spark-1").err
+    assert cli("stop", name, "-H", "spark-2").code == 0
+    lab[1].unreachable = False
+    assert "other hosts" not in cli(verb, name, "-H", "spark-1").err
+
+
+def test_history_knows_of_a_stop_at_once(cli: Cli, lab: FakeCluster, served: str) -> None:
+    lab[2].unreachable = True
+    assert cli("stop", served, *BOTH).code == 3
+    assert cli("history", "list", "--json").json[0]["status"] == "ready"
+    lab[2].unreachable = False
+    assert cli("stop", served, *BOTH).code == 0
+    (past,) = cli("history", "list", "--json").json
+    assert (past["launch_id"], past["status"]) == (served, "stopped")
+
+
 def test_an_ambiguous_name_lists_what_it_may_be(cli: Cli, lab: FakeCluster, solo: str) -> None:
     for host, port in (("spark-1", "8000"), ("spark-2", "8001")):
         assert cli("run", solo, "-H", host, "--port", port).code == 0

@@ -15,8 +15,8 @@ from sparkrun_tui.launch.plan import dry_run
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.record.events import GuardSeen, GuardState, LaunchStatus
 from sparkrun_tui.launch.record.fold import GUARD_READINGS, fold_all
-from sparkrun_tui.launch.record.guard_seen import keeper
 from sparkrun_tui.launch.record.journal import launches_dir, read_state
+from sparkrun_tui.launch.record.late import LateRecord
 from sparkrun_tui.launch.record.state import GuardRow, LaunchState
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.remote.probe.facts import Gpu
@@ -164,7 +164,7 @@ async def test_a_stop_from_elsewhere_keeps_its_record_and_removes_it(cluster: Fa
     assert guard is not None
     guard.past = [(50, 9.0), (55, 30.0)]
     view = await survey(cluster.cluster, cluster.services)
-    report = await stop(view.workloads[0], cluster.services, view, keep=keeper(launch.launch_id))
+    report = await stop(view.workloads[0], cluster.services, view, record=LateRecord(launch.launch_id))
     assert report.text == "stopped"
     assert cluster[1].guard is None
     assert row(read_state(launches_dir() / launch.launch_id)).least == 9 * GIB

@@ -100,11 +100,12 @@ async def _live(
     tail: int | None,
     as_json: bool,
 ) -> Exit:
-    from sparkrun_tui.fleet.choose import choose, unseen_ranks
+    from sparkrun_tui.cli.commands.workloads import chosen_workload
+    from sparkrun_tui.fleet.choose import unseen_ranks
     from sparkrun_tui.fleet.model import Health
     from sparkrun_tui.launch.run.given_secrets import secrets_of_recipe_called
 
-    item = choose(view, name)
+    item = await chosen_workload(view, name)
     _check_host(only, tuple(rank.host for rank in item.ranks))
     if follow and item.ours and item.health is not Health.EXITED:
         return await _follow(settings, cluster, services, item, only, tail, as_json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sparkrun_tui.base.errors import LaunchError, UsageError
+from sparkrun_tui.base.errors import HostError, LaunchError, UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.context import Target, open_services, settings_now, target_options
 from sparkrun_tui.cli.exits import Exit, say
@@ -28,6 +28,37 @@ async def surveyed(settings: Settings, target: Target) -> AsyncIterator[tuple[Cl
 
     async with open_services(settings, target) as (cluster, services):
         yield cluster, services, await survey(cluster, services)
+
+
+async def chosen_workload(view: FleetView, name: str) -> Workload:
+    """The workload that a name means; where the hosts have none, the error says which other hosts have it.
+
+    Raises as `fleet.choose.choose` does.
+    """
+    from sparkrun_tui.fleet.choose import choose
+
+    try:
+        return choose(view, name)
+    except (HostError, LaunchError) as error:
+        elsewhere = await asyncio.to_thread(_launched_elsewhere, view, name)
+        if elsewhere:
+            raise LaunchError(error.what, remedy=elsewhere) from error
+        raise
+
+
+def _launched_elsewhere(view: FleetView, name: str) -> str:
+    """Where this machine launched what a name means, if it was on hosts that were not asked; else an empty text."""
+    from sparkrun_tui.launch.record.journal import past_launches
+
+    asked = {host.name for host in view.hosts}
+    for past in past_launches():
+        state = past.state
+        if state.ended is not None or asked >= set(state.hosts):
+            continue
+        if state.recipe == name or (name and state.launch_id.startswith(name)):
+            hosts = ",".join(state.hosts)
+            return f"{state.launch_id} ({state.recipe}) was launched on other hosts: give -H {hosts}"
+    return ""
 
 
 @click.command("status")
@@ -74,13 +105,13 @@ def stop_command(name: str, hosts: str, cluster_name: str, demo: bool, everythin
 
 
 async def _stop(target: Target, name: str, yes: bool) -> Exit:
-    from sparkrun_tui.fleet.choose import choose, matching, prepared_by, silent_hosts
+    from sparkrun_tui.fleet.choose import matching, prepared_by, silent_hosts
 
     async with surveyed(settings_now(), target) as (_, services, view):
         if name:
             if not matching(view, name) and prepared_by(view, name):
                 return await _end_leases(services, view, name)
-            item = choose(view, name)
+            item = await chosen_workload(view, name)
             if not item.ours and not yes:
                 _confirm([item])
             return await _stop_one(item, services, view)
@@ -126,9 +157,9 @@ def _confirm(chosen: Sequence[Workload]) -> None:
 
 async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit:
     from sparkrun_tui.fleet.stop import STOP_AGAIN, stop
-    from sparkrun_tui.launch.record.guard_seen import keeper
+    from sparkrun_tui.launch.record.late import LateRecord
 
-    found = await stop(item, services, view, keep=keeper(item.launch_id))
+    found = await stop(item, services, view, record=LateRecord(item.launch_id))
     output.line(f"{item.launch_id or item.recipe}: {found.text}")
     if found.unclear:
         say(STOP_AGAIN)
@@ -154,13 +185,12 @@ def ask_command(name: str, prompt: tuple[str, ...], hosts: str, cluster_name: st
 
 
 async def _ask(target: Target, name: str, text: str, max_tokens: int) -> Exit:
-    from sparkrun_tui.fleet.choose import choose
     from sparkrun_tui.fleet.server_keys import key_of
     from sparkrun_tui.launch.question import Question
     from sparkrun_tui.launch.record.events import EndpointUp
 
     async with surveyed(settings_now(), target) as (_, services, view):
-        item = choose(view, name)
+        item = await chosen_workload(view, name)
         if item.port is None or not _head_runs(item):
             raise LaunchError(f"{item.recipe} is not serving: {item.detail or item.health}")
         question = Question(

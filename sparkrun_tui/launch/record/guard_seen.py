@@ -1,20 +1,9 @@
-"""The record of a memory guard as an event of its launch, and as a late addition to the launch's journal."""
+"""The record of a memory guard as an event of its launch."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import replace
-
-from sparkrun_tui.base import identifiers
-from sparkrun_tui.launch.record.codec import to_json
-from sparkrun_tui.launch.record.event_file import EventFile
 from sparkrun_tui.launch.record.events import GuardSeen, GuardState
-from sparkrun_tui.launch.record.journal import launches_dir, read_state
 from sparkrun_tui.remote.guard.record import GuardRecord, Sample
-
-Keep = Callable[[str, GuardRecord], None]
-"""Called with a host and the record of its guard, before that is removed."""
 
 
 def seen(record: GuardRecord, host: str, after: float, *, closing: bool = False) -> GuardSeen:
@@ -59,29 +48,3 @@ def state_of(record: GuardRecord) -> GuardState:
     if record.silent:
         return GuardState.SILENT
     return GuardState.WATCHING
-
-
-def keeper(launch_id: str) -> Keep:
-    """Adds the records of guards to the journal of a launch that this machine has; to no other.
-
-    For a workload that is stopped without being watched: its guards' records are removed then. Raises `OSError` when
-    the journal cannot be written.
-    """
-    known = identifiers.launch_id(launch_id)
-
-    def keep(host: str, record: GuardRecord) -> None:
-        folder = launches_dir() / (known or "")
-        if known is None or not (folder / "events.jsonl").is_file():
-            return
-        row = read_state(folder).hosts.get(host)
-        after = 0.0
-        if row is not None and row.guard is not None:
-            after = row.guard.until
-        event = replace(seen(record, host, after, closing=True), time=time.time())
-        file = EventFile(folder / "events.jsonl")
-        try:
-            file.add(to_json(event), safely=True)
-        finally:
-            file.close()
-
-    return keep

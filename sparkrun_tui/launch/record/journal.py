@@ -178,18 +178,25 @@ def note_gone(folder: Path) -> LaunchState:
     It ended between its last event, whose time is taken for its end, and now. Does nothing to a launch that has
     ended. Raises `OSError` when the journal cannot be written.
     """
-    events = list(read_events(folder))
-    state = fold_all(events)
+    last = max((event.time for event in read_events(folder)), default=0.0)
+    return note_end(folder, GONE, last)
+
+
+def note_end(folder: Path, detail: str, when: float) -> LaunchState:
+    """Record that a launch was stopped at `when`, Unix seconds; the state from now on.
+
+    Does nothing to a launch that has ended. Raises `OSError` when the journal cannot be written.
+    """
+    state = read_state(folder)
     if state.status in FINAL:
         return state
-    last = max((event.time for event in events), default=0.0)
-    gone = StatusChanged(status=LaunchStatus.STOPPED, detail=GONE, time=last)
+    end = StatusChanged(status=LaunchStatus.STOPPED, detail=detail, time=when)
     file = EventFile(folder / "events.jsonl")
     try:
-        file.add(to_json(gone), safely=True)
+        file.add(to_json(end), safely=True)
     finally:
         file.close()
-    return fold(state, gone)
+    return fold(state, end)
 
 
 def remove(folder: Path) -> None:

@@ -29,7 +29,7 @@ from sparkrun_tui.launch.record import journal
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.export import Exported, export_logs
 from sparkrun_tui.launch.record.fold import FINAL, fold
-from sparkrun_tui.launch.record.guard_seen import keeper
+from sparkrun_tui.launch.record.late import LateRecord
 from sparkrun_tui.launch.record.logs import LogBuffer
 from sparkrun_tui.launch.record.replay import moments, timed
 from sparkrun_tui.launch.record.report import LAST_LINES, report, save_report
@@ -267,7 +267,7 @@ class LocalBackend:
             outcome = Outcome.UNKNOWN if unclear else Outcome.STOPPED
             ranks = [RankStopped(rank.host, rank.rank, outcome, unclear) for rank in workload.ranks]
             return StopReport(tuple(ranks), unseen_ranks(view, workload))
-        return await stop(workload, self._services(cluster), view, keep=keeper(workload.launch_id))
+        return await stop(workload, self._services(cluster), view, record=LateRecord(workload.launch_id))
 
     async def attach(self, workload: Workload, cluster: Cluster) -> LaunchPort:
         """Attach to a workload."""
