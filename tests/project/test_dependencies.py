@@ -27,6 +27,7 @@ RUN_BY_NAME = {
     "pytest-asyncio": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest",
     "ruff": "./dev check runs it",
+    "twine": "tests/project/test_wheel.py runs it",
     "types-pyyaml": "types that mypy reads",
 }
 """Tools of development that nothing imports."""

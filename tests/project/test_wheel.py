@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.support import shell_files
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +32,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT, cwd=out)
     (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution of this checkout, built without network."""
+    out = tmp_path_factory.mktemp("sdist")
+    run(sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", out, ROOT, cwd=out)
+    (built,) = out.glob("*.tar.gz")
     return built
 
 
@@ -88,3 +100,50 @@ def test_installed_program_lists_the_bundled_recipes(installed: Path, tmp_path: 
     assert len(bundled) >= 10
     assert bundled <= {recipe["name"].rsplit("/", 1)[-1] for recipe in listed}
     assert all(recipe["model"] and recipe["runtime"] for recipe in listed)
+
+
+def test_manual_pages_and_completion_scripts_are_what_the_command_line_says(tmp_path: Path) -> None:
+    """When this fails: `./dev manpages`."""
+    shell_files.write(tmp_path)
+    for kind in ("man", "completions"):
+        written = {path.name: path.read_text(encoding="utf-8") for path in (tmp_path / kind).iterdir()}
+        kept = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / kind).iterdir()}
+        assert written == kept
+
+
+def test_manual_pages_hold_nothing_that_roff_takes_for_its_own() -> None:
+    requests = {".TH", ".SH", ".PP", ".B", ".TP"}
+    pages = list((ROOT / "docs" / "man").iterdir())
+    assert "sparkrun-tui.1" in {page.name for page in pages}
+    for page in pages:
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if line.startswith((".", "'")):
+                assert line.split()[0] in requests, f"{page.name}: {line}"
+
+
+def test_an_installation_brings_manual_pages_and_completions(installed: Path) -> None:
+    share = installed.parent / "share"
+    assert "Launch the recipe NAME" in (share / "man/man1/sparkrun-tui-run.1").read_text(encoding="utf-8")
+    for place in (
+        "bash-completion/completions/sparkrun-tui",
+        "fish/vendor_completions.d/sparkrun-tui.fish",
+        "zsh/site-functions/_sparkrun-tui",
+    ):
+        assert "_SPARKRUN_TUI_COMPLETE" in (share / place).read_text(encoding="utf-8")
+
+
+def test_both_distributions_are_what_the_registry_takes(wheel: Path, sdist: Path) -> None:
+    said = run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist, cwd=wheel.parent)
+    assert said.count("PASSED") == 2
+
+
+def test_a_wheel_from_the_source_distribution_is_the_same(wheel: Path, sdist: Path, tmp_path: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+        archive.extractall(tmp_path, filter="data")
+    assert {"tests/project/test_wheel.py", "docs/cli.md", "dev", "requirements.lock", "screenshots/plan.svg"} <= names
+    (source,) = tmp_path.iterdir()
+    out = tmp_path / "out"
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, source, cwd=tmp_path)
+    (again,) = out.glob("*.whl")
+    assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
