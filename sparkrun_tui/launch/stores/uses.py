@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -24,6 +25,10 @@ _SEARCHED = 200
 """Containers of one host whose commands are searched, running ones first. Others that run may use any model."""
 _MOST_USES = 32
 """Containers that are named of those that use one thing; one that holds it is among them."""
+
+
+_PATH = re.compile(r"[A-Za-z0-9._/-]+")
+"""A name or a path, of the letters that names of models have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,8 @@ def _found_users(host: HostStores) -> _Users:
     of_image: dict[str, list[Use]] = {}
     of_any: list[tuple[Use, frozenset[str]]] = []
     repos = host.store.repos if host.store is not None else ()
+    by_folder = {repo.folder: repo.repo for repo in repos}
+    by_name = {**by_folder, **{repo.repo: repo.repo for repo in repos}}
     around = _around(host)
     # Sorting is stable: those that run are searched first.
     ordered = sorted(host.containers or (), key=lambda info: not info.running)
@@ -116,12 +123,9 @@ def _found_users(host: HostStores) -> _Users:
             mounts_all = mounts_all or container.running
         else:
             # A launch may serve a model by its path in the cache, or read a tokenizer from another one.
-            text = " ".join((container.command, *container.mounts, *labelled))
-            for repo in repos:
-                in_command = repo.repo in container.command or repo.folder in container.command
-                if in_command or repo.folder in text:
-                    mentioned.add(repo.repo)
-                    says_one = says_one or in_command
+            in_command = _named_in(container.command, by_name)
+            says_one = says_one or bool(in_command)
+            mentioned = in_command.union(*(_named_in(text, by_folder) for text in (*container.mounts, *labelled)))
         for name in mentioned - labelled:
             _add(of_repo.setdefault(name, []), _use(host, container))
         if mounts_all and not says_one:
@@ -133,6 +137,21 @@ def _found_users(host: HostStores) -> _Users:
     # Those that hold something come first.
     of_any.sort(key=lambda item: not item[0].holds)
     return _Users(of_repo, of_any[:_MOST_USES], of_image)
+
+
+def _named_in(text: str, by_name: Mapping[str, str]) -> set[str]:
+    """The models of a host that a text names by a path of their folder, or as `org/name`.
+
+    One pass over the text: a host may have a thousand models, and containers with long commands.
+    """
+    found = set()
+    for path in _PATH.findall(text):
+        parts = path.split("/")
+        for part, after in zip(parts, [*parts[1:], ""], strict=True):
+            for name in (part, f"{part}/{after}"):
+                if name in by_name:
+                    found.add(by_name[name])
+    return found
 
 
 def _add(uses: list[Use], use: Use) -> None:

@@ -22,6 +22,8 @@ MOST_IMAGES = 2000
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
 _EXITED = re.compile(r"Exited \((-?[0-9]{1,10})\)", re.ASCII)
 _MOST_MOUNTS = 1000
+_MOST_NAMES = 64
+"""Names of one image that are read, and digests: each name is an entry of its own in the lists of images."""
 _MOST_LABELS = 1000
 """Labels that are read of a container or an image, whose maker may give it any number."""
 
@@ -295,8 +297,8 @@ def _image_listed(data: Decoded) -> ImageListed:
     nameless = "<none>"
     return ImageListed(
         id=identity(data.at("Id")),
-        tags=tuple(name for name in _lines(data.at("RepoTags")) if nameless not in name),
-        digests=tuple(name for name in _lines(data.at("RepoDigests")) if nameless not in name),
+        tags=tuple(name for name in _lines(data.at("RepoTags"), _MOST_NAMES) if nameless not in name),
+        digests=tuple(name for name in _lines(data.at("RepoDigests"), _MOST_NAMES) if nameless not in name),
         size=data.at("Size").whole() or 0,
         created=data.at("Created").decimal(least=1, most=_LAST_MOMENT),
     )
@@ -424,8 +426,8 @@ def _line(data: Decoded) -> str:
     return clean_line(data.text())
 
 
-def _lines(data: Decoded) -> tuple[str, ...]:
-    return tuple(clean_line(text) for text in data.texts())
+def _lines(data: Decoded, most: int | None = None) -> tuple[str, ...]:
+    return tuple(clean_line(text) for text in data.texts(most))
 
 
 def _labels(data: Decoded) -> dict[str, str]:
