@@ -17,6 +17,8 @@ from sparkrun_tui.remote.hub.host_store import StoredRepo
 
 _NEVER_AGAIN = ("", "no")
 """Restart policies of containers that Docker does not start again by itself."""
+NOT_ASKED = "not asked"
+"""In place of the restart policy of a container that was one too many to be asked for it."""
 
 
 _MOST_NAMED = 64
@@ -116,7 +118,7 @@ def _found_users(host: HostStores) -> _Users:
         labelled = _models_of(container)
         for name in labelled:
             _add(of_repo.setdefault(name, []), _use(host, container))
-        mounts_all = any(PurePosixPath(source) in around for source in container.mounts)
+        mounts_all = container.id in host.unsure or any(PurePosixPath(path) in around for path in container.mounts)
         mentioned: set[str] = set()
         says_one = bool(labelled)
         if searched > _SEARCHED:
@@ -130,10 +132,13 @@ def _found_users(host: HostStores) -> _Users:
             _add(of_repo.setdefault(name, []), _use(host, container))
         if mounts_all and not says_one:
             use = _use(host, container)
-            detail = f"{use.detail}; it mounts the cache and may use any model"
+            detail = "it mounts the cache and may use any model"
+            if container.id in host.unsure:
+                detail = f"{host.unsure[container.id]}, and may use any model"
             if searched > _SEARCHED:
-                detail = f"{use.detail}; it is one of very many, and may use any model"
-            of_any.append((replace(use, detail=detail), frozenset(mentioned)))
+                detail = "it is one of very many, and may use any model"
+            words = "; ".join(part for part in (use.detail, detail) if part)
+            of_any.append((replace(use, detail=words), frozenset(mentioned)))
     # Those that hold something come first.
     of_any.sort(key=lambda item: not item[0].holds)
     return _Users(of_repo, of_any[:_MOST_USES], of_image)
@@ -212,7 +217,9 @@ def _around(host: HostStores) -> frozenset[PurePosixPath]:
 def _use(host: HostStores, container: ContainerInfo, holds: bool | None = None) -> Use:
     comes_back = container.restart_policy not in _NEVER_AGAIN
     words = [] if container.running else [container.state]
-    if comes_back:
+    if container.restart_policy == NOT_ASKED:
+        words.append("perhaps kept over a restart")
+    elif comes_back:
         words.append("kept over a restart")
     if not label_of(container.labels, "launch"):
         words.append("another tool's")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -130,6 +130,10 @@ class ContainerInfo:
     """The id of its image; empty where it is not known."""
     mounts: tuple[str, ...] = ()
     """The folders and files of the host that it mounts."""
+    volumes: tuple[str, ...] = ()
+    """The names of the volumes that it mounts."""
+    mounts_known: bool = True
+    """Whether the daemon said what it mounts: Podman's lists do not."""
     command: str = field(default="", repr=False)
     """What it runs, to search in; it may hold secrets, and is never shown. Only lists have it."""
     restart_policy: str = ""
@@ -139,6 +143,15 @@ class ContainerInfo:
     def running(self) -> bool:
         """Whether its process lives."""
         return self.state in ("running", "restarting", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeListed:
+    """A volume: its driver, and what its options mount, empty where it has a folder of Docker's own."""
+
+    name: str
+    driver: str
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +264,9 @@ def container_from_inspect(data: Decoded) -> ContainerInfo:
         tty=config.at("Tty").is_true(),
         log_driver=_line(data.at("HostConfig", "LogConfig", "Type")),
         image_id=_line(data.at("Image")),
-        mounts=_mounts(data),
+        mounts=_mounts(data, ("bind", ""), "Source"),
+        volumes=_mounts(data, ("volume",), "Name"),
+        mounts_known=_mounts_known(data),
         restart_policy=_line(data.at("HostConfig", "RestartPolicy", "Name")),
         secrets=secrets_given(config.at("Env").texts(), (*data.at("Args").texts(), *config.at("Cmd").texts())),
     )
@@ -282,7 +297,9 @@ def container_from_list(data: Decoded) -> ContainerInfo:
         created=data.at("Created").decimal(least=1, most=_LAST_MOMENT),
         exit_code=exit_code,
         image_id=_line(data.at("ImageID")),
-        mounts=_mounts(data),
+        mounts=_mounts(data, ("bind", ""), "Source"),
+        volumes=_mounts(data, ("volume",), "Name"),
+        mounts_known=_mounts_known(data),
         command=_command(data.at("Command")),
     )
 
@@ -304,6 +321,15 @@ def _image_listed(data: Decoded) -> ImageListed:
     )
 
 
+def volumes_from(data: Decoded) -> list[VolumeListed]:
+    """From `/volumes`."""
+    return [_volume(entry.present()) for entry in data.present().at("Volumes").items()]
+
+
+def _volume(data: Decoded) -> VolumeListed:
+    return VolumeListed(_line(data.at("Name")), _line(data.at("Driver")), _line(data.at("Options").at("device")))
+
+
 def digest_from(data: Decoded) -> str:
     """The digest in an answer of `/distribution/{name}/json`; empty where it names none."""
     return _line(data.present().at("Descriptor", "digest"))
@@ -316,16 +342,24 @@ def _command(data: Decoded) -> str:
     return _line(data)
 
 
-def _mounts(data: Decoded) -> tuple[str, ...]:
-    """The host's side of a container's mounts; volumes have none. Podman's lists have another form, which says less."""
+def _mounts(data: Decoded, kinds: Sequence[str], field: str) -> tuple[str, ...]:
+    """A field of a container's mounts of some kinds. Podman's lists have another form, which says less."""
     mounts = data.at("Mounts")
     if not isinstance(mounts.data, list):
         return ()
     found = []
     for mount in mounts.items(_MOST_MOUNTS):
-        if isinstance(mount.data, dict) and _line(mount.at("Type")) in ("bind", ""):
-            found.append(_line(mount.at("Source")))
-    return tuple(source for source in found if source)
+        if isinstance(mount.data, dict) and _line(mount.at("Type")) in kinds:
+            found.append(_line(mount.at(field)))
+    return tuple(name for name in found if name)
+
+
+def _mounts_known(data: Decoded) -> bool:
+    """Whether all mounts of a container are said, in Docker's form."""
+    mounts = data.at("Mounts").data
+    if not isinstance(mounts, list) or len(mounts) > _MOST_MOUNTS:
+        return False
+    return all(isinstance(mount, dict) for mount in mounts)
 
 
 def identity(data: Decoded) -> str:
