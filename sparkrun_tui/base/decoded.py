@@ -80,9 +80,9 @@ class Decoded:
             raise ShapeError(f"{self._name} is not text")
         return self.data
 
-    def texts(self) -> tuple[str, ...]:
-        """A list of texts. Raises `ShapeError` when it is anything else."""
-        return tuple(item.text() for item in self.items())
+    def texts(self, most: int | None = None) -> tuple[str, ...]:
+        """A list of texts, at most the first `most`. Raises `ShapeError` when it is anything else."""
+        return tuple(item.text() for item in self.items(most))
 
     def whole(self, *, least: int = 0, most: int = MOST) -> int | None:
         """A whole number within bounds, None for anything else."""

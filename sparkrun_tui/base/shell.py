@@ -42,6 +42,11 @@ def words(values: Iterable[str]) -> Text:
     return Text(" ".join(word(value) for value in values))
 
 
+def override(key: str, value: str) -> Text:
+    """`-o key=value` as it is typed for a launch."""
+    return words(["-o", f"{key}={value}"])
+
+
 def operand(text: str) -> str:
     """`text` as a name or a path that no program takes for an option: `-x` is the file `./-x`."""
     if text.startswith("-"):

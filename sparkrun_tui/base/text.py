@@ -185,6 +185,15 @@ def beginning(data: bytes, most: int, *, whole: bool = True) -> str:
     return shorten(text, most)
 
 
+def in_quotes(text: str, most: int) -> str:
+    """A foreign line as a message repeats it: in quotes that it cannot end, cut to `most` characters between them.
+
+    What follows is this program's own, and may be advice.
+    """
+    quoted = shorten(text, most).replace('"', "'")
+    return f'"{quoted}"'
+
+
 def shorten(text: str, most: int) -> str:
     """`text` in at most `most` characters, with `…` where it was cut: for messages.
 

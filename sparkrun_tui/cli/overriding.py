@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.cli.completions import overrides, variable_names
 from sparkrun_tui.cli.gate import hide_overrides
@@ -43,7 +44,7 @@ class Short:
     @property
     def help(self) -> str:
         """What the option does, in a sentence."""
-        return f"Same as -o {self.key}={self.value}."
+        return f"Same as {shell.override(self.key, self.value)}."
 
 
 SHORT = (

@@ -35,7 +35,7 @@ def rank(number: int, activity: Activity | None, phase: Phase | None = Phase.LOA
         ([rank(0, SPINNING, Phase.GRAPHS)], Verdict.COMPILING, None, "compiling (1.0 cores busy, GPU 99 %)"),
         ([rank(0, SPINNING, Phase.START)], Verdict.WORKING, None, "working"),
         ([rank(0, None)], Verdict.QUIET, None, "not known"),
-        ([rank(0, IDLE, last="Loading x")], Verdict.QUIET, None, "nothing moves on spark-1; its last line: Loading x"),
+        ([rank(0, IDLE, last="Loading x")], Verdict.QUIET, None, 'nothing moves on spark-1; its last line: "Loading'),
         (
             [rank(0, IDLE), rank(1, READING)],
             Verdict.WAITING,

@@ -111,7 +111,8 @@ def _end(view: StoresView, code: Exit = Exit.OK) -> Exit:
 
 def _images_end(view: StoresView) -> Exit:
     """The exit code of a list of images: those of a host whose Docker gave no answer are not known."""
-    return Exit.HOST if any(host.images is None for host in view.hosts) else Exit.OK
+    is_unclear = any(host.images is None or host.docker_problem for host in view.hosts)
+    return Exit.HOST if is_unclear else Exit.OK
 
 
 # Models.

@@ -115,7 +115,7 @@ def _weigh(launcher: Launcher, demo: DemoCluster, rendered: Rendered) -> Rendere
     key, value = change
     changed = render(rendered.recipe, {key: value})
     after = _estimate(launcher, demo, changed)
-    _heading(f"Change something: -o {key}={value}")
+    _heading(f"Change something: {shell.override(key, value)}")
     for title, old, new in (
         ("starts", before.starts, after.starts),
         ("context", before.context, after.context),

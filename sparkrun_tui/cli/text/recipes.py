@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.cli.text.entries import problem_lines
 from sparkrun_tui.engines.registry import ENGINES
@@ -188,7 +189,7 @@ def estimate_lines(estimate: Estimate) -> Iterator[str]:
 
 def suggestion_line(suggestion: Suggestion) -> str:
     """A suggestion as the options of a command, with the present values and what it achieves."""
-    options = [f"-o {change.key}={change.new}" for change in suggestion.changes if not change.flag]
+    options: list[str] = [shell.override(change.key, change.new) for change in suggestion.changes if not change.flag]
     flags = [change.flag for change in suggestion.changes if change.flag]
     if flags:
         options += ["--", *flags]

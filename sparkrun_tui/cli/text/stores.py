@@ -64,8 +64,10 @@ def host_lines(view: StoresView) -> Iterator[str]:
             yield f"{host.name}: it has no model cache"
         if store is not None and store.cut_short:
             yield f"{host.name}: it has more models than are listed"
-        if host.docker_problem:
+        if host.docker_problem and host.images is None:
             yield f"{host.name}: its images and what its containers use are not known: {host.docker_problem}"
+        elif host.docker_problem:
+            yield f"{host.name}: what its containers use is not known: {host.docker_problem}"
 
 
 def no_images(view: StoresView) -> str:

@@ -70,6 +70,7 @@ class DockerApi:
             ("GET", "/info", self._info),
             ("GET", "/events", self._events),
             ("GET", "/images/json", self._images),
+            ("GET", "/volumes", self._volumes),
             ("GET", "/images/(.+)/json", self._image),
             ("DELETE", "/images/(.+)", self._remove_image),
             ("GET", "/distribution/(.+)/json", self._distribution),
@@ -113,6 +114,9 @@ class DockerApi:
     async def _images(self, request: Request, reply: Reply) -> None:
         now = self._host.clock.now()
         await reply.json(200, [docker_json.image_listed(name, now) for name in sorted(self._host.images)])
+
+    async def _volumes(self, request: Request, reply: Reply) -> None:
+        await reply.json(200, {"Volumes": []})
 
     async def _remove_image(self, request: Request, reply: Reply, name: str) -> None:
         reference = unquote(name)

@@ -131,7 +131,7 @@ def copies_over_ray(copies: int, rendered: Rendered) -> Problem:
         "copies-over-ray",
         f"over Ray, vLLM starts all {copies} copies of the model on the head node",
         rendered.recipe.spots.get("defaults.data_parallel") or rendered.recipe.command_spot,
-        f"go without Ray: -o {GO_WITHOUT.key}={GO_WITHOUT.value}; or write `--data-parallel-backend ray`",
+        f"go without Ray: {shell.override(GO_WITHOUT.key, GO_WITHOUT.value)}; or write `--data-parallel-backend ray`",
     )
 
 
@@ -142,5 +142,5 @@ def no_ray(image: str, asked_by: str, rendered: Rendered) -> Problem:
         NO_RAY,
         f"{image} has no Ray, and the recipe asks for it (`{asked_by}`): the launch will stop before the model is sent",
         rendered.recipe.command_spot,
-        f"go without Ray: -o {GO_WITHOUT.key}={GO_WITHOUT.value}; or choose an image with Ray",
+        f"go without Ray: {shell.override(GO_WITHOUT.key, GO_WITHOUT.value)}; or choose an image with Ray",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sparkrun_tui.base.patterns import GAP, SHORT_GAP
-from sparkrun_tui.base.text import shorten
+from sparkrun_tui.base.text import in_quotes, shorten
 from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause, set_env
 
 _TOOLKIT = by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker")
@@ -24,7 +24,7 @@ def _hook_failed(match: re.Match[str], context: Context) -> str:
     for line in reversed(context.before):
         if line.strip():
             if not line.startswith("sparkrun-tui: "):
-                text += f"; its last line: {shorten(line, 300)}"
+                text += f"; its last line: {in_quotes(line, 300)}"
             break
     return text
 

@@ -181,7 +181,7 @@ def _model_path(plan: LaunchPlan, facts: HostFacts, around: Surroundings, host: 
     elif seen.kind is PathKind.FOLDER and not seen.config and not seen.sizes and not model.is_gguf:
         wrong = "it holds neither a config.json nor safetensors"
     if wrong:
-        remedy = f"Copy the model to {source} on {host}, or correct `model`."
+        remedy = f"Copy the model to {shell.word(source)} on {host}, or correct `model`."
         if seen.kind is PathKind.DENIED:
             remedy = f"On {host}: {shell.words(['ls', '-ld', source])}"
         yield Finding(
@@ -245,7 +245,7 @@ def _docker(facts: HostFacts, host: str) -> Iterator[Finding]:
         remedies = {
             "denied": f"On {host}: {join}   and log in again",
             "not running": f"On {host}: sudo systemctl start docker",
-            "no socket": f"On {host}: install Docker, or set DOCKER_HOST for {facts.user}",
+            "no socket": f"On {host}: install Docker, or set DOCKER_HOST for {shell.word(facts.user)}",
         }
         remedy = remedies.get(access, f"On {host}: docker version")
         yield Finding(
@@ -285,7 +285,7 @@ def _docker_kind(facts: HostFacts, host: str) -> Iterator[Finding]:
             what="Podman answers in Docker's place, with which no launch has been tried",
             measured="Podman",
             needed="Docker",
-            remedy=f"On {host}: install Docker, or set DOCKER_HOST to its socket for {facts.user}",
+            remedy=f"On {host}: install Docker, or set DOCKER_HOST to its socket for {shell.word(facts.user)}",
         )
         return
     if facts.docker_kind is not DockerKind.ROOTLESS:
@@ -430,7 +430,7 @@ def _disk(facts: HostFacts, around: Surroundings, host: str) -> Iterator[Finding
                 what=f"no room for more files in {what} ({path})",
                 measured=f"{disk.inodes_free:,} inodes free",
                 needed=f"{LEAST_FILES:,}",
-                remedy=f"On {host}: df -i {path}",
+                remedy=f"On {host}: {shell.words(['df', '-i', '--', path])}",
             )
         if disk.free >= room:
             continue

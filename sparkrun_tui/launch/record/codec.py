@@ -28,6 +28,8 @@ _KINDS: dict[str, type[Any]] = {
     "diagnosis": ev.Diagnosed,
 }
 _HINTS: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in (*_KINDS.values(), Repair)}
+_LATEST = 32_503_680_000.0
+"""The year 3000, Unix seconds: calendars cannot show every later moment."""
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
@@ -49,9 +51,10 @@ def from_json(body: Mapping[str, Any]) -> AnyEvent | None:
         # Journals of earlier versions may contain secrets.
         body = {**body, "settings": shown_settings(body["settings"])}
     try:
-        return cast("AnyEvent", _made(kind, body))
+        event = cast("AnyEvent", _made(kind, body))
     except (TypeError, ValueError):
         return None
+    return event if 0 <= event.time < _LATEST else None
 
 
 def _made(kind: type[Any], body: Mapping[str, Any]) -> Any:

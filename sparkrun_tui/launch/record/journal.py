@@ -176,7 +176,7 @@ def note_gone(folder: Path) -> LaunchState:
     """Record that a launch is no longer on its hosts; the state from now on.
 
     It ended between its last event, whose time is taken for its end, and now. Does nothing to a launch that has
-    ended. Raises `OSError` when the journal cannot be written.
+    ended, nor to one that another program watches. Raises `OSError` when the journal cannot be written.
     """
     last = max((event.time for event in read_events(folder)), default=0.0)
     return note_end(folder, GONE, last)
@@ -185,11 +185,16 @@ def note_gone(folder: Path) -> LaunchState:
 def note_end(folder: Path, detail: str, when: float) -> LaunchState:
     """Record that a launch was stopped at `when`, Unix seconds; the state from now on.
 
-    Does nothing to a launch that has ended. Raises `OSError` when the journal cannot be written.
+    Does nothing to a launch that has ended, nor to one that another program watches, which writes the end itself.
+    Raises `OSError` when the journal cannot be written.
     """
     state = read_state(folder)
     if state.status in FINAL:
         return state
+    held = claim(folder / _CLAIM)
+    if held is None:
+        return state
+    held.release()
     end = StatusChanged(status=LaunchStatus.STOPPED, detail=detail, time=when)
     file = EventFile(folder / "events.jsonl")
     try:
@@ -202,13 +207,22 @@ def note_end(folder: Path, detail: str, when: float) -> LaunchState:
 def remove(folder: Path) -> None:
     """Remove the journal of one launch with its logs.
 
-    Raises `LaunchError` while this process writes it, and for a folder that is none; `OSError` when it cannot be.
+    Raises `LaunchError` while a program writes it, and for a folder that is none; `OSError` when it cannot be.
     """
     if folder != launch_folder(folder.name) or not (folder / "events.jsonl").is_file():
         raise LaunchError(f"{folder} holds no record of a launch")
-    if folder in _open:
-        raise LaunchError("its record is still being written", remedy="Delete it once the launch has ended.")
-    shutil.rmtree(folder)
+    held = None
+    if folder not in _open:
+        held = claim(folder / _CLAIM)
+    if held is None:
+        raise LaunchError(
+            "its record is still being written, perhaps by the program in another terminal",
+            remedy="Delete it once nothing follows the launch any more.",
+        )
+    try:
+        shutil.rmtree(folder)
+    finally:
+        held.release()
 
 
 def read_state(folder: Path) -> LaunchState:
@@ -256,16 +270,34 @@ def past_launches(folder: Path | None = None) -> list[PastLaunch]:
 
 
 def prune(keep: Iterable[str] = (), folder: Path | None = None) -> list[str]:
-    """Remove the oldest journals beyond 20 launches or 500 MiB, never those in `keep`; the removed ids."""
+    """Remove the oldest journals beyond 20 launches or 500 MiB; the removed ids.
+
+    Those in `keep` stay, and those that another program writes: a launch may serve for weeks without an event.
+    """
     kept = set(keep)
     removed: list[str] = []
     total = 0
     for number, path in enumerate(_newest_first(folder or launches_dir())):
         total += _size(path)
-        if path.name not in kept and (number >= KEEP_LAUNCHES or total > KEEP_BYTES):
-            shutil.rmtree(path, ignore_errors=True)
+        if path.name not in kept and (number >= KEEP_LAUNCHES or total > KEEP_BYTES) and _removed(path):
             removed.append(path.name)
     return removed
+
+
+def _removed(path: Path) -> bool:
+    """Remove a journal; False for one that another program writes, or that cannot be removed."""
+    try:
+        held = claim(path / _CLAIM)
+    except OSError:
+        # Its folder cannot be written any more, or is gone: it stays for the next time.
+        return False
+    if held is None:
+        return False
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        held.release()
+    return True
 
 
 def log_path(folder: Path, host: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.units import format_bytes, format_rate
 from sparkrun_tui.engines.offers import TEXT
 from sparkrun_tui.engines.plan import Phase
@@ -151,6 +152,6 @@ def diagnosis_lines(found: Diagnosed) -> Iterator[str]:
     if found.evidence:
         yield f"  > {found.evidence}"
     for repair in found.repairs:
-        change = f"-o {repair.key}={repair.value}" if repair.key else repair.title
+        change = shell.override(repair.key, repair.value) if repair.key else repair.title
         text = f"{change}  {repair.why}".strip()
         yield f"  try: {text}"

@@ -62,7 +62,9 @@ def report(
     parts = [_head(state, hide), _phases(state, hide)]
     if state.diagnosis is not None:
         parts.insert(1, "## Why\n\n" + hide.block(diagnosis_lines(state.diagnosis)))
-    notices = [f"- {notice.level}: {hide.prose(notice.text)}" for notice in state.notices if notice.level != "note"]
+    notices = [
+        f"- {hide.prose(f'{notice.level}: {notice.text}')}" for notice in state.notices if notice.level != "note"
+    ]
     if notices:
         parts.append("## Warnings\n\n" + "\n".join(notices))
     parts.append("## What happened\n\n" + hide.block(_cut(_told(events))))

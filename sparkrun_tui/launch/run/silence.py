@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.text import shorten
+from sparkrun_tui.base.text import in_quotes
 from sparkrun_tui.base.units import MIB, format_duration, format_rate
 from sparkrun_tui.engines.logs.waits import Wait, wait_in
 from sparkrun_tui.engines.plan import Phase
@@ -157,7 +157,7 @@ def _nothing_moves(ranks: Sequence[RankSeen], idle_for: float) -> Judged:
     slowest = min(ranks, key=lambda seen: (seen.began, _ORDER.get(seen.phase or Phase.START, 0)))
     said = slowest.wait.words if slowest.wait is not None else ""
     if not said and slowest.last:
-        said = f"its last line: {shorten(slowest.last, _MOST_WORDS)}"
+        said = f"its last line: {in_quotes(slowest.last, _MOST_WORDS)}"
     several = len(ranks) > 1
     ahead = [
         seen for seen in ranks if _ORDER.get(seen.phase or Phase.START, 0) > _ORDER.get(slowest.phase or Phase.START, 0)

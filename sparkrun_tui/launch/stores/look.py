@@ -22,11 +22,12 @@ from sparkrun_tui.launch.stores.model import (
     StoresView,
     repository_of,
 )
-from sparkrun_tui.launch.stores.uses import uses_of_image, uses_of_model
-from sparkrun_tui.remote.docker.types import ContainerInfo, ImageListed
+from sparkrun_tui.launch.stores.uses import NOT_ASKED, uses_of_image, uses_of_model
+from sparkrun_tui.recipe.names.mounts import Judgement, judge_source, no_place_for_data
+from sparkrun_tui.remote.docker.types import MOST_CONTAINERS, ContainerInfo, ImageListed, VolumeListed
 from sparkrun_tui.remote.failures import NoDocker
 from sparkrun_tui.remote.hub.host_mounts import led_to
-from sparkrun_tui.remote.hub.host_store import TIMEOUT, list_store
+from sparkrun_tui.remote.hub.host_store import TIMEOUT, HostStore, list_store
 from sparkrun_tui.remote.ports.docker import Docker
 from sparkrun_tui.remote.transport import Transport
 
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 _SLACK = 10.0
 _MOST_INSPECTED = 64
-"""Stopped containers of one host that are asked whether Docker starts them again."""
+"""Containers of one host that are asked for what their list does not say, such as whether Docker starts them again."""
 
 Seen = Callable[[HostStores], None]
 """Called with each host as it answers."""
@@ -180,49 +181,128 @@ async def ask(place: Place) -> HostStores:
         if isinstance(failed, NoDocker) and (place.here or not failed.installed):
             # Nothing runs in a Docker that is not there. One of a host may only not be visible to its user.
             return replace(found, images=(), containers=())
-        if isinstance(failed, HostError):
-            return replace(found, docker_problem=failed.what)
-    assert not isinstance(images, HostError) and not isinstance(containers, HostError)
+    if isinstance(images, HostError):
+        return replace(found, docker_problem=images.what)
+    found = replace(found, images=tuple(images))
+    if isinstance(containers, HostError):
+        return replace(found, docker_problem=containers.what)
     try:
-        led = await _with_real_mounts(place.transport, store.hub, containers)
+        return await _with_mounts(found, store, containers, place)
     except HostError as error:
         return replace(found, docker_problem=error.what)
-    return replace(found, images=tuple(images), containers=led)
 
 
-async def _with_real_mounts(
-    transport: Transport, hub: str, containers: Sequence[ContainerInfo]
-) -> tuple[ContainerInfo, ...]:
-    """The containers, whose mounts have those folders, too, to which they lead over links. Raises `HostError`."""
+async def _with_mounts(
+    found: HostStores, store: HostStore, containers: Sequence[ContainerInfo], place: Place
+) -> HostStores:
+    """The host with its containers, whose mounts have the folders, too, to which they lead. Raises `HostError`."""
     # Those that run come first: only so many paths are looked at.
     ordered = sorted(containers, key=lambda info: not info.running)
-    paths = [source for info in ordered for source in info.mounts]
-    if not hub or not paths:
-        return tuple(containers)
-    leads = await led_to(transport, hub, paths)
+    if not store.hub:
+        return replace(found, containers=tuple(ordered))
+    volumes: dict[str, VolumeListed] = {}
+    if any(info.volumes for info in ordered):
+        volumes = {volume.name: volume for volume in await place.docker.volumes()}
+    typed = {info.id: (*info.mounts, *_devices(info, volumes)) for info in ordered}
+    led = await led_to(place.transport, store.hub, [path for paths in typed.values() for path in paths])
+    whole: list[ContainerInfo] = []
+    unsure: dict[str, str] = {}
+    for info in ordered:
+        paths = typed[info.id]
+        real = [led.to[path] for path in paths if led.to.get(path)]
+        whole.append(replace(info, mounts=tuple(dict.fromkeys((*paths, *real)))))
+        hidden = [path for path in paths if path in led.unknown and not _holds_no_models(path)]
+        why = _why_unsure(info, volumes, store)
+        if hidden:
+            why = f"it mounts {hidden[0]}, into which this user may not look"
+        if why:
+            unsure[info.id] = why
+    return replace(found, containers=tuple(whole), unsure=unsure)
+
+
+def _devices(info: ContainerInfo, volumes: Mapping[str, VolumeListed]) -> list[str]:
+    """The folders of the host that volumes of a container are, by their options."""
     found = []
-    for info in containers:
-        real = [leads[source] for source in info.mounts if leads.get(source)]
-        found.append(replace(info, mounts=tuple(dict.fromkeys((*info.mounts, *real)))))
-    return tuple(found)
+    for name in info.volumes:
+        volume = volumes.get(name)
+        if volume is not None and volume.device.startswith("/") and not volume.device.startswith("//"):
+            found.append(volume.device)
+    return found
+
+
+def _why_unsure(info: ContainerInfo, volumes: Mapping[str, VolumeListed], store: HostStore) -> str:
+    """Why a container may have the cache by what Docker says of its mounts; empty where it has not."""
+    if not info.mounts_known:
+        return "what it mounts is not known"
+    for name in info.volumes:
+        volume = volumes.get(name)
+        if volume is None or volume.driver != "local":
+            return f"what its volume {name} is is not known"
+        is_of_network = ":" in volume.device or volume.device.startswith("//")
+        if volume.device and (volume.device == store.source or (is_of_network and store.on_network)):
+            return f"its volume {name} may be the disk of the cache"
+    return ""
+
+
+_NO_FOLDERS = (
+    ".json",
+    ".conf",
+    ".cfg",
+    ".ini",
+    ".env",
+    ".yml",
+    ".yaml",
+    ".toml",
+    ".sh",
+    ".txt",
+    ".pem",
+    ".crt",
+    ".key",
+)
+
+
+def _holds_no_models(path: str) -> bool:
+    """Whether a path that cannot be looked into is a file of settings, or a place where nobody keeps models."""
+    if path.endswith(_NO_FOLDERS):
+        return True
+    return judge_source(path) is Judgement.REFUSED and no_place_for_data(path)
 
 
 async def _containers(docker: Docker) -> Sequence[ContainerInfo]:
-    """All containers; of launches that do not run, whether Docker starts them again."""
+    """All containers; of launches that do not run, whether Docker starts them again. Raises `HostError`."""
     listed = await docker.containers()
-    ended = [info for info in listed if not info.running and label_of(info.labels, "launch")][:_MOST_INSPECTED]
+    if len(listed) >= MOST_CONTAINERS:
+        # One that has run for long is older than those that were made since.
+        raise HostError(f"it has {MOST_CONTAINERS:,} containers or more, of which older ones are not listed")
+    asked = [info for info in listed if not info.mounts_known]
+    asked += [info for info in listed if not info.running and label_of(info.labels, "launch") and info.mounts_known]
+    inspected = asked[:_MOST_INSPECTED]
     whole: Mapping[str, ContainerInfo | None] = dict(
         zip(
-            [info.id for info in ended],
-            await asyncio.gather(*(docker.inspect(info.id) for info in ended)),
+            [info.id for info in inspected],
+            await asyncio.gather(*(docker.inspect(info.id) for info in inspected)),
             strict=True,
         )
     )
+    not_asked = {info.id for info in asked[_MOST_INSPECTED:]}
     found = []
     for info in listed:
         seen = whole.get(info.id)
-        found.append(info if seen is None else replace(info, restart_policy=seen.restart_policy))
+        if info.id in not_asked:
+            found.append(replace(info, restart_policy=NOT_ASKED))
+        elif seen is None:
+            found.append(info)
+        else:
+            found.append(_with_what_is_seen(info, seen))
     return found
+
+
+def _with_what_is_seen(info: ContainerInfo, seen: ContainerInfo) -> ContainerInfo:
+    """A container of a list with what only a whole look says."""
+    info = replace(info, restart_policy=seen.restart_policy)
+    if info.mounts_known:
+        return info
+    return replace(info, mounts=seen.mounts, volumes=seen.volumes, mounts_known=seen.mounts_known)
 
 
 async def _result(work: Coroutine[Any, Any, T]) -> T | HostError:

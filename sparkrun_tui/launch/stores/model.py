@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageListed
@@ -70,6 +70,8 @@ class HostStores:
     problem: str = ""
     remedy: str = ""
     docker_problem: str = ""
+    unsure: Mapping[str, str] = field(default_factory=dict)
+    """Why containers may use the cache whose mounts do not say it, by their ids."""
     beside: tuple[HostStores, ...] = ()
     """Other hosts that have, or may have, the same cache on a disk of the network; their containers use it, too."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -167,13 +167,15 @@ def offer_images(view: StoresView, names: Sequence[str] = ()) -> Offer:
     unused: list[Item] = []
     named: list[Item] = []
     stays: list[Stays] = []
+    # Host by host, and each image once: one may have many names.
+    reasons: dict[tuple[str, str], str] = {}
+    for host in view.hosts:
+        for listed in host.images or ():
+            reasons[host.name, listed.id] = why_image_stays(host, listed)
     for image in view.images:
         wanted = image.name in names
         for on in image.on:
-            host = view.host(on.host)
-            if host is None:
-                continue
-            why = why_image_stays(host, on.listed)
+            why = reasons[on.host, on.listed.id]
             used = any(use.user in (User.CONTAINER, User.RECIPE) for use in on.uses)
             item = _image_item(on, image.name)
             if wanted and why:
@@ -295,7 +297,7 @@ async def _prune_host(place: Place, items: Sequence[Item], around: Sequence[Host
             before = beside_others(_without_lease(await ask(place)), around)
             if before.problem:
                 return [Pruned(item, None, before.problem) for item in items]
-            reasons = {item: _why_not_now(before, item) for item in items}
+            reasons = _why_not_now(before, items)
             going = [item for item in items if not reasons[item]]
             reasons |= await _remove(place, before, going)
             after = await ask(place)
@@ -306,8 +308,7 @@ async def _prune_host(place: Place, items: Sequence[Item], around: Sequence[Host
     if after.problem:
         return [Pruned(item, None, after.problem) for item in items]
     found = []
-    for item in items:
-        there = _is_there(after, item)
+    for item, there in _there(after, items).items():
         if there is None:
             found.append(Pruned(item, None, after.docker_problem))
         else:
@@ -321,17 +322,31 @@ def _without_lease(host: HostStores) -> HostStores:
     return replace(host, store=replace(host.store, lease=None))
 
 
-def _why_not_now(host: HostStores, item: Item) -> str:
-    """Why an item stays by what its host says now; empty when it may go, or is gone already."""
-    if item.kind is Kind.IMAGE:
-        for listed in host.images or ():
-            if item.name in names_of(listed):
-                return why_image_stays(host, listed)
-        return ""
-    for stored in host.store.repos if host.store is not None else ():
-        if stored.repo == item.name:
-            return why_model_stays(host, stored) if item.kind is Kind.MODEL else _why_untouched(host, stored)
-    return ""
+def _why_not_now(host: HostStores, items: Sequence[Item]) -> dict[Item, str]:
+    """Why items stay by what their host says now; empty for those that may go, or are gone already."""
+    images = _by_name(host)
+    models = _by_repo(host)
+    reasons = {}
+    for item in items:
+        why = ""
+        if item.kind is Kind.IMAGE and item.name in images:
+            why = why_image_stays(host, images[item.name])
+        elif item.kind is Kind.MODEL and item.name in models:
+            why = why_model_stays(host, models[item.name])
+        elif item.kind is Kind.PARTS and item.name in models:
+            why = _why_untouched(host, models[item.name])
+        reasons[item] = why
+    return reasons
+
+
+def _by_name(host: HostStores) -> Mapping[str, ImageListed]:
+    """The images of a host by each of their names."""
+    return {name: listed for listed in host.images or () for name in names_of(listed)}
+
+
+def _by_repo(host: HostStores) -> Mapping[str, StoredRepo]:
+    """The models of a host by repository."""
+    return {stored.repo: stored for stored in host.store.repos} if host.store is not None else {}
 
 
 async def _remove(place: Place, host: HostStores, items: Sequence[Item]) -> dict[Item, str]:
@@ -381,18 +396,20 @@ def _locked(locks: ExitStack, hub: Path, repo: str) -> str:
     return ""
 
 
-def _is_there(host: HostStores, item: Item) -> bool | None:
-    """Whether an item is on a host; None where that is not known."""
-    if item.kind is Kind.IMAGE:
-        if host.images is None:
-            return None
-        return any(item.name in names_of(listed) for listed in host.images)
-    if host.store is None:
-        return None
-    for stored in host.store.repos:
-        if stored.repo == item.name:
-            return item.kind is Kind.MODEL or stored.parts > stored.busy
-    return False
+def _there(host: HostStores, items: Sequence[Item]) -> dict[Item, bool | None]:
+    """Whether items are on a host; None where that is not known."""
+    images = _by_name(host)
+    models = _by_repo(host)
+    found: dict[Item, bool | None] = {}
+    for item in items:
+        stored = models.get(item.name)
+        if item.kind is Kind.IMAGE:
+            found[item] = None if host.images is None else item.name in images
+        elif host.store is None:
+            found[item] = None
+        else:
+            found[item] = stored is not None and (item.kind is Kind.MODEL or stored.parts > stored.busy)
+    return found
 
 
 def total(items: Iterable[Item]) -> int:

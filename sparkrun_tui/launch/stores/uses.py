@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -16,6 +17,8 @@ from sparkrun_tui.remote.hub.host_store import StoredRepo
 
 _NEVER_AGAIN = ("", "no")
 """Restart policies of containers that Docker does not start again by itself."""
+NOT_ASKED = "not asked"
+"""In place of the restart policy of a container that was one too many to be asked for it."""
 
 
 _MOST_NAMED = 64
@@ -24,6 +27,10 @@ _SEARCHED = 200
 """Containers of one host whose commands are searched, running ones first. Others that run may use any model."""
 _MOST_USES = 32
 """Containers that are named of those that use one thing; one that holds it is among them."""
+
+
+_PATH = re.compile(r"[A-Za-z0-9._/-]+")
+"""A name or a path, of the letters that names of models have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,8 @@ def _found_users(host: HostStores) -> _Users:
     of_image: dict[str, list[Use]] = {}
     of_any: list[tuple[Use, frozenset[str]]] = []
     repos = host.store.repos if host.store is not None else ()
+    by_folder = {repo.folder: repo.repo for repo in repos}
+    by_name = {**by_folder, **{repo.repo: repo.repo for repo in repos}}
     around = _around(host)
     # Sorting is stable: those that run are searched first.
     ordered = sorted(host.containers or (), key=lambda info: not info.running)
@@ -109,30 +118,45 @@ def _found_users(host: HostStores) -> _Users:
         labelled = _models_of(container)
         for name in labelled:
             _add(of_repo.setdefault(name, []), _use(host, container))
-        mounts_all = any(PurePosixPath(source) in around for source in container.mounts)
+        mounts_all = container.id in host.unsure or any(PurePosixPath(path) in around for path in container.mounts)
         mentioned: set[str] = set()
         says_one = bool(labelled)
         if searched > _SEARCHED:
             mounts_all = mounts_all or container.running
         else:
             # A launch may serve a model by its path in the cache, or read a tokenizer from another one.
-            text = " ".join((container.command, *container.mounts, *labelled))
-            for repo in repos:
-                in_command = repo.repo in container.command or repo.folder in container.command
-                if in_command or repo.folder in text:
-                    mentioned.add(repo.repo)
-                    says_one = says_one or in_command
+            in_command = _named_in(container.command, by_name)
+            says_one = says_one or bool(in_command)
+            mentioned = in_command.union(*(_named_in(text, by_folder) for text in (*container.mounts, *labelled)))
         for name in mentioned - labelled:
             _add(of_repo.setdefault(name, []), _use(host, container))
         if mounts_all and not says_one:
             use = _use(host, container)
-            detail = f"{use.detail}; it mounts the cache and may use any model"
+            detail = "it mounts the cache and may use any model"
+            if container.id in host.unsure:
+                detail = f"{host.unsure[container.id]}, and may use any model"
             if searched > _SEARCHED:
-                detail = f"{use.detail}; it is one of very many, and may use any model"
-            of_any.append((replace(use, detail=detail), frozenset(mentioned)))
+                detail = "it is one of very many, and may use any model"
+            words = "; ".join(part for part in (use.detail, detail) if part)
+            of_any.append((replace(use, detail=words), frozenset(mentioned)))
     # Those that hold something come first.
     of_any.sort(key=lambda item: not item[0].holds)
     return _Users(of_repo, of_any[:_MOST_USES], of_image)
+
+
+def _named_in(text: str, by_name: Mapping[str, str]) -> set[str]:
+    """The models of a host that a text names by a path of their folder, or as `org/name`.
+
+    One pass over the text: a host may have a thousand models, and containers with long commands.
+    """
+    found = set()
+    for path in _PATH.findall(text):
+        parts = path.split("/")
+        for part, after in zip(parts, [*parts[1:], ""], strict=True):
+            for name in (part, f"{part}/{after}"):
+                if name in by_name:
+                    found.add(by_name[name])
+    return found
 
 
 def _add(uses: list[Use], use: Use) -> None:
@@ -193,7 +217,9 @@ def _around(host: HostStores) -> frozenset[PurePosixPath]:
 def _use(host: HostStores, container: ContainerInfo, holds: bool | None = None) -> Use:
     comes_back = container.restart_policy not in _NEVER_AGAIN
     words = [] if container.running else [container.state]
-    if comes_back:
+    if container.restart_policy == NOT_ASKED:
+        words.append("perhaps kept over a restart")
+    elif comes_back:
         words.append("kept over a restart")
     if not label_of(container.labels, "launch"):
         words.append("another tool's")

@@ -287,7 +287,7 @@ def judge_image(image: Image, newest: str, why: str) -> list[Checked]:
     for on in image.on:
         mine = digest_of(on.listed, image.name)
         known = by_id[on.listed.id]
-        others = [other.host for other in image.on if _is_another(on.listed, other.listed, by_id)]
+        others = dict.fromkeys(other.host for other in image.on if _is_another(on.listed, other.listed, by_id))
         verdict, detail = Verdict.WHOLE, "as the registry has it"
         if others:
             verdict, detail = Verdict.FAULTY, f"another one than on {', '.join(others)}"

@@ -27,6 +27,7 @@ from sparkrun_tui.remote.docker.types import (
     ImageInfo,
     ImageListed,
     PullProgress,
+    VolumeListed,
     container_from_inspect,
     containers_from_list,
     digest_from,
@@ -38,6 +39,7 @@ from sparkrun_tui.remote.docker.types import (
     info_from,
     stats_from,
     version_from,
+    volumes_from,
     wait_from,
 )
 from sparkrun_tui.remote.script.output import Kept
@@ -100,6 +102,10 @@ class DockerClient:
     async def images(self) -> list[ImageListed]:
         """The images of the host, those that others are made of left out."""
         return await self._http.ask("GET", "/images/json", images_from, most=_MOST_LISTED)
+
+    async def volumes(self) -> list[VolumeListed]:
+        """The volumes of the host."""
+        return await self._http.ask("GET", "/volumes", volumes_from, most=_MOST_LISTED)
 
     async def remove_image(self, reference: str) -> None:
         """Remove a name of an image, and the image with its last name; fine when it is gone already.

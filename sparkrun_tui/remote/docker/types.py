@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,6 +22,8 @@ MOST_IMAGES = 2000
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
 _EXITED = re.compile(r"Exited \((-?[0-9]{1,10})\)", re.ASCII)
 _MOST_MOUNTS = 1000
+_MOST_NAMES = 64
+"""Names of one image that are read, and digests: each name is an entry of its own in the lists of images."""
 _MOST_LABELS = 1000
 """Labels that are read of a container or an image, whose maker may give it any number."""
 
@@ -128,6 +130,10 @@ class ContainerInfo:
     """The id of its image; empty where it is not known."""
     mounts: tuple[str, ...] = ()
     """The folders and files of the host that it mounts."""
+    volumes: tuple[str, ...] = ()
+    """The names of the volumes that it mounts."""
+    mounts_known: bool = True
+    """Whether the daemon said what it mounts: Podman's lists do not."""
     command: str = field(default="", repr=False)
     """What it runs, to search in; it may hold secrets, and is never shown. Only lists have it."""
     restart_policy: str = ""
@@ -137,6 +143,15 @@ class ContainerInfo:
     def running(self) -> bool:
         """Whether its process lives."""
         return self.state in ("running", "restarting", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeListed:
+    """A volume: its driver, and what its options mount, empty where it has a folder of Docker's own."""
+
+    name: str
+    driver: str
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +264,9 @@ def container_from_inspect(data: Decoded) -> ContainerInfo:
         tty=config.at("Tty").is_true(),
         log_driver=_line(data.at("HostConfig", "LogConfig", "Type")),
         image_id=_line(data.at("Image")),
-        mounts=_mounts(data),
+        mounts=_mounts(data, ("bind", ""), "Source"),
+        volumes=_mounts(data, ("volume",), "Name"),
+        mounts_known=_mounts_known(data),
         restart_policy=_line(data.at("HostConfig", "RestartPolicy", "Name")),
         secrets=secrets_given(config.at("Env").texts(), (*data.at("Args").texts(), *config.at("Cmd").texts())),
     )
@@ -280,7 +297,9 @@ def container_from_list(data: Decoded) -> ContainerInfo:
         created=data.at("Created").decimal(least=1, most=_LAST_MOMENT),
         exit_code=exit_code,
         image_id=_line(data.at("ImageID")),
-        mounts=_mounts(data),
+        mounts=_mounts(data, ("bind", ""), "Source"),
+        volumes=_mounts(data, ("volume",), "Name"),
+        mounts_known=_mounts_known(data),
         command=_command(data.at("Command")),
     )
 
@@ -295,11 +314,20 @@ def _image_listed(data: Decoded) -> ImageListed:
     nameless = "<none>"
     return ImageListed(
         id=identity(data.at("Id")),
-        tags=tuple(name for name in _lines(data.at("RepoTags")) if nameless not in name),
-        digests=tuple(name for name in _lines(data.at("RepoDigests")) if nameless not in name),
+        tags=tuple(name for name in _lines(data.at("RepoTags"), _MOST_NAMES) if nameless not in name),
+        digests=tuple(name for name in _lines(data.at("RepoDigests"), _MOST_NAMES) if nameless not in name),
         size=data.at("Size").whole() or 0,
         created=data.at("Created").decimal(least=1, most=_LAST_MOMENT),
     )
+
+
+def volumes_from(data: Decoded) -> list[VolumeListed]:
+    """From `/volumes`."""
+    return [_volume(entry.present()) for entry in data.present().at("Volumes").items()]
+
+
+def _volume(data: Decoded) -> VolumeListed:
+    return VolumeListed(_line(data.at("Name")), _line(data.at("Driver")), _line(data.at("Options").at("device")))
 
 
 def digest_from(data: Decoded) -> str:
@@ -314,16 +342,24 @@ def _command(data: Decoded) -> str:
     return _line(data)
 
 
-def _mounts(data: Decoded) -> tuple[str, ...]:
-    """The host's side of a container's mounts; volumes have none. Podman's lists have another form, which says less."""
+def _mounts(data: Decoded, kinds: Sequence[str], field: str) -> tuple[str, ...]:
+    """A field of a container's mounts of some kinds. Podman's lists have another form, which says less."""
     mounts = data.at("Mounts")
     if not isinstance(mounts.data, list):
         return ()
     found = []
     for mount in mounts.items(_MOST_MOUNTS):
-        if isinstance(mount.data, dict) and _line(mount.at("Type")) in ("bind", ""):
-            found.append(_line(mount.at("Source")))
-    return tuple(source for source in found if source)
+        if isinstance(mount.data, dict) and _line(mount.at("Type")) in kinds:
+            found.append(_line(mount.at(field)))
+    return tuple(name for name in found if name)
+
+
+def _mounts_known(data: Decoded) -> bool:
+    """Whether all mounts of a container are said, in Docker's form."""
+    mounts = data.at("Mounts").data
+    if not isinstance(mounts, list) or len(mounts) > _MOST_MOUNTS:
+        return False
+    return all(isinstance(mount, dict) for mount in mounts)
 
 
 def identity(data: Decoded) -> str:
@@ -424,8 +460,8 @@ def _line(data: Decoded) -> str:
     return clean_line(data.text())
 
 
-def _lines(data: Decoded) -> tuple[str, ...]:
-    return tuple(clean_line(text) for text in data.texts())
+def _lines(data: Decoded, most: int | None = None) -> tuple[str, ...]:
+    return tuple(clean_line(text) for text in data.texts(most))
 
 
 def _labels(data: Decoded) -> dict[str, str]:

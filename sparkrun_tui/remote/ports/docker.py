@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sparkrun_tui.remote.docker.types import ContainerInfo, ExecInfo, ImageInfo, ImageListed, ImageProgram
+from sparkrun_tui.remote.docker.types import ContainerInfo, ExecInfo, ImageInfo, ImageListed, ImageProgram, VolumeListed
 from sparkrun_tui.remote.ports.models import Transfer
 from sparkrun_tui.remote.transport import Result, Transport
 
@@ -25,6 +25,9 @@ class Docker(Protocol):
 
     async def images(self) -> Sequence[ImageListed]:
         """`GET /images/json`."""
+
+    async def volumes(self) -> Sequence[VolumeListed]:
+        """`GET /volumes`."""
 
     async def remove_image(self, reference: str) -> None:
         """`DELETE /images/{reference}`, without force; a missing one is fine, a container that uses it a refusal."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import asyncssh
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.text import clean_line, clean_text, shorten
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.ssh import bounds
@@ -168,7 +169,7 @@ class Opener:
         return NeedsUser(
             f"{self._endpoint.host} accepts no unlocked key; locked by a passphrase: {names}",
             host=self._endpoint.name,
-            remedy=f"Unlock it once with: ssh-add {keys.encrypted[0]}",
+            remedy=f"Unlock it once with: {shell.words(['ssh-add', str(keys.encrypted[0])])}",
         )
 
     async def _trusted(self, pairs: list[asyncssh.SSHKeyPair]) -> asyncssh.SSHClientConnection:

@@ -13,7 +13,7 @@ from typing import Any
 from sparkrun_tui.base.secrets import secrets_given
 from sparkrun_tui.launch.run.steps.start import RAY_STATUS
 from sparkrun_tui.remote.docker import processes
-from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo, ImageInfo, ImageListed
+from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, ExecInfo, ImageInfo, ImageListed, VolumeListed
 from sparkrun_tui.remote.transport import Outcome, Result
 from tests.launch.fakes.host import FakeContainer, FakeHost
 
@@ -36,6 +36,9 @@ class FakeDocker:
         await self._turn()
         self._host.check()
         return [ImageListed(f"sha256:{name}", (name,), (), 1) for name in sorted(self._host.images)]
+
+    async def volumes(self) -> Sequence[VolumeListed]:
+        return []
 
     async def remove_image(self, reference: str) -> None:
         await self._turn()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.logs.causes import Repair
 
@@ -11,6 +12,6 @@ class Repairable(LaunchError):
 
     def __init__(self, what: str, *, host: str = "", explanation: str = "", repairs: tuple[Repair, ...]) -> None:
         first = repairs[0]
-        super().__init__(what, host=host, remedy=f"{first.title}: -o {first.key}={first.value}")
+        super().__init__(what, host=host, remedy=f"{first.title}: {shell.override(first.key, first.value)}")
         self.explanation = explanation
         self.repairs = repairs
