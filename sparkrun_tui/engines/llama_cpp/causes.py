@@ -23,7 +23,6 @@ from sparkrun_tui.engines.logs.causes import (
 _NEW_FILE = by_hand("fetch the file again", "remove it from the cache first")
 _CACHE_TYPES = frozenset(("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"))
 _DRAFTS = re.compile(r"(?i)\b(?:draft|mtp|speculative)")
-_SHORT = re.compile(r"--[a-z]{1,4}")
 _REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
 
 
@@ -43,19 +42,6 @@ def _smaller(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     if context.values.get("cache_type_k", "f16") == "f16":
         repairs.append(by_hand("-ctk q8_0 -ctv q8_0 in the command", "about half the KV cache"))
     return (*repairs, by_hand("a smaller quantisation"))
-
-
-def _unknown_flag(match: re.Match[str], _: Context) -> tuple[Repair, ...]:
-    instead = _REMOVED.get(match[1])
-    if instead is None:
-        flag = flag_in(match[1])
-        if not flag:
-            return (by_hand("remove that word from the command"),)
-        without = by_hand(f"remove `{flag}` from the command")
-        if _SHORT.fullmatch(flag) is None:
-            return (without,)
-        return (by_hand(f"write `{flag[1:]}` instead of `{flag}`", "short flags have one dash"), without)
-    return (by_hand(f"write `{instead}`"),)
 
 
 def _same_cache_type(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -115,11 +101,12 @@ CAUSES: tuple[Cause, ...] = (
         "`{0}` stands where a flag is expected: an empty value came before it, or the flag before it takes none.",
         by_hand("check the word before it in the command: dry run or plan", "an unset variable is empty"),
     ),
+    # Any other flag that is not known: FLAG_CAUSES of launch/diagnosis/common.py.
     cause(
-        r"^error: invalid argument: (.+)",
+        r"^error: invalid argument: (--no-mmap|--mlock)$",
         "Unknown flag",
         "This build of llama-server does not know `{0}`.",
-        repairs_for=_unknown_flag,
+        repairs_for=lambda match, _: (by_hand(f"write `{_REMOVED[flag_in(match[1])]}`"),),
     ),
     cause(
         r'^error while handling argument "(-fa|--flash-attn)"',

@@ -138,7 +138,10 @@ def _divisor(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     best = degree
     while heads % best != 0:
         best -= 1
-    return (set_value("tensor_parallel", str(best), context, f"divides the {heads} heads"),)
+    return (
+        set_value("tensor_parallel", str(best), context, f"divides the {heads} heads"),
+        by_hand("choose a tensor_parallel that divides the number of heads", "1, 2, 4 and 8 do for most models"),
+    )
 
 
 def _one_rank_per_gpu(match: re.Match[str], context: Context) -> tuple[Repair, ...]:

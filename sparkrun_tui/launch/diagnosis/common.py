@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sparkrun_tui.base.make_room import room_for_images, room_for_models
 from sparkrun_tui.base.patterns import GAP
@@ -25,6 +25,7 @@ from sparkrun_tui.engines.logs.causes import (
 )
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.launch.diagnosis.named import named_settings
+from sparkrun_tui.launch.diagnosis.places import DRAFT_FILES
 from sparkrun_tui.recipe.suggestions import nearest
 
 _TOKEN = (
@@ -62,6 +63,11 @@ def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     if not flag:
         return (by_hand("read the engine's usage message above this line", "it names the flag that it does not know"),)
     family = family_of(context.engine)
+    if family is not None and flag[1:] in load_flags(family).by_spelling:
+        return (
+            by_hand(f"write `{flag[1:]}` instead of `{flag}`", "short flags have one dash"),
+            by_hand(f"remove `{flag}` from the recipe's command"),
+        )
     if family is not None and f"-{flag}" in load_flags(family).by_spelling:
         # vllm-project/vllm#46325
         return (by_hand(f"write `-{flag}` instead of `{flag}`", "with two dashes"),)
@@ -79,10 +85,25 @@ def _unknown_flag(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     if same is not None:
         other, row = same
         return (by_hand(f"write `{row.name}` instead of `{flag}`", f"`{flag}` is a flag of {other.title}"),)
-    return (
-        by_hand(f"remove `{flag}` from the recipe's command"),
-        by_hand("use an image whose engine knows it", "flags come and go between versions"),
-    )
+    without = by_hand(f"remove `{flag}` from the recipe's command")
+    if family is not None and flag in load_flags(family).by_spelling:
+        # The flags that are known here are those of a new release.
+        return (by_hand("use a newer image", f"`{flag}` is a flag of later versions"), without)
+    image = by_hand("use an image whose engine knows it", "flags come and go between versions")
+    meant = "" if family is None else _meant(flag, load_flags(family).by_spelling)
+    if meant:
+        return (by_hand(f"write `{meant}` instead of `{flag}`", "where that is meant"), without, image)
+    return (without, image)
+
+
+def _meant(flag: str, known: Iterable[str]) -> str:
+    """The flag that was meant by one that is not known: one of the same words in any order, else a similar one."""
+    long = [name for name in known if name.startswith("--")]
+    words = sorted(flag.strip("-").split("-"))
+    for name in long:
+        if sorted(name.strip("-").split("-")) == words:
+            return name
+    return nearest(flag, long)
 
 
 def _choices(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -157,8 +178,6 @@ def _key_above(context: Context) -> str:
 
 _FIELD = re.compile(r"[A-Za-z_][\w.]{0,80}")
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
-DRAFT_FILES = r"/spec_decode/|/srt/speculative/|/models/\w{0,40}(?:eagle|_mtp|nextn)\w{0,20}\.py"
-"""Paths of the files that only a drafter uses."""
 _DRAFTS = rf"{DRAFT_FILES}|Loading drafter model"
 _READS_WEIGHTS = r"load_weights|weight_loader|loaded_weight|params_dict"
 _STARTS = "|".join(re.escape(family.start[0]) for family in FAMILIES.values())
@@ -186,6 +205,13 @@ FLAG_CAUSES: tuple[Cause, ...] = (
         r"error: unrecognized arguments: (.+)",
         "Unknown flag",
         "The engine in this image does not know `{0}`.",
+        repairs_for=_unknown_flag,
+    ),
+    # llama-server; ggml-org/llama.cpp#6226
+    cause(
+        r"^error: (?:invalid|unknown) argument: (-.+)",
+        "Unknown flag",
+        "This build of llama-server does not know `{0}`.",
         repairs_for=_unknown_flag,
     ),
     cause(
@@ -399,6 +425,15 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         "The model's folder lacks a file",
         lambda match, _: f"There is no {shorten(match[1] or 'such file', 100)} in the model's repository.",
         by_hand("check `model` and `model_revision`", "a repository of GGUF files or of an adapter lacks some files"),
+    ),
+    # vllm-project/vllm#14090
+    cause(
+        r"No supported config format found in (\S{1,200})",
+        "The model has no configuration that can be read",
+        "The engine found no config.json of {0}: it is not there, or this host may not or cannot read it.",
+        by_hand("check `model`: a Hub name, or a path that the container sees"),
+        *_TOKEN,
+        by_hand("launch again: the model is sent to every host"),
     ),
     cause(
         r"(\S{1,200}) is not a local folder and is not a valid model identifier",

@@ -45,7 +45,9 @@ from sparkrun_tui.launch.diagnosis.unruled import (
     before_other_kernels,
     beside_the_cache,
     beside_the_drafter,
+    beside_the_words,
     of_exception,
+    with_classes,
 )
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.launch.record.logs import LogLine
@@ -482,7 +484,12 @@ class Diagnosis:
                 return hit
             repairs = before_other_kernels(hit.repairs, traceback.files())
             repairs = beside_the_cache(repairs, traceback.functions())
-            return replace(hit, repairs=beside_the_drafter(repairs, traceback.files()))
+            repairs = beside_the_drafter(repairs, traceback.files())
+            if raised is not None and (rule.generic or rule.weight <= Weight.UNKNOWN):
+                repairs = beside_the_words(repairs, raised, self._context)
+            elif raised is not None:
+                repairs = with_classes(repairs, raised, self._context)
+            return replace(hit, repairs=tuple(item for item in repairs if is_of_engine(item, self._context)))
         if raised is None or goes_on or _ECHO.search(text):
             return None
         return _unruled(raised, self._context)
@@ -539,7 +546,9 @@ def _unruled(raised: Raised, context: Context) -> _Hit:
     saying = of_exception(raised, context)
     if saying is not None:
         repairs = tuple(repair for repair in saying.repairs if is_of_engine(repair, context))
-        return _Hit(Weight.UNKNOWN, saying.title, saying.explanation, repairs, ruled=False)
+        return _Hit(
+            Weight.UNKNOWN, saying.title, saying.explanation, repairs, ruled=False, tells_below=saying.tells_below
+        )
     explanation = f"The engine failed with {raised.name}:"
     if raised.words:
         explanation = f"{explanation} {shorten(raised.words, 300)}"

@@ -23,7 +23,7 @@ _EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*+)(?:(:)(?: (.*))?)?$")
 _EXCEPTION_WORDS = ("Error", "Exception", "Failure", "Exit", "NotFound", "Timeout", "OfResources")
 
 
-_MOST_FILES = 8
+_MOST_FILES = 40
 
 
 class Part(Enum):

@@ -5,22 +5,35 @@ Nothing here guesses: the exception is quoted, and a title names only what it sa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparkrun_tui.base.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, set_value
-from sparkrun_tui.launch.diagnosis.common import DRAFT_FILES
+from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, set_env
 from sparkrun_tui.launch.diagnosis.named import named_settings, names_a_flag
+from sparkrun_tui.launch.diagnosis.places import (
+    DRAFTING,
+    EAGER,
+    NEWER,
+    NO_DRAFTER,
+    OF_ENGINE,
+    OF_MODEL,
+    PLACES,
+    UTILITIES,
+    WEIGHTS,
+    Place,
+    is_running,
+    where_it_was,
+)
+from sparkrun_tui.launch.diagnosis.subjects import by_words
 from sparkrun_tui.launch.diagnosis.tracebacks import Raised
 
 _QUOTED = 300
-_MOST_FRAMES = 4
+_NEAR = 8
 """How far above the last frame a place is searched: libraries raise for those that called them."""
-
-_NEWER = by_hand("use a newer image", "or the one that the recipe was made with")
-_EAGER = set_value("enforce_eager", "true", Context({}), "without graphs and compiled kernels")
+_NEAR_WEIGHTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +43,8 @@ class Saying:
     title: str
     explanation: str
     repairs: tuple[Repair, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Code that has one job: an exception out of it is a failure of that job."""
-
-    files: LinePattern
-    """What the path of a file holds."""
-    title: str
-    why: str
-    """What the code does; the exception is quoted behind it."""
-    repairs: tuple[Repair, ...]
-    by_checks: bool = False
-    """Whether only exceptions count that a check of the code raises."""
+    tells_below: bool = False
+    """Whether the line below that says what went wrong belongs to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,181 +57,6 @@ class Kernels:
     repair: Repair
 
 
-def _place(files: str, title: str, why: str, *repairs: Repair, by_checks: bool = False) -> Place:
-    return Place(LinePattern(files), title, why, repairs, by_checks)
-
-
-_NO_DRAFTER = by_hand("leave out the drafter: speculative_config, speculative_algorithm", "its code had called this")
-_DRAFTING = _place(
-    DRAFT_FILES,
-    "Drafting does not work with this version",
-    "The code for speculative decoding failed",
-    _NO_DRAFTER,
-    _NEWER,
-)
-"""By any file of a traceback: whatever fails below a file that only a drafter uses fails for it."""
-PLACES = (
-    _place(
-        r"/torch/_(?:inductor|dynamo|functorch)/|/vllm/compilation/|/srt/compilation/",
-        "The model could not be compiled",
-        "torch.compile failed",
-        _EAGER,
-        by_hand("remove compiled code of an earlier start: ~/.cache/vllm/torch_compile_cache on that host"),
-        _NEWER,
-    ),
-    _place(
-        r"/flashinfer/",
-        "A kernel of flashinfer failed",
-        "flashinfer refused what the engine asked of it",
-        by_hand("another attention_backend; for a model with experts another moe_backend", "without flashinfer"),
-        _NEWER,
-    ),
-    _place(
-        r"/(?:cutlass|cute|b12x|quack|tilelang|flash_attn|vllm_flash_attn|flash_mla|deep_ep|pplx_kernels|humming)/",
-        "A kernel failed",
-        "A library of kernels refused what the engine asked of it",
-        by_hand("another attention_backend; for a model with experts another moe_backend"),
-        by_hand("another quantisation of the model"),
-        _NEWER,
-    ),
-    _place(
-        r"/site-packages/triton/|/dist-packages/triton/",
-        "A Triton kernel failed",
-        "Triton could not translate or start a kernel",
-        by_hand("another attention_backend or another quantisation of the model"),
-        _NEWER,
-    ),
-    _place(
-        r"/deep_gemm",
-        "DeepGEMM failed",
-        "A kernel of DeepGEMM failed",
-        by_hand('VLLM_USE_DEEP_GEMM: "0" in env', "other kernels are used"),
-        _NEWER,
-    ),
-    _place(
-        r"/vllm/_custom_ops\.py|/layers/fused_moe/|/layers/moe/|/sgl_kernel/",
-        "A kernel of the engine refuses this model",
-        "A kernel that was chosen for this model and GPU failed",
-        by_hand("another quantisation of the model; for one with experts another moe_backend"),
-        _NEWER,
-    ),
-    _place(
-        r"/vllm/lora/|/srt/lora/|/peft/",
-        "The adapter cannot be used",
-        "The code for LoRA adapters failed",
-        by_hand("check that the adapter is for this model; start without it"),
-        _NEWER,
-    ),
-    _place(
-        r"/kv_transfer/|/kv_offload/|/lmcache/|/disaggregation/|/mem_cache/storage/",
-        "The KV cache cannot be moved",
-        "The code that moves or offloads the KV cache failed",
-        by_hand("start without it: kv_transfer_config, kv_offloading_size, hicache and disaggregation"),
-        _NEWER,
-    ),
-    _place(
-        r"/vllm/config/|/vllm/engine/arg_utils\.py|/srt/server_args\.py|/srt/arg_groups/",
-        "A setting is refused",
-        "The engine read its settings and stopped",
-        by_hand("correct it in the recipe or the overrides"),
-        by_checks=True,
-    ),
-    _place(
-        r"/vllm/transformers_utils/|/srt/configs/",
-        "The model's configuration does not fit",
-        "The engine could not make sense of the model's settings",
-        _NEWER,
-        by_hand("fetch the model again", "its config.json may be incomplete, or of another version"),
-        by_hand("check `model`, and hf_overrides where the recipe sets them"),
-    ),
-    _place(
-        r"/reasoning/|/tool_parsers/|/srt/function_call/|/srt/parser/",
-        "A parser does not fit the model",
-        "The parser for tool calls or for reasoning failed",
-        by_hand("correct tool_call_parser and reasoning_parser, or leave them out"),
-        _NEWER,
-    ),
-    _place(
-        r"/vllm/multimodal/|/srt/multimodal/",
-        "The model's images cannot be prepared",
-        "The code that prepares images, sound and video failed",
-        _NEWER,
-        by_hand("serve text only: language_model_only, or limit_mm_per_prompt 0 for each kind"),
-    ),
-    _place(
-        r"/v1/core/kv_cache_|/v1/kv_cache_|/srt/mem_cache/|/quantization/turboquant/",
-        "The KV cache cannot be set up",
-        "The code that lays out the KV cache failed",
-        by_hand("kv_cache_dtype auto, and no block_size or page_size of your own"),
-        by_hand("start without the drafter"),
-        _NEWER,
-    ),
-    _place(
-        r"/vllm/distributed/|/srt/distributed/|/v1/executor/ray|/vllm/ray/",
-        "The ranks could not be set up",
-        "The code that connects the ranks failed",
-        by_hand("read the logs of all hosts", "a rank that failed there is the cause"),
-        by_hand("check tensor_parallel and pipeline_parallel against the number of hosts"),
-        _NEWER,
-    ),
-    _place(
-        r"/v1/attention/|/vllm/attention/|/srt/layers/attention/",
-        "The attention kernel failed",
-        "The code of the attention kernel that was chosen failed",
-        by_hand("another attention_backend, or leave it to the engine"),
-        by_hand("kv_cache_dtype auto"),
-        _NEWER,
-    ),
-    _place(
-        r"/layers/quantization/",
-        "This quantisation cannot be used here",
-        "The code for the model's quantisation failed",
-        by_hand("another quantisation of the model"),
-        by_hand("for a model with experts another moe_backend (vLLM) or moe_runner_backend (SGLang)"),
-        _NEWER,
-    ),
-    _place(
-        r"/model_loader/",
-        "The weights could not be loaded",
-        "The code that loads the weights failed",
-        by_hand("fetch the model again", "where its files may be incomplete"),
-        _NEWER,
-        by_hand("another quantisation of the model"),
-    ),
-    _place(
-        r"/transformers/(?:tokenization_|models/[^/]{1,60}/(?:tokenization|processing|image_processing|configuration)_|"
-        r"processing_utils|configuration_utils|image_processing_|video_processing_|dynamic_module_utils|"
-        r"modeling_rope_utils|models/auto/)|/transformers_modules/",
-        "The model does not fit this image's transformers",
-        "transformers, or code that the model brings, failed while it read the model's settings or tokenizer",
-        _NEWER,
-        by_hand("fetch the model again", "where its files may be incomplete or older than the model's page"),
-    ),
-    _place(
-        r"/huggingface_hub/|/hf_xet/",
-        "The Hub's library failed",
-        "huggingface_hub could not get a file of the model",
-        by_hand("launch again: the model is sent to every host"),
-        by_hand("check the network, HF_ENDPOINT and HF_TOKEN of the host"),
-    ),
-)
-"""By the paths of the files in a traceback, the last frame first."""
-
-_WEIGHTS = _place(
-    r"^(?:load_weights?|\w{0,40}weight_loader|load_\w{1,40}_weights?|_load_module|_load_w\d{1,2})$",
-    "The weights do not fit the engine's model",
-    "The engine failed while it put a weight of the files into its model",
-    _NEWER,
-    by_hand("use another quantisation of the model"),
-    by_hand("fetch the model again", "where its files may be incomplete"),
-)
-"""By the functions in a traceback: every model has one that loads its weights."""
-_LIBRARY = LinePattern(
-    r"/torch/(?!_inductor|_dynamo|_functorch)|/lib/python3\.\d{1,2}/(?!site-packages|dist-packages)|"
-    r"(?:^|/)(?:zmq|msgspec|msgpack|pydantic|pydantic_core|uvloop|numpy|einops)/"
-)
-"""Files that are called from everywhere: the frame above says more."""
-
 _REFUSALS = LinePattern(
     r"(?:is|are) not (?:yet )?(?:supported|compatible|allowed|available)|not (?:yet )?supported|[Uu]nsupported |"
     r"(?:does|do) ?n[o']t (?:yet )?support|incompatible|only supports? |(?:is|are) only (?:supported|valid|available)|"
@@ -241,9 +67,16 @@ _REFUSALS = LinePattern(
     r"must be (?:divisible|a multiple|greater|less|smaller|larger|set|one of|at least|at most|positive|specified)"
 )
 """Words by which an engine refuses what it was asked for."""
-_DIVIDES = LinePattern(r"divisible by|multiple of|not divisible")
-_IN_BLOCKS = LinePattern(r"(?i)block_?size|page|hash|tokens?_per|chunk|batch|capture")
-"""Sizes that no number of ranks changes."""
+_PLEASE = LinePattern(r"[Pp]lease (?:use|set|specify|provide|disable|enable|pass|remove|try|increase|reduce)\b")
+"""Words by which an engine asks for a setting."""
+_OLD = LinePattern(
+    r"(?i)\b(?:upgrade|update) (?:to |your |the |of |python |version )*[`'\"]?[a-z]|"
+    r"(?:please|try|by) (?:upgrad|updat)ing|newer version|requires? (?:a )?(?:newer|later) |"
+    r"version (?:>=|at least|or (?:later|newer|higher))|or (?:later|newer|higher) (?:is|to)\b|available from v?\d|"
+    r"(?:transformers|torch|triton|flashinfer|numpy|sglang|vllm|version)[ =`']{0,3}>=? ?v?\d"
+)
+"""Words by which a program asks for a newer one."""
+_WITH_NEWER = by_hand("use a newer image", "the message asks for a newer version of a package than this image has")
 _KERNELS = (
     Kernels(
         LinePattern(r"/batch_invariant"),
@@ -256,7 +89,7 @@ _KERNELS = (
     Kernels(
         LinePattern(r"/deep_gemm"),
         "DEEP_GEMM",
-        by_hand('VLLM_USE_DEEP_GEMM: "0" in env', "other kernels are used"),
+        set_env("VLLM_USE_DEEP_GEMM", "0", "other kernels are used"),
     ),
     Kernels(
         LinePattern(r"/layers/fused_moe/|/layers/moe/|/triton_kernels/"),
@@ -267,7 +100,6 @@ _KERNELS = (
 """What chooses other kernels, by the files of a traceback."""
 _LAYS_OUT_CACHE = LinePattern(r"reshape_kv_cache|get_kv_cache_shape|initialize_kv_cache")
 _OTHER_CACHE = by_hand("kv_cache_dtype auto, or another one", "the KV cache was being laid out")
-_OF_CACHE = LinePattern(r"(?i)kv.?cache.?d?type|cache.?dtype|kv_data_type")
 _UNDONE = "NotImplementedError"
 _RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
 _RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE))
@@ -277,6 +109,25 @@ _SLIPS = frozenset(
     ("AttributeError", "TypeError", "IndexError", "NameError", "UnboundLocalError", "ZeroDivisionError", "KeyError")
 )
 """Exceptions that are raised by a programming error, or by parts that do not fit together."""
+_OF_OTHERS = frozenset(
+    (
+        "ConnectionError",
+        "ConnectionRefusedError",
+        "ConnectionResetError",
+        "ConnectionAbortedError",
+        "BrokenPipeError",
+        "EOFError",
+        "TimeoutError",
+        "ReadTimeout",
+        "Timeout",
+        "DistStoreError",
+        "HTTPError",
+    )
+)
+"""Exceptions that say that another process or host does not answer: whose code raised them says nothing."""
+_PACKAGE = re.compile(r"/(?:site|dist)-packages/([A-Za-z][\w-]{0,60})/")
+_SETTING = LinePattern(r"_|--|[A-Z]{3}|attention|quantisation|drafter|text only")
+"""A part of the title of a repair that says what to change, rather than to take another image."""
 
 
 def of_exception(raised: Raised, context: Context) -> Saying | None:
@@ -286,52 +137,89 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     if raised.name in _RAISED_BY_CHECKS:
         named = named_settings(raised.words, context, with_features=refused)
     words = shorten(raised.words, _QUOTED)
-    is_of_settings = refused or raised.name in _RAISED_BY_SETTINGS or names_a_flag(raised.words)
+    is_asked = names_a_flag(raised.words) or _PLEASE.search(raised.words) is not None
+    is_of_settings = refused or is_asked or raised.name in _RAISED_BY_SETTINGS
     if named and is_of_settings:
-        return Saying("A setting does not fit", f"The engine refuses it: {words}", named)
+        return Saying("A setting does not fit", f"The engine refuses it: {words}", (*named, *_newer(raised.words)))
     place = _place_of(raised)
     if place is not None:
-        why = f"{place.why} ({raised.name}): {words}"
-        first = _first_by_words(raised.words, place.repairs, context)
-        kernels = _of_kernels(place.repairs, raised.files) if place is _DRAFTING else ()
-        return Saying(place.title, why, (*first, *place.repairs, *kernels))
+        return _at(place, raised, context)
     is_missing = raised.name == _UNDONE and raised.words != ""
     is_slip = raised.name in _SLIPS or (raised.name == "AssertionError" and raised.is_wordless)
     if is_slip and _is_of_engine(raised.files):
         why = f"Its own code failed with {raised.name}, which is a defect or a package of another version: {words}"
         changed = by_hand("leave out what the recipe adds", "mods, mounted files, flags that the model does not need")
-        return Saying("This version of the engine cannot do this", why, (_NEWER, changed))
+        first = (*where_it_was(raised.functions), *by_words(raised.words, (), context))
+        return Saying("This version of the engine cannot do this", why, (*first, NEWER, changed))
     if refused or is_missing:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
-        repairs = (*_first_by_words(raised.words, (), context), without, _NEWER)
-        return Saying("The engine does not support this", f"It says: {words}", repairs)
+        first = (*by_words(raised.words, (), context), *where_it_was(raised.functions))
+        return Saying("The engine does not support this", f"It says: {words}", (*first, without, NEWER))
+    if _is_of_engine(raised.files) and raised.name not in _OF_OTHERS:
+        return _at(OF_ENGINE, raised, context)
+    if _newer(raised.words):
+        return Saying("A package of the image is too old", f"It says: {words}", (_WITH_NEWER,), tells_below=True)
+    return _of_package(raised, context)
+
+
+def _at(place: Place, raised: Raised, context: Context) -> Saying:
+    """What is said of an exception out of a place."""
+    why = f"{place.why} ({raised.name}): {shorten(raised.words, _QUOTED)}"
+    asked = _newer(raised.words)
+    rest = tuple(repair for repair in place.repairs if not (asked and repair is NEWER))
+    first = (*by_words(raised.words, rest, context), *where_it_was(raised.functions))
+    repairs = (*asked, *first, *rest)
+    if place is OF_MODEL and is_running(raised.functions):
+        repairs = (*repairs, EAGER)
+    if place is DRAFTING or place is OF_MODEL:
+        repairs = (*repairs, *_of_kernels(repairs, raised.files))
+    return Saying(place.title, why, _once(repairs), tells_below=True)
+
+
+def _newer(words: str) -> tuple[Repair, ...]:
+    """A newer image where the words ask for a newer package."""
+    return (_WITH_NEWER,) if _OLD.search(words) is not None else ()
+
+
+def _of_package(raised: Raised, context: Context) -> Saying | None:
+    """What is said of an exception out of a package that is none of the engine's."""
+    if raised.name in _OF_OTHERS:
+        return None
+    for file in list(reversed(raised.files))[:_NEAR]:
+        if UTILITIES.search(file) is not None:
+            continue
+        match = _PACKAGE.search(file)
+        if match is None or _ENGINE.search(file) is not None:
+            return None
+        name = shorten(match[1], 60)
+        why = f"{name} failed ({raised.name}): {shorten(raised.words, _QUOTED)}"
+        changed = by_hand("leave out what the recipe adds for it", "a mod, a plugin, a setting that needs this package")
+        repairs = (*by_words(raised.words, (), context), NEWER, changed)
+        return Saying(f"The package {name} of the image failed", why, repairs, tells_below=True)
     return None
 
 
-def _first_by_words(words: str, repairs: tuple[Repair, ...], context: Context) -> tuple[Repair, ...]:
-    """What the words of an exception ask for, before the repairs of its place."""
-    return (*_fewer_ranks(words, context), *_other_cache(words, repairs))
+def beside_the_words(repairs: tuple[Repair, ...], raised: Raised, context: Context) -> tuple[Repair, ...]:
+    """The repairs of a rule for a kind of exceptions; where none says what to change, what words and place add first."""
+    if any(repair.key or _SETTING.search(repair.title) is not None for repair in repairs):
+        return repairs
+    if any(WEIGHTS.files.search(name) is not None for name in raised.functions[-_NEAR_WEIGHTS:]):
+        return repairs
+    more = [*by_words(raised.words, repairs, context), *where_it_was(raised.functions)]
+    place = _place_of(raised)
+    if not more and place is not None and place is not OF_MODEL:
+        more = [repair for repair in place.repairs if repair.key or _SETTING.search(repair.title) is not None][:1]
+    return _once((*more, *repairs))
 
 
-def _other_cache(words: str, repairs: tuple[Repair, ...]) -> tuple[Repair, ...]:
-    """What helps where the words speak of the type of the KV cache."""
-    if _OF_CACHE.search(words) is None or any("kv_cache_dtype" in repair.title for repair in repairs):
-        return ()
-    return (by_hand("kv_cache_dtype auto, or another one", "the words name the type of the KV cache"),)
-
-
-def _fewer_ranks(words: str, context: Context) -> tuple[Repair, ...]:
-    """What helps where a size of the model does not divide: fewer ranks, unless there is only one."""
-    if _DIVIDES.search(words) is None or _IN_BLOCKS.search(words) is not None:
-        return ()
-    if context.whole("tensor_parallel") == 1:
-        return ()
-    return (by_hand("a lower tensor_parallel", "the model's parts must divide over the ranks"),)
+def with_classes(repairs: tuple[Repair, ...], raised: Raised, context: Context) -> tuple[Repair, ...]:
+    """The repairs of a rule, and what chooses another class than the one that the words name."""
+    return _once((*repairs, *by_words(raised.words, repairs, context, only_classes=True)))
 
 
 def beside_the_cache(repairs: tuple[Repair, ...], functions: Sequence[str]) -> tuple[Repair, ...]:
     """The repairs of a rule, and another type of the KV cache where it was being laid out."""
-    if not any(_LAYS_OUT_CACHE.search(name) is not None for name in functions):
+    if not any(_LAYS_OUT_CACHE.search(name) is not None for name in functions[-_NEAR:]):
         return repairs
     if any("kv_cache_dtype" in f"{repair.title} {repair.key}" for repair in repairs):
         return repairs
@@ -348,7 +236,7 @@ def before_other_kernels(repairs: tuple[Repair, ...], files: Sequence[str]) -> t
 def _of_kernels(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
     """What chooses other kernels than those that a traceback came through, unless the repairs have it."""
     for kernels in _KERNELS:
-        if any(kernels.files.search(file) is not None for file in files[-_MOST_FRAMES * 2 :]):
+        if any(kernels.files.search(file) is not None for file in files[-_NEAR:]):
             has_it = any(kernels.setting in f"{repair.title} {repair.key}" for repair in repairs)
             return () if has_it else (kernels.repair,)
     return ()
@@ -356,32 +244,43 @@ def _of_kernels(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repa
 
 def beside_the_drafter(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
     """The repairs of a rule, and to leave the drafter out where its code had called what failed."""
-    if not any(_DRAFTING.files.search(file) is not None for file in files):
+    if not any(DRAFTING.files.search(file) is not None for file in files):
         return repairs
     if any("draft" in f"{repair.title} {repair.key}" for repair in repairs):
         return repairs
-    return (*repairs, _NO_DRAFTER)
+    return (*repairs, NO_DRAFTER)
 
 
 def _place_of(raised: Raised) -> Place | None:
     """The place of the last frame that is not of a library that everything calls; the drafter's before all others."""
-    if any(_DRAFTING.files.search(file) is not None for file in raised.files):
-        return _DRAFTING
-    if any(_WEIGHTS.files.search(name) is not None for name in raised.functions[-_MOST_FRAMES:]):
-        return _WEIGHTS
+    if any(DRAFTING.files.search(file) is not None for file in raised.files):
+        return DRAFTING
+    if any(WEIGHTS.files.search(name) is not None for name in raised.functions[-_NEAR_WEIGHTS:]):
+        return WEIGHTS
     is_checked = raised.name in _RAISED_BY_CHECKS
-    for file in list(reversed(raised.files))[:_MOST_FRAMES]:
+    for file in list(reversed(raised.files))[:_NEAR]:
         for place in PLACES:
             if place.files.search(file) is not None and (is_checked or not place.by_checks):
                 return place
-        if _LIBRARY.search(file) is None:
+        if is_checked and not raised.is_wordless and OF_MODEL.files.search(file) is not None:
+            return OF_MODEL
+        if UTILITIES.search(file) is None:
             return None
     return None
 
 
 def _is_of_engine(files: Sequence[str]) -> bool:
     """Whether an exception was raised by the engine's own code."""
-    for file in list(reversed(files))[:_MOST_FRAMES]:
-        if _LIBRARY.search(file) is None:
+    for file in list(reversed(files))[:_NEAR]:
+        if UTILITIES.search(file) is None:
             return _ENGINE.search(file) is not None
     return False
+
+
+def _once(repairs: Sequence[Repair]) -> tuple[Repair, ...]:
+    """Repairs without a second one of the same title."""
+    return tuple({repair.title: repair for repair in reversed(repairs)}[title] for title in _titles(repairs))
+
+
+def _titles(repairs: Sequence[Repair]) -> list[str]:
+    return list(dict.fromkeys(repair.title for repair in repairs))
