@@ -150,6 +150,9 @@ def vram_command(
     return Exit.OK
 
 
+FORMS = ("compose", "systemd", "kubernetes")
+"""The other tools that a launch can be written for, as `launch.deploy.forms` names them."""
+
 _OUTPUT = click.option(
     "--output",
     "target",
@@ -331,19 +334,37 @@ def _usual_image(engine: str) -> str:
 @click.argument("name", shell_complete=recipe_names)
 @override_options
 @_OUTPUT
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["recipe", *FORMS]),
+    default="recipe",
+    help="What to write: a recipe, or the launch for another tool.",
+)
+@click.option("-H", "--hosts", metavar="H1,H2", default="", help="With systemd: the hosts, as they reach each other.")
 @click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does; the copy becomes one of yours.")
 def export_command(
     name: str,
     typed: Typed,
     target: Path | None,
+    form: str,
+    hosts: str,
     yes: bool,
 ) -> int:
-    """Write a recipe with overrides as its new defaults, keeping the comments and order of the original."""
+    """Write a recipe with overrides as its new defaults, keeping the comments and order of the original.
+
+    With --as, write instead what Docker Compose, systemd or Kubernetes needs to start it. Secrets are never written:
+    the text says where they belong.
+    """
     from sparkrun_tui.recipe.format.export import exported, keeps_secrets, left_as_variables
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
     overrides = typed.of(recipe)
+    if form != "recipe":
+        return _export_launch(recipe, overrides, settings, form, hosts, target)
+    if hosts:
+        raise UsageError("--hosts is for --as systemd", remedy="leave it out: a recipe names no hosts")
     text = exported(recipe, overrides)
     if target is not None:
         _agree_to_copy(recipe, overrides, target, settings, yes)
@@ -353,6 +374,34 @@ def export_command(
     if private:
         _tell_of_secrets(target)
     _write(text, target, private=private)
+    return Exit.OK
+
+
+def _export_launch(
+    recipe: Recipe, overrides: Mapping[str, str], settings: Settings, form: str, hosts: str, target: Path | None
+) -> int:
+    """Write a launch for another tool; several units go into one file each, in the folder of `target`."""
+    import os
+
+    from sparkrun_tui.launch.deploy.forms import files_of
+    from sparkrun_tui.recipe.values.overrides import render
+
+    if hosts and form != "systemd":
+        raise UsageError("--hosts is for --as systemd", remedy="leave it out: the other tools choose hosts themselves")
+    names = tuple(name for name in hosts.split(",") if name)
+    files = files_of(render(recipe, overrides, settings.defaults), form, os.environ, names)
+    if len(files) == 1:
+        (text,) = files.values()
+        _write(text, target)
+        return Exit.OK
+    if target is None:
+        for file, text in files.items():
+            output.raw(f"# ---- {file}\n{text}\n")
+        return Exit.OK
+    _refuse_existing(target)
+    target.mkdir(parents=True)
+    for file, text in files.items():
+        _write(text, target / file)
     return Exit.OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from sparkrun_tui.base import shell
@@ -68,6 +69,20 @@ def run_command(spec: ContainerSpec) -> shell.Text:
     return _command(shell.script("docker run -d"), spec)
 
 
+def foreground_words(spec: ContainerSpec, name: str, script: str) -> list[str]:
+    """The words of a `docker run` that stays in the foreground and removes its container at the end.
+
+    Nothing is quoted, sources of mounts may begin with `~/`, labels are left out, and secrets are named only.
+    """
+    words = ["/usr/bin/docker", "run", "--rm", "--init"]
+    for group in _options(replace(spec, restart=""), name):
+        words += group
+    for mount in spec.mounts:
+        words += ["-v", f"{mount.source}:{mount.target}{mount.suffix}"]
+    first, *rest = [*spec.entrypoint, "bash"]
+    return [*words, "--entrypoint", first, spec.image, *rest, "-c", script]
+
+
 def create_command(spec: ContainerSpec) -> shell.Text:
     """The same as `docker create`, for a container that gets files before it is started."""
     return _command(shell.script("docker create"), spec)
@@ -113,24 +128,24 @@ def _packed(bundle: Bundle, folder: str = "") -> shell.Text:
     return shell.words(["tar", "-C", place, *moved, "-chf", "-", what])
 
 
-def _command(begin: shell.Text, spec: ContainerSpec) -> shell.Text:
-    parts = [shell.script("{begin} --init", begin=begin)]
+def _options(spec: ContainerSpec, name: str) -> list[list[str]]:
+    """The options of `docker run` but for mounts and labels; the words of each list belong together."""
+    found = [["--name", name]]
 
     def add(*words: str) -> None:
-        parts.append(shell.words(words))
+        found.append(list(words))
 
-    add("--name", spec.name)
     if spec.gpus:
         add("--gpus", "all")
     add("--network", spec.network, "--ipc", spec.ipc, "--shm-size", str(spec.shm_size))
     for port in spec.publish:
         add("-p", f"{port}:{port}")
-    for name, limit in spec.ulimits.items():
-        add("--ulimit", f"{name}={_limit_text(limit)}")
+    for limit, value in spec.ulimits.items():
+        add("--ulimit", f"{limit}={_limit_text(value)}")
     for path in spec.devices:
         add("--device", path)
-    for name in spec.cap_add:
-        add("--cap-add", name)
+    for capability in spec.cap_add:
+        add("--cap-add", capability)
     if spec.privileged:
         add("--privileged")
     if spec.user:
@@ -142,13 +157,23 @@ def _command(begin: shell.Text, spec: ContainerSpec) -> shell.Text:
     if spec.restart:
         add("--restart", spec.restart)
     logging = ["--log-driver", "json-file"]
-    for name, value in LOG_OPTIONS.items():
-        logging += ["--log-opt", f"{name}={value}"]
+    for key, text in LOG_OPTIONS.items():
+        logging += ["--log-opt", f"{key}={text}"]
     add(*logging)
-    for name, value in spec.env.items():
-        add("-e", f"{name}={value}")
-    for name in spec.secret_env:
-        add("-e", name)
+    for variable, text in spec.env.items():
+        add("-e", f"{variable}={text}")
+    for variable in spec.secret_env:
+        add("-e", variable)
+    return found
+
+
+def _command(begin: shell.Text, spec: ContainerSpec) -> shell.Text:
+    parts = [shell.script("{begin} --init", begin=begin)]
+    parts += [shell.words(words) for words in _options(spec, spec.name)]
+
+    def add(*words: str) -> None:
+        parts.append(shell.words(words))
+
     for mount in spec.mounts:
         source = shell.path_word(mount.source)
         parts.append(shell.script("-v {source}:{target}", source=source, target=f"{mount.target}{mount.suffix}"))

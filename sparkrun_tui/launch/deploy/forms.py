@@ -1,0 +1,41 @@
+"""The forms in which a launch can be written for another tool, each as the texts of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.launch.deploy.compose import compose_file
+from sparkrun_tui.launch.deploy.kubernetes import host_names, manifests
+from sparkrun_tui.launch.deploy.service import service_of
+from sparkrun_tui.launch.deploy.systemd import units
+from sparkrun_tui.recipe.values.rendered import Rendered
+
+_MOST_NODES = 64
+
+
+def files_of(rendered: Rendered, form: str, environ: Mapping[str, str], hosts: Sequence[str] = ()) -> Mapping[str, str]:
+    """The files of a form (`compose`, `systemd` or `kubernetes`), by name.
+
+    `hosts` are those of the units of systemd, which reach each other by these names. Raises `LaunchError` where the
+    recipe cannot be written so.
+    """
+    if form == "compose":
+        return {"compose.yaml": compose_file(service_of(rendered, _any(rendered, environ), environ))}
+    if form == "kubernetes":
+        service = service_of(rendered, host_names(_MOST_NODES), environ, ray=True)
+        return {f"{service.name}.yaml": manifests(service)}
+    if not hosts:
+        hosts = _any(rendered, environ)
+    return units(service_of(rendered, hosts, environ))
+
+
+def _any(rendered: Rendered, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """One host that stands for any. Raises `LaunchError` where the recipe needs several."""
+    service = service_of(rendered, host_names(_MOST_NODES), environ, ray=True)
+    if len(service.ranks) > 1:
+        raise LaunchError(
+            f"the recipe is for {len(service.ranks)} hosts",
+            remedy="export it with --as kubernetes, or with --as systemd and -H, which gives a unit for each host",
+        )
+    return ("localhost",)
