@@ -18,6 +18,9 @@ _NEVER_AGAIN = ("", "no")
 """Restart policies of containers that Docker does not start again by itself."""
 
 
+_FOLDER = "models--"
+_OF_NAMES = "._-/"
+"""What names of models consist of, beside letters and digits."""
 _MOST_NAMED = 64
 """Models that the labels of one container may name."""
 _SEARCHED = 200
@@ -121,7 +124,7 @@ def _found_users(host: HostStores) -> _Users:
                 in_command = repo.repo in container.command or repo.folder in container.command
                 if in_command or repo.folder in text:
                     mentioned.add(repo.repo)
-                    says_one = says_one or in_command
+                    says_one = says_one or (in_command and _is_named(repo, container.command))
         for name in mentioned - labelled:
             _add(of_repo.setdefault(name, []), _use(host, container))
         if mounts_all and not says_one:
@@ -133,6 +136,31 @@ def _found_users(host: HostStores) -> _Users:
     # Those that hold something come first.
     of_any.sort(key=lambda item: not item[0].holds)
     return _Users(of_repo, of_any[:_MOST_USES], of_image)
+
+
+def _is_named(repo: StoredRepo, command: str) -> bool:
+    """Whether a command names a model as a word of its own, so that it is the one that the container uses.
+
+    A name without an owner, such as `gpt2`, may be any other word: who may write to a cache chooses its names.
+    """
+    names = [repo.folder]
+    if "/" in repo.repo:
+        names.append(repo.repo)
+    return any(_stands_alone(name, command) for name in names)
+
+
+def _stands_alone(name: str, command: str) -> bool:
+    at = command.find(name)
+    while at >= 0:
+        before, behind = command[at - 1 : at], command[at + len(name) : at + len(name) + 1]
+        # A folder of the cache stands in a path.
+        is_folder = name.startswith(_FOLDER)
+        is_begun = not before or not (before.isalnum() or before in _OF_NAMES) or (is_folder and before == "/")
+        is_ended = not behind or not (behind.isalnum() or behind in _OF_NAMES) or (is_folder and behind == "/")
+        if is_begun and is_ended:
+            return True
+        at = command.find(name, at + 1)
+    return False
 
 
 def _add(uses: list[Use], use: Use) -> None:
