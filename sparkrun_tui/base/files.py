@@ -213,7 +213,15 @@ def write_private(path: Path, text: str) -> None:
     Raises `OSError`, and leaves nothing behind then.
     """
     private_folder(path.parent)
-    _replace(path, text.encode(), 0o600)
+    _replace(path, encoded(text), 0o600)
+
+
+def encoded(text: str) -> bytes:
+    """A text as the bytes of a file; never fails.
+
+    Names of files need not be UTF-8, and what such a name leaves in a text is written as JSON writes it: `\\udcff`.
+    """
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o666) -> None:

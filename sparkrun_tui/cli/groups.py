@@ -6,6 +6,9 @@ import click
 
 from sparkrun_tui.recipe.suggestions import did_you_mean, listed
 
+COMPLETED = "_SPARKRUN_TUI_COMPLETE"
+"""The variable by which a shell asks for the words that may follow."""
+
 BEFORE_COMMAND = {"demo": "--demo", "cluster_name": "--cluster", "query": "--query"}
 """The options of the program that may stand before a command: parameter to spelling."""
 MEANT = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from sparkrun_tui import __version__
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.cli.exits import Exit, report, say_lines
 from sparkrun_tui.cli.gate import gate, renew
-from sparkrun_tui.cli.groups import CommandGroup
+from sparkrun_tui.cli.groups import COMPLETED, CommandGroup
 
 # name: (module, attribute, one line of help). The help is kept here so that `--help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -95,6 +96,9 @@ def cli(ctx: click.Context, demo: bool, cluster_name: str, query: str) -> None:
 def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
     """Run the command line; returns the exit code. Errors go to stderr, never as a traceback."""
     renew()
+    if COMPLETED in os.environ:
+        # Registers the completion for bash, which quotes what it inserts.
+        import sparkrun_tui.cli.completions  # noqa: F401
     try:
         arguments = list(argv) if argv is not None else None
         result: Any = cli.main(args=arguments, prog_name="sparkrun-tui", standalone_mode=False, obj=open_app)

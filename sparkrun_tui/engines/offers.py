@@ -75,7 +75,7 @@ class Offer:
         """The request that sends `text` to `path`."""
         if self.sound:
             return Request(path, _form(model), f"multipart/form-data; boundary={_BOUNDARY}")
-        return Request(path, json.dumps(self.body(model, text), ensure_ascii=False).encode())
+        return Request(path, json.dumps(self.body(model, text)).encode())
 
     @property
     def most_bytes(self) -> int:

@@ -7,10 +7,9 @@ from click.shell_completion import get_completion_class
 
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.exits import Exit, say
-from sparkrun_tui.cli.groups import CommandGroup
+from sparkrun_tui.cli.groups import COMPLETED, CommandGroup
 
 _PROGRAM = "sparkrun-tui"
-_VARIABLE = "_SPARKRUN_TUI_COMPLETE"
 _HOW = {
     "bash": 'eval "$(sparkrun-tui completion bash)"     # in ~/.bashrc',
     "zsh": 'eval "$(sparkrun-tui completion zsh)"     # in ~/.zshrc, after compinit',
@@ -59,7 +58,7 @@ def completion_command(ctx: click.Context, shell: str) -> int:
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"completion for {shell} is not available", ctx)
-    output.raw(found(ctx.find_root().command, {}, _PROGRAM, _VARIABLE).source())
+    output.raw(found(ctx.find_root().command, {}, _PROGRAM, COMPLETED).source())
     if sys.stdout.isatty():
         say(f"to use it: {_HOW[shell]}")
     return Exit.OK

@@ -336,7 +336,7 @@ def plan_digest(ranks: Sequence[RankPlan]) -> str:
             if hook.bundle is not None:
                 part.append(hook.bundle.digest)
         parts.append(part)
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def launch_labels(request: PlanRequest, engine: str, ready: ReadyCheck) -> dict[str, str]:
@@ -398,6 +398,6 @@ def settings_label(rendered: Rendered) -> str:
         is_secret = looks_secret(key) or private_texts({key: value}) or SECRET_REFERENCE.search(value)
         if is_secret:
             continue
-        if len(json.dumps({**kept, key: value}, ensure_ascii=False).encode()) <= _MAX_SETTINGS:
+        if len(json.dumps({**kept, key: value}, ensure_ascii=False).encode("utf-8", "surrogatepass")) <= _MAX_SETTINGS:
             kept[key] = value
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))

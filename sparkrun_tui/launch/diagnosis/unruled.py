@@ -200,7 +200,7 @@ def _of_package(raised: Raised, context: Context) -> Saying | None:
 
 
 def beside_the_words(repairs: tuple[Repair, ...], raised: Raised, context: Context) -> tuple[Repair, ...]:
-    """The repairs of a rule for a kind of exceptions; where none says what to change, words and place add theirs first."""
+    """A rule's repairs for a kind of exceptions; where none says what to change, words and place add theirs first."""
     if any(repair.key or _SETTING.search(repair.title) is not None for repair in repairs):
         return repairs
     if any(WEIGHTS.files.search(name) is not None for name in raised.functions[-_NEAR_WEIGHTS:]):

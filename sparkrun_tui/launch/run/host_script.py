@@ -61,13 +61,13 @@ async def end_jobs(given: Given, running: Running, host: str) -> None:
 async def _write_files(given: Given, script: HostScript) -> None:
     transport = given.transport(script.host)
     for path, content in script.files.items():
-        await transport.write_file(path, content.encode(), 0o600)
+        await transport.write_file(path, content.encode("utf-8", "surrogateescape"), 0o600)
     for folder, bundle in script.sent.items():
         for name, file in bundle.names.items():
             await transport.write_file(f"{folder}/{name}", given.sent[file.digest], 0o700 if file.program else 0o600)
     for path, values in script.secret_files.items():
         text = "".join(f"{name}={value.reveal()}\n" for name, value in values.items())
-        await transport.write_file(path, text.encode(), 0o600)
+        await transport.write_file(path, text.encode("utf-8", "surrogateescape"), 0o600)
 
 
 def _log(given: Given, report: Reporter, host: str, stream: str, texts: list[str]) -> None:

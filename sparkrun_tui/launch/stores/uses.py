@@ -126,7 +126,9 @@ def _found_users(host: HostStores) -> _Users:
         else:
             # A launch may serve a model by its path in the cache, or read a tokenizer from another one.
             in_command = _named_in(container.command, by_name)
-            says_one = says_one or bool(in_command)
+            # A name without an owner, such as `gpt2`, may be any other word: who may write to a cache chooses names.
+            named = [name for name in in_command if "/" in name]
+            says_one = says_one or bool(named) or bool(_named_in(container.command, by_folder))
             mentioned = in_command.union(*(_named_in(text, by_folder) for text in (*container.mounts, *labelled)))
         for name in mentioned - labelled:
             _add(of_repo.setdefault(name, []), _use(host, container))

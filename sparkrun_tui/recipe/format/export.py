@@ -184,9 +184,9 @@ def write_new_recipe(path: Path, text: str, *, overwrite: bool = False, private:
         raise RecipeError(f"{path} cannot be written: {error.strerror or error}") from error
     try:
         if overwrite:
-            files.overwrite(path, text.encode(), mode)
+            files.overwrite(path, files.encoded(text), mode)
         else:
-            files.write_new(path, text.encode(), mode)
+            files.write_new(path, files.encoded(text), mode)
     except FileExistsError as error:
         raise RecipeError(f"{path} exists already", remedy="choose another name") from error
     except OSError as error:

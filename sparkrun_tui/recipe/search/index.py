@@ -11,6 +11,10 @@ from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.query import Query, parse_query, predicate
 
 _MIN_FUZZY = 3
+_LONGEST_FUZZY = 100
+"""Letters of the longest word that is also looked for with other letters between its own."""
+_MOST_LETTERS = 300
+"""Letters of a name, a file's name or a model in which such a word is looked for: authors write any number of them."""
 _KEPT_WORDS = 64
 
 
@@ -26,9 +30,9 @@ class Index:
             file = entry.file_name
             if file == entry.name:
                 file = ""
-            short = f"{entry.name}\n{file}\n{entry.model}"
-            text = f"{short}\n{entry.description}\n{entry.maintainer}".lower()
-            short = text[: len(short)]
+            fields = (entry.name, file, entry.model)
+            text = "\n".join((*fields, entry.description, entry.maintainer)).lower()
+            short = "\n".join(field[:_MOST_LETTERS] for field in fields).lower()
             self._texts.append(text)
             self._names.append(short)
             self._masks.append(_mask(short))
@@ -80,11 +84,11 @@ class Index:
 
     def _shorter(self, word: str) -> list[int] | None:
         """The result of the longest earlier word that `word` begins with, None without one."""
-        for end in range(len(word) - 1, 0, -1):
-            found = self._found.get(word[:end])
-            if found is not None:
-                return found
-        return None
+        longest = ""
+        for known in self._found:
+            if len(longest) < len(known) < len(word) and word.startswith(known):
+                longest = known
+        return self._found[longest] if longest else None
 
     def _scores(self, words: Sequence[str], numbers: Sequence[int]) -> list[int]:
         """Lower is better: the name itself, its start, a word of it, inside it, then the file's name, then the rest."""
@@ -102,7 +106,7 @@ class Index:
         return total
 
     def _fuzzy(self, words: Sequence[str], taken: set[int]) -> list[int]:
-        if not any(len(word) >= _MIN_FUZZY for word in words):
+        if not any(map(_may_be_fuzzy, words)):
             return []
         needs = 0
         for word in words:
@@ -110,8 +114,8 @@ class Index:
         names, texts = self._names, self._texts
         tests = []
         for word in words:
-            # Shorter words must be found as they are.
-            test = _subsequence(word).search if len(word) >= _MIN_FUZZY else None
+            # Others must be found as they are.
+            test = _subsequence(word).search if _may_be_fuzzy(word) else None
             tests.append((word, test, _widest(word)))
         scored: list[tuple[int, int]] = []
         for number, mask in enumerate(self._masks):
@@ -150,20 +154,27 @@ def light(text: str, query: Query | str) -> tuple[int, ...]:
         if at >= 0:
             lit.update(range(at, at + len(word.text)))
             continue
-        if len(word.text) < _MIN_FUZZY:
+        if not _may_be_fuzzy(word.text):
             continue
-        match = _subsequence(word.text).search(lowered)
+        match = _subsequence(word.text).search(lowered[:_MOST_LETTERS])
         if match is not None and match.end() - match.start() <= _widest(word.text):
             lit.update(match.start(group + 1) for group in range(len(word.text)))
     return tuple(sorted(lit))
 
 
+def _may_be_fuzzy(word: str) -> bool:
+    """Whether a word is also looked for with other letters between its own."""
+    return _MIN_FUZZY <= len(word) <= _LONGEST_FUZZY
+
+
 @lru_cache(maxsize=256)
 def _subsequence(word: str) -> re.Pattern[str]:
-    # Each gap excludes the next letter and line ends, so that matching is linear and stays in one field.
+    # Each gap excludes the next letter and line ends, so that a match stays in one field. A gap has no more letters
+    # than a match may have in all: else each beginning of a word would be followed to the end of the text.
     # A fuzzy match begins at the beginning of a word, else every short word matches nearly everything.
+    most = _widest(word) - len(word)
     parts = [f"(?<![a-z0-9])({re.escape(word[0])})"]
-    parts += [rf"[^\n{re.escape(letter)}]*({re.escape(letter)})" for letter in word[1:]]
+    parts += [rf"[^\n{re.escape(letter)}]{{0,{most}}}({re.escape(letter)})" for letter in word[1:]]
     return re.compile("".join(parts))
 
 

@@ -148,7 +148,7 @@ class Jobs:
         `env` is not secret. Raises `LinkLost` when it is not known whether it started: starting again is safe.
         """
         begin = shell.script(_START, job=self._folder(key), env=_exported(env or {}))
-        result = await self._run(begin, script.encode())
+        result = await self._run(begin, script.encode("utf-8", "surrogateescape"))
         return "STARTED" in result.stdout
 
     async def status(self, key: str) -> JobStatus:
