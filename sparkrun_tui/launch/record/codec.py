@@ -21,6 +21,7 @@ _KINDS: dict[str, type[Any]] = {
     "progress": ev.Progressed,
     "link": ev.LinkChanged,
     "memory": ev.MemorySeen,
+    "named": ev.HostNamed,
     "guard": ev.GuardSeen,
     "fact": ev.EngineFact,
     "notice": ev.Noticed,

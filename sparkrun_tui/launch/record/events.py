@@ -111,6 +111,15 @@ class MemorySeen(Event):
     total: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostNamed(Event):
+    """What a host calls itself and the user who logs in there; reports hide both."""
+
+    host: str
+    names: tuple[str, ...]
+    user: str = ""
+
+
 class GuardState(StrEnum):
     """What a memory guard does."""
 
@@ -201,6 +210,7 @@ AnyEvent = (
     | Progressed
     | LinkChanged
     | MemorySeen
+    | HostNamed
     | GuardSeen
     | EngineFact
     | Noticed

@@ -13,6 +13,7 @@ from sparkrun_tui.launch.record.events import (
     EndpointUp,
     EngineFact,
     GuardSeen,
+    HostNamed,
     LaunchBegan,
     LaunchStatus,
     LinkChanged,
@@ -131,6 +132,10 @@ def _memory(state: LaunchState, event: MemorySeen) -> LaunchState:
     return _with_row(state, replace(row, memory=readings, memory_total=event.total))
 
 
+def _named(state: LaunchState, event: HostNamed) -> LaunchState:
+    return _with_row(state, replace(_row(state, event.host), own_names=event.names, user=event.user))
+
+
 def _guard(state: LaunchState, event: GuardSeen) -> LaunchState:
     row = _row(state, event.host)
     known = row.guard or GuardRow(event.floor, event.state)
@@ -198,6 +203,7 @@ _HANDLERS: dict[type[Any], Callable[[LaunchState, Any], LaunchState]] = {
     Progressed: _progress,
     LinkChanged: _link,
     MemorySeen: _memory,
+    HostNamed: _named,
     GuardSeen: _guard,
     EngineFact: _fact,
     Noticed: _noticed,

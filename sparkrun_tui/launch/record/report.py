@@ -40,6 +40,8 @@ _MARKUP = re.compile(r"[\\`*_\[\]<>#!]")
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _FENCE = re.compile(r"~+")
 _OF_EVERYBODY = ("127.", "0.0.0.0", "255.")
+_ANYBODY = frozenset({"root", "admin", "docker", "nvidia", "ubuntu", "user"})
+_ANY_HOST = frozenset({"localhost", "localhost.localdomain"})
 _SIGNS = {
     StepState.OK: "ok",
     StepState.SKIPPED: "skipped",
@@ -159,6 +161,11 @@ def _span(start: float | None, end: float | None) -> str:
     return format_duration(max(end - start, 0))
 
 
+def _names_somebody(user: str) -> bool:
+    """Whether the name of a user says who it is; those that everybody has are words of logs, too."""
+    return len(user) > 2 and user not in _ANYBODY
+
+
 def _names_a_machine(text: str) -> bool:
     """Whether digits and colons are an address of IPv6 that is not everybody's: times and commits have colons, too."""
     try:
@@ -181,12 +188,16 @@ class _Names:
             named.setdefault(row.name, other)
             user, _, address = row.name.rpartition("@")
             named.setdefault(address, other)
-            if len(user) > 2 and user != "root":
-                named.setdefault(user, "user")
+            for name in row.own_names:
+                if len(name) > 2 and name not in _ANY_HOST:
+                    named.setdefault(name, other)
+            for name in (user, row.user):
+                if _names_somebody(name):
+                    named.setdefault(name, "user")
         if state.cluster:
             named.setdefault(state.cluster, "the cluster")
         user = os.environ.get("USER", "")
-        if len(user) > 2 and user != "root":
+        if _names_somebody(user):
             named.setdefault(user, "user")
         for name in sorted(named, key=len, reverse=True):
             if name:

@@ -61,6 +61,10 @@ class HostRow:
     memory_total: int | None = None
     guard: GuardRow | None = None
     """What its memory guard has seen; None where it has none."""
+    own_names: tuple[str, ...] = ()
+    """What it calls itself; empty where that is not known."""
+    user: str = ""
+    """Who logs in there; empty where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

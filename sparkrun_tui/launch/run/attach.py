@@ -37,6 +37,7 @@ from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.run.readiness import until_ready
 from sparkrun_tui.launch.run.silence import watching_silence
+from sparkrun_tui.launch.run.steps.check import named
 from sparkrun_tui.launch.run.watch import unless_ended, watch
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind, Value
@@ -307,6 +308,8 @@ def announce(given: Given, running: Running, report: Reporter, found: Found) -> 
     running.facts.update(found.facts)
     running.containers.update(found.containers)
     report.bus.emit(found.began)
+    for host, facts in found.facts.items():
+        report.bus.emit(named(host, facts))
     for rank in given.ranks:
         if rank.rank not in found.containers:
             continue

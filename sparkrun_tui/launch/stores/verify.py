@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -25,6 +26,10 @@ _MOST_NAMED = 5
 """Files that are named of one fault."""
 
 _MINUTE = 60.0
+_MOST_FAILURES = 3
+"""Models of one host that could not be looked at, after which the others of that host are not."""
+_MOST_READING = 300.0
+"""Seconds of reading headers of one host, for which the other hosts wait."""
 
 
 class Verdict(StrEnum):
@@ -105,9 +110,34 @@ class _Hub:
         self._services = services
         self._token = token
         self._asks = asks
-        self.one_header = asyncio.Lock()
+        self._one_header = asyncio.Lock()
         """Held while the header of a GGUF is read, which may have 64 MiB: hosts choose how many there are."""
+        self._spent: dict[str, float] = {}
+        self._failures: dict[str, int] = {}
         self._known: dict[tuple[str, str], asyncio.Task[Mapping[str, int]]] = {}
+
+    def insist_on_patience(self, host: str) -> None:
+        """Raises `HostError` for a host that has failed too often, or has held up all others for too long."""
+        if self._failures.get(host, 0) >= _MOST_FAILURES:
+            raise HostError(f"not checked, since {_MOST_FAILURES} others could not be", host=host)
+        if self._spent.get(host, 0.0) > _MOST_READING:
+            raise HostError("not checked, since its other files took too long to read", host=host)
+
+    def failed(self, host: str) -> None:
+        """Note that a host could not be asked for a model."""
+        self._failures[host] = self._failures.get(host, 0) + 1
+
+    @asynccontextmanager
+    async def reading(self, host: str) -> AsyncIterator[None]:
+        """While inside, a header of a host is read, and no other one. Raises `HostError` as above."""
+        clock = asyncio.get_running_loop().time
+        async with self._one_header:
+            self.insist_on_patience(host)
+            began = clock()
+            try:
+                yield
+            finally:
+                self._spent[host] = self._spent.get(host, 0.0) + clock() - began
 
     async def sizes(self, repo: str, commit: str) -> Mapping[str, int]:
         """The bytes of the files that engines read, by name; empty where the Hub does not say it."""
@@ -142,11 +172,16 @@ async def _checked(
             return result(Verdict.UNFINISHED, "no revision of it is there, only parts of a download")
         return result(Verdict.UNKNOWN, "it has no revision")
     try:
+        hub.insist_on_patience(place.name)
+    except HostError as error:
+        return result(Verdict.UNKNOWN, error.what)
+    try:
         listing = await listing_in(place.transport, folder, stored.repo, revision.commit)
         if listing is None:
             return result(Verdict.UNKNOWN, "it is gone by now")
-        cut = set(listing.cut) | await _cut_ggufs(place, folder, stored, listing, hub.one_header)
+        cut = set(listing.cut) | await _cut_ggufs(place, folder, stored, listing, hub)
     except HostError as error:
+        hub.failed(place.name)
         return result(Verdict.UNKNOWN, error.what)
     listed = await hub.sizes(stored.repo, revision.commit)
     return result(*judge(listing, cut, listed, lost=revision.lost, parts=stored.parts))
@@ -200,16 +235,14 @@ def _named(names: Iterable[str]) -> str:
     return text
 
 
-async def _cut_ggufs(
-    place: Place, folder: str, stored: StoredRepo, listing: CacheListing, turn: asyncio.Lock
-) -> set[str]:
+async def _cut_ggufs(place: Place, folder: str, stored: StoredRepo, listing: CacheListing, hub: _Hub) -> set[str]:
     """The GGUF files of a revision that are shorter than their headers say. Raises `HostError`."""
     cut = set()
     for file in listing.files:
         if not file.name.endswith(".gguf"):
             continue
         path = f"{folder}/{stored.folder}/snapshots/{listing.commit}/{file.name}"
-        async with turn:
+        async with hub.reading(place.name):
             least = await gguf_least_size(place.transport, path, file.size)
         if least is not None and file.size < least:
             cut.add(file.name)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.models.gguf.header import least_size
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.transport import Transport
 
+TIMEOUT = 60.0
+"""Seconds that reading a header may take: a disk of the network that is gone never answers."""
 _FIRST = 2 << 20
 _MOST = 64 << 20
 """Bytes of a header that are read at most; those of models with large tokenizers have a quarter of it."""
@@ -49,8 +52,11 @@ async def gguf_least_size(transport: Transport, path: str, size: int) -> int | N
 async def _beginning(transport: Transport, path: str, most: int) -> bytearray:
     found = bytearray()
     script = shell.script(_HEAD, most=most, path=shell.path_word(path))
-    async with closing(transport.stream(script)) as pieces:
-        async for stream, piece in pieces:
-            if stream == "stdout":
-                found += piece[: most - len(found)]
+    try:
+        async with asyncio.timeout(TIMEOUT), closing(transport.stream(script)) as pieces:
+            async for stream, piece in pieces:
+                if stream == "stdout":
+                    found += piece[: most - len(found)]
+    except TimeoutError as error:
+        raise HostError(f"{path} could not be read within {TIMEOUT:.0f} s", host=transport.name) from error
     return found

@@ -5,18 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.plan import ImageRay, Phase
 from sparkrun_tui.launch.plan.host_views import probe_paths
 from sparkrun_tui.launch.plan.inspect import see_model
 from sparkrun_tui.launch.plan.making import plan_again
 from sparkrun_tui.launch.plan.plan import CONDITIONS, stopped_by
 from sparkrun_tui.launch.plan.preflight import Finding, Surroundings, Verdict, judge
-from sparkrun_tui.launch.record.events import MemorySeen, StepState
+from sparkrun_tui.launch.record.events import HostNamed, MemorySeen, StepState
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.host_work import insist, on_all
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
+from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkState
+
+_MOST_NAME = 253
+"""Letters of the longest name that a host can have."""
 
 
 async def check(given: Given, running: Running, report: Reporter) -> None:
@@ -59,6 +64,14 @@ async def _probe(given: Given, running: Running, report: Reporter, host: str) ->
     facts = await given.services.probe(transport, probe_paths(given.plan.cluster), ports)
     running.facts[host] = facts
     report.bus.emit(MemorySeen(host=host, available=facts.memory_available, total=facts.memory_total))
+    report.bus.emit(named(host, facts))
+
+
+def named(host: str, facts: HostFacts) -> HostNamed:
+    """What a host calls itself, also without its domain, and who logs in there; a host may say anything."""
+    whole = shorten(facts.hostname, _MOST_NAME)
+    names = tuple(name for name in dict.fromkeys((whole, whole.partition(".")[0])) if name)
+    return HostNamed(host=host, names=names, user=shorten(facts.user, _MOST_NAME))
 
 
 async def _inspect(given: Given, running: Running, host: str) -> Surroundings:
