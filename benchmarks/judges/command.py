@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.judges import report, rows
 from benchmarks.judges.environment import TORCH, Environment, JudgeError, environment
+from benchmarks.judges.llama import judge as llama
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 1 << 30
@@ -22,6 +23,8 @@ GIB = 1 << 30
 def main(arguments: Sequence[str] | None = None) -> int:
     """Judge one release; returns the exit code."""
     options = _parser().parse_args(arguments)
+    if options.engine == "llama":
+        return _llama(options)
     given = rows.read(options.rows, options.only) if options.rows else rows.shipped(options.only)
     try:
         with environment(options.engine, options.version, options.torch, options.environment) as made:
@@ -37,10 +40,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _llama(options: argparse.Namespace) -> int:
+    """Judge one build of llama.cpp; returns the exit code."""
+    given = rows.read(options.rows or [llama.KEPT], options.only)
+    try:
+        judged = llama.judge(options.version, given, options.binary, options.source, options.environment)
+    except JudgeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    before = rows.read([options.before]).observations if options.before else given.observations
+    _print(options, before, judged.rows, judged.refused)
+    print(f"\ntensors counted by us: {judged.weighed - len(judged.files)} of {judged.weighed} files within 0.1 %")
+    print("\n".join(judged.files))
+    if options.write:
+        rows.write(judged.rows, options.write, f"llama.cpp {options.version}'s own llama-server, files without data")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev judge", description=__doc__)
-    parser.add_argument("engine", choices=("vllm",), help="whose code computes")
-    parser.add_argument("version", help="a release on the package index: 0.33.0")
+    parser.add_argument("engine", choices=("vllm", "llama"), help="whose code computes")
+    parser.add_argument("version", help="a release on the package index: 0.33.0; a build of llama.cpp: b11669")
     parser.add_argument("--rows", type=Path, nargs="+", default=[], help="files of rows (the shipped architectures)")
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="judge these rows alone")
     parser.add_argument("--weights", action="store_true", help="weigh rows that do not say what they are")
@@ -48,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--write", type=Path, help="where the result goes, in the form of the rows")
     parser.add_argument("--torch", default=TORCH, help="the PyTorch to install (%(default)s)")
     parser.add_argument("--environment", type=Path, help="make the environment here and keep it")
+    parser.add_argument("--binary", type=Path, help="llama: the llama-server to judge, instead of looking for it")
+    parser.add_argument("--source", type=Path, help="llama: a checkout to build it from")
     return parser
 
 

@@ -18,6 +18,19 @@ COMPARED = (
     "kv_tokens",
     "estimated_max_len",
     "fits",
+    "outcome",
+    "n_ctx",
+    "cells",
+    "streams",
+    "kv_mib",
+    "cells_swa",
+    "kv_swa_mib",
+    "kv_indexer_mib",
+    "rs_mib",
+    "compute_mib",
+    "output_mib",
+    "model_mib",
+    "model_mib_all_models",
 )
 TOLERANCE = 2e-4
 """Relative: what rounding in a file may differ."""
@@ -37,13 +50,23 @@ def moved(before: Sequence[Mapping[str, Any]], now: Rows) -> list[str]:
             if was is not None and is_now is not None and _differs(was, is_now):
                 changes.append(f"{key} {was} -> {is_now}")
         if changes:
-            lines.append(f"{row['id']:28} {row['inputs'].get('hf_config', '')}: " + ", ".join(changes))
+            lines.append(f"{row['id']:28} {_what(row)}: " + ", ".join(changes))
     return lines
+
+
+def _what(row: Mapping[str, Any]) -> str:
+    """The model of a row, and the arguments where it has any."""
+    inputs = row["inputs"]
+    return str(inputs.get("hf_config") or f"{row.get('model', '')} {inputs.get('args', '')}".strip())
 
 
 def _differs(was: Any, is_now: Any) -> bool:
     if isinstance(was, bool):
         return bool(is_now) != was
+    if isinstance(was, str):
+        return bool(is_now != was)
+    if isinstance(was, Mapping):
+        was, is_now = sum(was.values()), sum(is_now.values())
     return abs(float(is_now) - float(was)) > TOLERANCE * max(1.0, abs(float(was)))
 
 

@@ -35,7 +35,8 @@ def read(files: Sequence[Path], only: Sequence[str] = ()) -> Rows:
         data = json.loads(text) if file.suffix == ".json" else yaml.load(text, Loader=_loader())
         if "rows" in data:
             data = default_configs(data)
-        rows.configs.update(data.get("configs") or {})
+        for key in ("configs", "models"):
+            rows.configs.update(data.get(key) or {})
         by_id.update({row["id"]: row for row in data["observations"]})
     rows.observations = [row for name, row in by_id.items() if not only or name in only]
     return rows
@@ -66,6 +67,7 @@ def is_weights(row: Mapping[str, Any]) -> bool:
 def write(rows: Rows, file: Path, source: str) -> None:
     """Write rows in the form that `benchmarks/memory.py` scores."""
     used = {row["inputs"].get(key) for row in rows.observations for key in ("hf_config", "spec_model")}
+    used |= {row.get("model") for row in rows.observations}
     data = {
         "units": "*_gib GiB (2^30); bytes_per_block and *_bytes bytes; kv_tokens tokens",
         "source": source,

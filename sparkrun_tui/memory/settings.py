@@ -65,6 +65,8 @@ class LlamaOptions:
     ctx_size: int | None = None
     parallel: int | None = None
     kv_unified: bool | None = None
+    slot_tokens: int | None = None
+    """`--kv-unified-per-slot`: without a context, each slot brings this many tokens into it."""
     batch: int | None = None
     ubatch: int | None = None
     cache_type_k: str = "f16"

@@ -37,6 +37,15 @@ def test_four_slots_are_the_default() -> None:
     assert load(ggufs.DENSE, "-c 8192 -np 16").shape.slots == 16
 
 
+def test_a_limit_of_each_slot_sizes_the_context_that_was_not_given() -> None:
+    assert load(ggufs.DENSE, "-np 8 --kv-unified-per-slot 8192").shape.n_ctx == 65536
+    assert load(ggufs.DENSE, "--kv-unified-per-slot 8192").shape.n_ctx == 32768
+    assert load(ggufs.DENSE, "-c 16384 --kv-unified-per-slot 8192").shape.n_ctx == 16384
+    assert load(ggufs.DENSE, "-c 0 --kv-unified-per-slot 8192").shape.n_ctx == 131072
+    settings = told("-np 8 --kv-unified-per-slot 8192")
+    assert fitted_context(facts(ggufs.DENSE), settings, 0, 1 << 30) == 65536
+
+
 def test_a_full_cache_holds_every_cell_of_every_stream() -> None:
     assert load(ggufs.DENSE, "-c 8192").cache.kv == 1024 * MIB
     assert load(ggufs.DENSE, "-c 300 -np 8").cache.kv == 256 * MIB

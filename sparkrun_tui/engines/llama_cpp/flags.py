@@ -62,6 +62,7 @@ FLAGS = FlagTable(
         ),
         Flag(("--seed", "-s"), "seed", sets=NOTHING),
         Flag(("--kv-unified", "-kvu"), switch=True, off=("--no-kv-unified", "-no-kvu"), sets="llama.kv_unified"),
+        Flag(("--kv-unified-per-slot",), sets="llama.slot_tokens", read=leading_whole),
         Flag(("--swa-full",), switch=True, sets="llama.swa_full"),
         Flag(("--fit", "-fit"), sets="llama.fit", read=truth),
         Flag(("--fit-ctx", "-fitc"), sets="llama.fit_ctx_min", read=leading_whole),

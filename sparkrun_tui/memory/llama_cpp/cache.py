@@ -88,6 +88,13 @@ def drafts_per_step(settings: EngineSettings) -> int:
     return DEFAULT_NGRAM_DRAFTS if speculative.method.startswith("ngram-mod") else DEFAULT_DRAFTS
 
 
+def slots_of(options: LlamaOptions) -> tuple[int, bool]:
+    """How many requests run at once, and whether they share one cache: 4 that do unless -np is given."""
+    if options.parallel is not None and options.parallel > 0:
+        return options.parallel, bool(options.kv_unified)
+    return DEFAULT_SLOTS, True
+
+
 def shape_of(want: int, settings: EngineSettings) -> Shape:
     """The layout for a wanted context of `want` tokens.
 
@@ -95,9 +102,7 @@ def shape_of(want: int, settings: EngineSettings) -> Shape:
     src/llama-context.cpp (llama_context::llama_context), tools/server/server-context.cpp.
     """
     options = settings.llama
-    slots, unified = DEFAULT_SLOTS, True
-    if options.parallel is not None and options.parallel > 0:
-        slots, unified = options.parallel, bool(options.kv_unified)
+    slots, unified = slots_of(options)
     n_ctx = pad(max(1, want))
     streams, sequence = 1, n_ctx
     if not unified:

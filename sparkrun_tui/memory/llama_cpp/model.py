@@ -14,8 +14,11 @@ def _slots(settings: EngineSettings) -> int:
 
 
 def length(settings: EngineSettings) -> int:
-    """The context of one request: all slots share the one that is asked for."""
-    return (settings.llama.ctx_size or 0) // _slots(settings)
+    """The context of one request in tokens: its own limit, else a share of the one that is asked for."""
+    options = settings.llama
+    if options.ctx_size is None and options.slot_tokens:
+        return options.slot_tokens
+    return (options.ctx_size or 0) // _slots(settings)
 
 
 def with_length(settings: EngineSettings, tokens: int) -> EngineSettings:

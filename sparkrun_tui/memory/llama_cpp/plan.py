@@ -16,6 +16,7 @@ from sparkrun_tui.memory.llama_cpp.cache import (
     drafts_per_step,
     pad,
     shape_of,
+    slots_of,
 )
 from sparkrun_tui.memory.llama_cpp.compute import compute_buffer
 from sparkrun_tui.memory.overheads import Band
@@ -107,10 +108,15 @@ def _in_full(attention: Attention | None) -> Attention | None:
 
 
 def wanted_context(facts: ModelFacts, settings: EngineSettings) -> int | None:
-    """The context that is asked for in tokens: -c, else (0 or absent) what the model was trained on."""
-    asked = settings.llama.ctx_size
-    if asked is not None and asked > 0:
-        return asked
+    """The context that is asked for in tokens: -c, else (0 or absent) what the model was trained on.
+
+    Without -c, `--kv-unified-per-slot` asks for its tokens times the slots (tools/server/server.cpp).
+    """
+    options = settings.llama
+    if options.ctx_size is None and options.slot_tokens:
+        return slots_of(options)[0] * options.slot_tokens
+    if options.ctx_size is not None and options.ctx_size > 0:
+        return options.ctx_size
     return facts.max_length
 
 
@@ -177,7 +183,7 @@ def fitted_context(
     most = wanted_context(facts, settings)
     if most is None:
         return None
-    if options.ctx_size is not None or not options.fit:
+    if options.ctx_size is not None or options.slot_tokens or not options.fit:
         return most
     margin = (options.fit_target_mib if options.fit_target_mib is not None else FIT_MARGIN_MIB) * MIB
     high = pad(most)

@@ -122,6 +122,12 @@ def type_name(kind: int | str) -> str | None:
     return name if name in _BLOCKS else None
 
 
+def type_number(name: str) -> int | None:
+    """The number of a tensor type in a file, None for an unknown name."""
+    found = _BLOCKS.get(name)
+    return None if found is None else found[0]
+
+
 def tensor_bytes(kind: int | str, elements: int) -> int | None:
     """The bytes of a tensor of `elements` elements, None for an unknown type."""
     name = type_name(kind)
