@@ -38,7 +38,8 @@ def _subject(words: str, repair: Repair, *names: str, by_class: bool = False) ->
 _FEWER_RANKS = by_hand("another tensor_parallel: 1, 2, 4 or 8", "the model's parts must divide over the ranks")
 _NO_DRAFTER = by_hand(NO_DRAFTER.title, "the message is about drafting")
 _DIVIDES = LinePattern(
-    r"divisible|multiple of|divides? |must be divided|evenly|greater than the number of experts|> num_"
+    r"divisible|multiple of|divides? |must be divided|evenly|greater than the number of experts|> num_|"
+    r" % \S{0,40}(?:tp|parallel|world|rank)\w{0,12}size|(?:tp|world)_size % "
 )
 _OF_RANKS = LinePattern(
     r"(?i)tensor.?(?:model.?)?parallel|\btp\b|tp_size|\btp\d|world.?size|num(?:ber of|_)?.{0,12}heads|"
@@ -90,7 +91,7 @@ SUBJECTS = (
         "attention_backend",
     ),
     _subject(
-        r"(?i)\bmoe\b|fused.?experts|grouped.?gemm|expert.?(?:weights|backend)|routing (?:method|bias)|top_?k.?experts",
+        r"(?i)moe\b|moe_|fused.?experts|grouped.?gemm|expert.?(?:weights|backend)|routing (?:method|bias)",
         OTHER_EXPERTS,
         "moe_backend",
         "moe_runner_backend",
