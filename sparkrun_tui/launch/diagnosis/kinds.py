@@ -152,7 +152,7 @@ KIND_CAUSES: tuple[Cause, ...] = (
         generic=True,
     ),
     cause(
-        r"^BlockingIOError: \[Errno 11\]",
+        r"^BlockingIOError: \[Errno 11\]|ThreadPoolBuildError .{0,200}Resource temporarily unavailable",
         "Too many processes",
         "The system gives the container no further process or thread.",
         by_hand("raise the limit on processes: --pids-limit, or TasksMax of docker.service"),
@@ -200,10 +200,12 @@ KIND_CAUSES: tuple[Cause, ...] = (
     cause(
         r"^(?:\w{1,40}\.)?PanicException: (.{0,200})|^thread '[^']{0,60}' (?:\(\d{1,9}\) )?panicked at (.{1,200})",
         "A compiled part of the engine stopped",
-        lambda match, _: f"A library in Rust (tokenizers, safetensors, hf_xet) stopped: {match[1] or match[2]}",
-        _FETCH_AGAIN,
-        by_hand('HF_HUB_DISABLE_XET: "1" in env', "where it comes while files are downloaded"),
+        lambda match, _: (
+            f"A library in Rust (tokenizers, safetensors, hf_xet and others) stopped: {match[1] or match[2]}"
+        ),
         _NEWER,
+        by_hand('HF_HUB_DISABLE_XET: "1" in env', "where it comes while files are downloaded"),
+        by_hand("fetch the model again", "where it comes while its tokenizer or weights are read"),
         weight=Weight.UNKNOWN,
         tells_below=True,
     ),

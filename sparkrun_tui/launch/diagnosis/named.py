@@ -114,11 +114,11 @@ _ASKED = re.compile(
 _MORE = re.compile(rf"\b(?:increas\w{{1,3}}|rais\w{{1,3}}|larger|higher|bigger|more){_LAST_WORDS}")
 _LESS = re.compile(rf"\b(?:decreas\w{{1,3}}|reduc\w{{1,3}}|lower\w{{0,3}}|smaller|fewer|shrink){_LAST_WORDS}")
 _THEN_REFUSED = re.compile(
-    r"^[^.;]{0,40}?(?:\b(?:is|are|does|do|was) ?(?:not|n't)\b(?! set| given| specified| provided)|\bcannot\b|"
+    r"^[^.;,()]{0,40}?(?:\b(?:is|are|does|do|was) ?(?:not|n't)\b(?! set| given| specified| provided)|\bcannot\b|"
     r"\bmust not\b|\bunsupported\b|\bincompatible\b|\bto be disabled\b|\bdisabled\b|\bis deprecated\b|\bis ignored\b)"
 )
 _THEN_ASKED = re.compile(
-    r"^[^.;]{0,40}?\b(?:is required|are required|(?:must|should|needs? to|has to|have to) be (?:set|given|specified|"
+    r"^[^.;,()]{0,40}?\b(?:is required|are required|(?:must|should|needs? to|has to|have to) be (?:set|given|specified|"
     r"provided|enabled|true|passed)|(?:is|was) not (?:set|given|specified|provided)|is (?:missing|unset|none))\b"
 )
 _CLEARER = {Wish.UNCLEAR: 0, Wish.LEAVE: 1, Wish.LOWER: 2, Wish.RAISE: 2, Wish.SET: 3}
@@ -183,7 +183,7 @@ def _named(words: str, family: Family) -> dict[str, Repair]:
             _keep(found, name, wish, _repair(name, wish, _value_behind(words[match.end() :], flag)))
     for match in _VARIABLE.finditer(words):
         wish = wish_of(words, match.start(), match.end())
-        _keep(found, match[0], wish, _repair_of_variable(match[0], wish))
+        _keep(found, match[0], wish, _repair_of_variable(match[0], wish, _switch_behind(words[match.end() :])))
     asked = {name: repair for name, (wish, repair) in found.items() if wish is not Wish.UNCLEAR}
     return asked | {name: repair for name, (_, repair) in found.items()}
 
@@ -229,9 +229,11 @@ def _repair(name: str, wish: Wish, value: str) -> Repair:
     return by_hand(f"change or leave out {name}", "the engine names it")
 
 
-def _repair_of_variable(name: str, wish: Wish) -> Repair:
+def _repair_of_variable(name: str, wish: Wish, value: str) -> Repair:
+    """What to do with a variable of the containers: `value` is 0 or 1, or empty."""
     if wish is Wish.SET:
-        return by_hand(f"set {name} in env", "the engine asks for it, as its message says")
+        to = f" to {value}" if value else ""
+        return by_hand(f"set {name}{to} in env", "the engine asks for it, as its message says")
     if wish is Wish.LEAVE:
         return by_hand(f"remove {name} from env, or change it", "the engine refuses it")
     return by_hand(f"change or leave out {name} in env", "the engine names it")
@@ -246,8 +248,17 @@ def _value_behind(words: str, flag: EngineFlag | None) -> str:
     match = _VALUE.match(words)
     if match is None:
         return ""
+    if flag.type == "int":
+        return _switch_behind(words)
     by_name = {choice.lower(): choice for choice in flag.choices}
     return by_name.get(match[1].lower().rstrip("."), "")
+
+
+def _switch_behind(words: str) -> str:
+    """0 or 1 where it stands behind a name; empty otherwise."""
+    match = _VALUE.match(words)
+    value = match[1].rstrip(".") if match is not None else ""
+    return value if value in ("0", "1") else ""
 
 
 def _switches(text: str, family: Family) -> dict[str, Repair]:

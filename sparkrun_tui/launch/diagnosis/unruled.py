@@ -27,7 +27,7 @@ from sparkrun_tui.launch.diagnosis.places import (
     is_running,
     where_it_was,
 )
-from sparkrun_tui.launch.diagnosis.subjects import by_words
+from sparkrun_tui.launch.diagnosis.subjects import FEWER_RANKS, by_words, of_ranks
 from sparkrun_tui.launch.diagnosis.tracebacks import Raised
 
 _QUOTED = 300
@@ -109,6 +109,7 @@ _SLIPS = frozenset(
     ("AttributeError", "TypeError", "IndexError", "NameError", "UnboundLocalError", "ZeroDivisionError", "KeyError")
 )
 """Exceptions that are raised by a programming error, or by parts that do not fit together."""
+_SPLIT = "The model's parts cannot be split over the ranks"
 _OF_OTHERS = frozenset(
     (
         "ConnectionError",
@@ -150,11 +151,13 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
         why = f"Its own code failed with {raised.name}, which is a defect or a package of another version: {words}"
         changed = by_hand("leave out what the recipe adds", "mods, mounted files, flags that the model does not need")
         first = (*where_it_was(raised.functions), *by_words(_spoken(raised), (), context))
-        return Saying("This version of the engine cannot do this", why, (*first, NEWER, changed))
+        title = _SPLIT if FEWER_RANKS in first else "This version of the engine cannot do this"
+        return Saying(title, why, (*first, NEWER, changed))
     if refused or is_missing:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
         first = (*by_words(_spoken(raised), (), context), *where_it_was(raised.functions))
-        return Saying("The engine does not support this", f"It says: {words}", (*first, without, NEWER))
+        title = _SPLIT if FEWER_RANKS in first else "The engine does not support this"
+        return Saying(title, f"It says: {words}", (*first, without, NEWER))
     if _is_of_engine(raised.files) and raised.name not in _OF_OTHERS:
         return _at(OF_ENGINE, raised, context)
     if _newer(raised.words):
@@ -167,13 +170,17 @@ def _at(place: Place, raised: Raised, context: Context) -> Saying:
     why = f"{place.why} ({raised.name}): {shorten(raised.words, _QUOTED)}"
     asked = _newer(raised.words)
     rest = tuple(repair for repair in place.repairs if not (asked and repair is NEWER))
-    first = (*by_words(_spoken(raised), rest, context), *where_it_was(raised.functions))
+    if place.runs_nothing or place is WEIGHTS:
+        first = of_ranks(_spoken(raised), context)
+    else:
+        first = (*by_words(_spoken(raised), rest, context), *where_it_was(raised.functions))
     repairs = (*asked, *first, *rest)
     if place is OF_MODEL and is_running(raised.functions):
         repairs = (*repairs, EAGER)
     if place is DRAFTING or place is OF_MODEL:
         repairs = (*repairs, *_of_kernels(repairs, raised.files))
-    return Saying(place.title, why, _once(repairs), tells_below=True)
+    title = _SPLIT if place is OF_MODEL and FEWER_RANKS in first else place.title
+    return Saying(title, why, _once(repairs), tells_below=True)
 
 
 def _spoken(raised: Raised) -> str:
