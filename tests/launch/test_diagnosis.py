@@ -414,7 +414,7 @@ def test_a_warning_that_counts_does_not_beat_an_error_that_counts() -> None:
 
 
 def test_no_memory_is_a_damaged_file_only_while_a_file_is_read() -> None:
-    assert diagnosed("MemoryError").title == "Cause not known: MemoryError"
+    assert diagnosed("MemoryError").title == "The host is out of memory"
     frame = '  File "/opt/vllm/model_loader/weight_utils.py", line 9, in safetensors_weights_iterator'
     assert diagnosed(frame, "    f.get_tensor(name)", "MemoryError").title == "A file of the model is damaged"
 

@@ -23,6 +23,10 @@ from sparkrun_tui.engines.logs.causes import (
 _NEW_FILE = by_hand("fetch the file again", "remove it from the cache first")
 _CACHE_TYPES = frozenset(("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"))
 _DRAFTS = re.compile(r"(?i)\b(?:draft|mtp|speculative)")
+_OTHER_BUILD = (
+    by_hand("another tag of the image"),
+    set_env("LD_LIBRARY_PATH", "/app", "the folder of llama-server in its images"),
+)
 _REMOVED = {"--no-mmap": "-lm none", "--mlock": "-lm mlock"}
 
 
@@ -197,6 +201,21 @@ CAUSES: tuple[Cause, ...] = (
         _projector_why,
         by_hand("a newer image of llama.cpp"),
         by_hand("--no-mmproj in the command", "text only"),
+    ),
+    # justrach/nanobrew#360
+    cause(
+        r"no backends are loaded\. hint",
+        "The image is broken",
+        "llama-server found none of its own libraries for the GPU and the processor: they are missing in this image.",
+        *_OTHER_BUILD,
+    ),
+    # ggml-org/llama.cpp#14160
+    cause(
+        r"failed to find ggml_backend_init in (\S{1,300})",
+        "The image is broken",
+        "{0} is of another build of llama.cpp than the program.",
+        *_OTHER_BUILD,
+        weight=Weight.HINT,
     ),
     cause(
         r"failed to load multimodal model, '([^']{1,500})'|Failed to load CLIP model from (\S{1,500})",
@@ -479,6 +498,18 @@ CAUSES: tuple[Cause, ...] = (
         r".{0,200})",
         "The model could not be loaded",
         "llama.cpp says: {0}",
+        by_hand("a newer image of llama.cpp, or another GGUF of the model"),
+        weight=Weight.HINT,
+        generic=True,
+    ),
+    # What else the program says of its end.
+    cause(
+        r"^(?:error|main|llama_server|(?:srv|cmn|slot) {1,10}\w{1,40}): (?:error: )?"
+        r"(?!.{0,120}(?:failed to load model|failed to initialize the context))"
+        r"((?:.{0,120} )?(?:[Ff]ailed|cannot|could not|couldn't|unable|invalid|required|not found|missing)\b.{0,200})",
+        "llama-server stopped",
+        "It says: {0}",
+        by_hand("correct what it names in the recipe's command"),
         by_hand("a newer image of llama.cpp, or another GGUF of the model"),
         weight=Weight.HINT,
         generic=True,

@@ -26,6 +26,7 @@ from sparkrun_tui.engines.logs.causes import (
 from sparkrun_tui.engines.registry import FAMILIES, counterpart, family_of
 from sparkrun_tui.launch.diagnosis.named import named_settings
 from sparkrun_tui.launch.diagnosis.places import DRAFT_FILES
+from sparkrun_tui.launch.diagnosis.subjects import by_words
 from sparkrun_tui.recipe.suggestions import nearest
 
 _TOKEN = (
@@ -160,7 +161,8 @@ def _settings_of(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
     correct = by_hand("correct it in the recipe or the overrides")
     if named:
         return (*named, correct)
-    return (correct, by_hand("use a newer image or other weights", "where it is about the model"))
+    parts = by_words(match[1] or "", (), context)
+    return (*parts, correct, by_hand("use a newer image or other weights", "where it is about the model"))
 
 
 def _field_above(context: Context) -> str:
@@ -169,11 +171,24 @@ def _field_above(context: Context) -> str:
     return f"`{above}`" if _FIELD.fullmatch(above) else "a setting"
 
 
-def _key_above(context: Context) -> str:
-    """The key of that setting, where the engine has one of that name; it is not repeated as advice otherwise."""
+def _repairs_above(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
+    """What to do with that setting: one that the engine has no flag for is of the model's own files.
+
+    Its name is not repeated as advice where the engine has none of that name.
+    """
     family = family_of(context.engine)
     above = context.before[-1] if context.before else ""
-    return above if family is not None and above in family.flags.by_key else "it"
+    if family is not None and above in family.flags.by_key:
+        return (by_hand(f"correct {above} in the recipe or the overrides"),)
+    correct = by_hand("correct it in the recipe or the overrides")
+    if family is not None and f"--{above.replace('_', '-')}" in load_flags(family).by_spelling:
+        return (correct,)
+    return (
+        correct,
+        by_hand(
+            "use a newer image, or another quantisation of the model", "where it stands in the model's config.json"
+        ),
+    )
 
 
 _FIELD = re.compile(r"[A-Za-z_][\w.]{0,80}")
@@ -1017,6 +1032,6 @@ SETTING_CAUSES: tuple[Cause, ...] = (
         r"^  (Input should be .*?)(?: \[type=.*)?$|^  ([A-Z][^\[]{3,200}) \[type=\w{1,60}, ",
         "A setting is refused",
         lambda match, context: f"The engine refuses {_field_above(context)}: {shorten(match[1] or match[2], 300)}",
-        repairs_for=lambda _, context: (by_hand(f"correct {_key_above(context)} in the recipe or the overrides"),),
+        repairs_for=_repairs_above,
     ),
 )

@@ -38,6 +38,7 @@ from sparkrun_tui.launch.diagnosis.common import (
 )
 from sparkrun_tui.launch.diagnosis.host import HOST_CAUSES
 from sparkrun_tui.launch.diagnosis.image import IMAGE_CAUSES
+from sparkrun_tui.launch.diagnosis.kinds import KIND_CAUSES
 from sparkrun_tui.launch.diagnosis.named import is_of_engine
 from sparkrun_tui.launch.diagnosis.network import NETWORK_CAUSES
 from sparkrun_tui.launch.diagnosis.tracebacks import Link, Part, Raised, Tracebacks, says_nothing
@@ -61,6 +62,7 @@ _SHARED = (
     *STACK_CAUSES,
     *HOST_CAUSES,
     *SETTING_CAUSES,
+    *KIND_CAUSES,
 )
 
 

@@ -486,6 +486,15 @@ HOST_CAUSES: tuple[Cause, ...] = (
         _ARM_IMAGE,
         weight=Weight.HINT,
     ),
+    # KatherLab/LLMAIx#5
+    cause(
+        r'exec: "(\S{1,100})": (?:permission denied|is a directory|stat \S{1,100}: no such file)',
+        "The command is not a program",
+        "The container was to start {0}, which is there but cannot be run, or is not there.",
+        by_hand("correct the first word of the command, or executor_config.entrypoint"),
+        by_hand("start a script by its shell: `bash FILE`"),
+        outside=True,
+    ),
     cause(
         r'exec: "(\S{1,100})": executable file not found in \$PATH',
         "The image lacks a program",

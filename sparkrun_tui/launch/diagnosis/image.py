@@ -151,7 +151,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         generic=True,
     ),
     cause(
-        r"CUDA_HOME environment variable is not set|nvcc was not found|Unable to find nvcc",
+        r"CUDA_HOME environment variable is not set|nvcc was not found|Unable to find nvcc|"
+        r"fatal error: cannot execute 'cc1(?:plus)?'",
         "The image lacks a compiler",
         "Kernels are compiled at the start, and this image has no CUDA toolkit.",
         by_hand("use the image that the recipe was made with", "one with the toolkit, often tagged `devel`"),

@@ -8,7 +8,6 @@ it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -75,6 +74,8 @@ _KEY = re.compile(r"(?<![\w.-])[a-z][a-z0-9]{1,30}(?:_[a-z0-9]{1,30}){1,6}(?![\w
 _VARIABLE = re.compile(
     r"\b(?:VLLM|SGLANG|SGL|FLASHINFER|TORCHINDUCTOR|TRITON|NCCL|GLOO|RAY|HF|LMCACHE|LLAMA)_[A-Z0-9_]{2,60}\b"
 )
+_VALUES = re.compile(r"(?<![\w.-])[A-Za-z][A-Za-z0-9]{1,30}(?:_[A-Za-z0-9]{1,30}){1,6}(?![\w(])(?!\.\w)")
+"""Words that may be the value of a setting: those with an underscore, which sentences have none of."""
 _MOST_HOLDERS = 2
 """Most flags that may have a value among their choices for the value to name one of them."""
 _SWITCHED = frozenset(
@@ -113,12 +114,12 @@ _ASKED = re.compile(
 _MORE = re.compile(rf"\b(?:increas\w{{1,3}}|rais\w{{1,3}}|larger|higher|bigger|more){_LAST_WORDS}")
 _LESS = re.compile(rf"\b(?:decreas\w{{1,3}}|reduc\w{{1,3}}|lower\w{{0,3}}|smaller|fewer|shrink){_LAST_WORDS}")
 _THEN_REFUSED = re.compile(
-    r"^[^.;]{0,40}?(?:\b(?:is|are|does|do|was) ?(?:not|n't)\b(?! set| given| specified| provided)|\bcannot\b|"
+    r"^[^.;,()]{0,40}?(?:\b(?:is|are|does|do|was) ?(?:not|n't)\b(?! set| given| specified| provided)|\bcannot\b|"
     r"\bmust not\b|\bunsupported\b|\bincompatible\b|\bto be disabled\b|\bdisabled\b|\bis deprecated\b|\bis ignored\b)"
 )
 _THEN_ASKED = re.compile(
-    r"^[^.;]{0,40}?\b(?:is required|are required|(?:must|should|needs? to|has to|have to) be (?:set|given|specified|"
-    r"provided|enabled|true|passed)|is not (?:set|given|specified|provided)|is missing)\b"
+    r"^[^.;,()]{0,40}?\b(?:is required|are required|(?:must|should|needs? to|has to|have to) be (?:set|given|specified|"
+    r"provided|enabled|true|passed)|(?:is|was) not (?:set|given|specified|provided)|is (?:missing|unset|none))\b"
 )
 _CLEARER = {Wish.UNCLEAR: 0, Wish.LEAVE: 1, Wish.LOWER: 2, Wish.RAISE: 2, Wish.SET: 3}
 """How much words say of a setting: a message may name it twice, as what is refused and as what helps."""
@@ -145,9 +146,8 @@ def named_settings(words: str, context: Context, *, with_features: bool) -> tupl
     if not with_features:
         return ()
     text = words.lower()
-    values = [name for word in _KEY.findall(words) for name in _holders_of(word, family, context)]
     repairs = list(_switches(text, family).values())[:_MOST_NAMED]
-    repairs += [by_hand(f"change {name}", "the engine names its value") for name in _distinct(values)]
+    repairs += list(_valued(words, family, context).values())[:_MOST_NAMED]
     if _RUNNER in text:
         repairs.append(_OLD_RUNNER)
     return tuple(repairs)
@@ -183,7 +183,7 @@ def _named(words: str, family: Family) -> dict[str, Repair]:
             _keep(found, name, wish, _repair(name, wish, _value_behind(words[match.end() :], flag)))
     for match in _VARIABLE.finditer(words):
         wish = wish_of(words, match.start(), match.end())
-        _keep(found, match[0], wish, _repair_of_variable(match[0], wish))
+        _keep(found, match[0], wish, _repair_of_variable(match[0], wish, _switch_behind(words[match.end() :])))
     asked = {name: repair for name, (wish, repair) in found.items() if wish is not Wish.UNCLEAR}
     return asked | {name: repair for name, (_, repair) in found.items()}
 
@@ -229,9 +229,11 @@ def _repair(name: str, wish: Wish, value: str) -> Repair:
     return by_hand(f"change or leave out {name}", "the engine names it")
 
 
-def _repair_of_variable(name: str, wish: Wish) -> Repair:
+def _repair_of_variable(name: str, wish: Wish, value: str) -> Repair:
+    """What to do with a variable of the containers: `value` is 0 or 1, or empty."""
     if wish is Wish.SET:
-        return by_hand(f"set {name} in env", "the engine asks for it, as its message says")
+        to = f" to {value}" if value else ""
+        return by_hand(f"set {name}{to} in env", "the engine asks for it, as its message says")
     if wish is Wish.LEAVE:
         return by_hand(f"remove {name} from env, or change it", "the engine refuses it")
     return by_hand(f"change or leave out {name} in env", "the engine names it")
@@ -246,8 +248,17 @@ def _value_behind(words: str, flag: EngineFlag | None) -> str:
     match = _VALUE.match(words)
     if match is None:
         return ""
+    if flag.type == "int":
+        return _switch_behind(words)
     by_name = {choice.lower(): choice for choice in flag.choices}
     return by_name.get(match[1].lower().rstrip("."), "")
+
+
+def _switch_behind(words: str) -> str:
+    """0 or 1 where it stands behind a name; empty otherwise."""
+    match = _VALUE.match(words)
+    value = match[1].rstrip(".") if match is not None else ""
+    return value if value in ("0", "1") else ""
 
 
 def _switches(text: str, family: Family) -> dict[str, Repair]:
@@ -278,15 +289,36 @@ def _switch(name: str, wish: Wish, *, is_off: bool) -> Repair:
     return by_hand(f"leave out {name}, or change it", why)
 
 
-def _holders_of(value: str, family: Family, context: Context) -> list[str]:
-    """The settings that a value belongs to: those that the recipe gives it, else the few flags that may have it."""
-    given = [key for key, text in context.values.items() if text == value]
+def _valued(words: str, family: Family, context: Context) -> dict[str, Repair]:
+    """The repairs for the settings whose values words name: those whose value is asked for before the others."""
+    found: dict[str, tuple[Wish, Repair]] = {}
+    for match in _VALUES.finditer(words):
+        wish = wish_of(words, match.start(), match.end())
+        for name, value in _holders_of(match[0], family, context):
+            if wish is Wish.SET and value:
+                _keep(found, name, wish, _repair(name, wish, value))
+            else:
+                _keep(found, name, Wish.UNCLEAR, by_hand(f"change {name}", "the engine names its value"))
+    return {name: repair for name, (_, repair) in found.items()}
+
+
+def _holders_of(word: str, family: Family, context: Context) -> list[tuple[str, str]]:
+    """The settings that a value belongs to, each with the value as its parser lists it.
+
+    They are those that the recipe gives it, else the few flags that may have it.
+    """
+    given = [(key, "") for key, text in context.values.items() if text == word]
     if given:
         return given
-    flags = {flag.name for flag in load_flags(family).by_spelling.values() if value in flag.choices}
-    if len(flags) > _MOST_HOLDERS:
+    holders = {
+        flag.name: choice
+        for flag in load_flags(family).by_spelling.values()
+        for choice in flag.choices
+        if choice.lower() == word.lower()
+    }
+    if len(holders) > _MOST_HOLDERS:
         return []
-    return [family.flags.key_for(flag) or flag_in(flag) for flag in sorted(flags)]
+    return [(family.flags.key_for(flag) or flag_in(flag), holders[flag]) for flag in sorted(holders)]
 
 
 def _of_key(key: str, family: Family) -> str:
@@ -297,8 +329,3 @@ def _of_key(key: str, family: Family) -> str:
     if flag in load_flags(family).by_spelling:
         return family.flags.key_for(flag) or flag_in(flag)
     return ""
-
-
-def _distinct(names: Iterable[str]) -> list[str]:
-    """The first names of settings that a message gives, each once."""
-    return list(dict.fromkeys(name for name in names if name))[:_MOST_NAMED]

@@ -35,10 +35,14 @@ class Place:
     repairs: tuple[Repair, ...]
     by_checks: bool = False
     """Whether only exceptions count that a check of the code raises."""
+    runs_nothing: bool = False
+    """Whether it only reads files: what words say of kernels and graphs is about the model, not about its failure."""
 
 
-def _place(files: str, title: str, why: str, *repairs: Repair, by_checks: bool = False) -> Place:
-    return Place(LinePattern(files), title, why, repairs, by_checks)
+def _place(
+    files: str, title: str, why: str, *repairs: Repair, by_checks: bool = False, runs_nothing: bool = False
+) -> Place:
+    return Place(LinePattern(files), title, why, repairs, by_checks, runs_nothing)
 
 
 DRAFTING = _place(
@@ -109,7 +113,7 @@ PLACES = (
         by_hand("launch again", "where an earlier start left its parts behind"),
     ),
     _place(
-        r"/vllm/_custom_ops\.py|/layers/fused_moe/|/layers/moe/|/sgl_kernel/|/kernels/moe/",
+        r"/vllm/_custom_ops\.py|/layers/fused_moe/|/layers/moe/|/sgl_kernel/|/kernels/moe/|/\w{0,30}mega_?moe",
         "A kernel of the engine refuses this model",
         "A kernel that was chosen for this model and GPU failed",
         by_hand("another quantisation of the model; for one with experts another moe_backend"),
@@ -138,7 +142,7 @@ PLACES = (
         by_checks=True,
     ),
     _place(
-        r"/vllm/tokenizers/|/transformers_utils/tokenizer|/srt/utils/hf_transformers|/tokenizer_manager\.py|"
+        r"/vllm/tokenizers/|/transformers_utils/tokenizer|/srt/utils/hf_transformers\w{0,10}tokenizer|"
         r"/transformers/(?:tokenization_|models/[^/]{1,60}/tokenization_|convert_slow_tokenizer)|/sentencepiece/|"
         r"/tiktoken/|/mistral_common/|/tokenizers/",
         "The tokenizer cannot be loaded",
@@ -146,6 +150,7 @@ PLACES = (
         NEWER,
         by_hand("fetch the model again", "its tokenizer files may be missing, or older than the model's page"),
         by_hand("set tokenizer to the repository of the original model", "where a quantised one has no good tokenizer"),
+        runs_nothing=True,
     ),
     _place(
         r"/entrypoints/chat_utils\.py|/vllm/renderers/|/template_manager\.py|/jinja2/|/chat_template",
@@ -153,14 +158,17 @@ PLACES = (
         "The code that puts messages into the model's form failed",
         by_hand("leave out chat_template, or name one that is in the container"),
         NEWER,
+        runs_nothing=True,
     ),
     _place(
-        r"/vllm/transformers_utils/|/srt/configs/|/srt/configs\.py",
+        r"/vllm/transformers_utils/|/srt/configs/|/srt/configs\.py|/huggingface_hub/dataclasses\.py|"
+        r"/srt/utils/hf_transformers",
         "The model's configuration does not fit",
         "The engine could not make sense of the model's settings",
         NEWER,
         by_hand("fetch the model again", "its config.json may be incomplete, or of another version"),
         by_hand("check `model`, and hf_overrides where the recipe sets them"),
+        runs_nothing=True,
     ),
     _place(
         r"/reasoning/|/tool_parsers/|/srt/function_call/|/srt/parser/|/vllm/parser/|/tool_parser|/reasoning_parser",
@@ -168,6 +176,7 @@ PLACES = (
         "The parser for tool calls or for reasoning failed",
         by_hand("correct tool_call_parser and reasoning_parser, or leave them out"),
         NEWER,
+        runs_nothing=True,
     ),
     _place(
         r"/vllm/multimodal/|/srt/multimodal/|/mm_encoder|/encoder_cudagraph|/torchvision/|/torchcodec/|/PIL/|/librosa/|"
@@ -230,12 +239,18 @@ PLACES = (
         by_hand("leave out mamba_cache_mode, mamba_block_size and their like"),
     ),
     _place(
-        r"/v1/sample/|/srt/sampling/|/layers/sampler\.py|/srt/constrained/|/structured_output/|/xgrammar/|/outlines|"
-        r"/llguidance/",
+        r"/v1/sample/|/srt/sampling/|/layers/sampler\.py",
         "Choosing tokens failed",
-        "The code that chooses the next token, or holds it to a grammar, failed",
+        "The code that chooses the next token failed",
         set_env("VLLM_USE_FLASHINFER_SAMPLER", "0", "the sampler of torch is used"),
-        by_hand("another guided decoding or grammar backend, or none"),
+        by_hand("another sampling_backend (SGLang)"),
+        NEWER,
+    ),
+    _place(
+        r"/srt/constrained/|/structured_output/|/xgrammar/|/outlines|/llguidance/",
+        "The grammar backend failed",
+        "The code that holds answers to a grammar or a schema failed",
+        by_hand("another structured_outputs_config backend (vLLM) or grammar_backend (SGLang), or none"),
         NEWER,
     ),
     _place(
@@ -246,6 +261,7 @@ PLACES = (
         by_hand("load_format auto", "where the recipe sets another loader"),
         NEWER,
         OTHER_QUANTISATION,
+        runs_nothing=True,
     ),
     _place(
         r"/transformers/(?:models/[^/]{1,60}/(?:processing|image_processing|configuration)_|processing_utils|"
@@ -255,13 +271,16 @@ PLACES = (
         "transformers, or code that the model brings, failed while it read the model's settings or tokenizer",
         NEWER,
         by_hand("fetch the model again", "where its files may be incomplete or older than the model's page"),
+        runs_nothing=True,
     ),
     _place(
-        r"/huggingface_hub/|/hf_xet/|/(?:requests|urllib3|httpx|httpcore|aiohttp)/",
+        r"/huggingface_hub/(?:file_download|_snapshot_download|hf_api|hf_file_system|_commit_api|_login|lfs|utils/_\w{1,30})"
+        r"\.py|/hf_xet/",
         "The Hub's library failed",
         "huggingface_hub could not get a file of the model",
         by_hand("launch again: the model is sent to every host"),
         by_hand("check the network, HF_ENDPOINT and HF_TOKEN of the host"),
+        runs_nothing=True,
     ),
     _place(
         r"/pynvml|/vllm/platforms/|/torch/cuda/__init__\.py",
@@ -309,6 +328,7 @@ UTILITIES = LinePattern(
     r"/torch/(?!_inductor|_dynamo|_functorch|_higher_order_ops|fx/|distributed/|cuda/__init__)|"
     r"/lib/python3\.\d{1,2}/(?!site-packages|dist-packages|multiprocessing)|"
     r"(?:^|/)(?:zmq|msgspec|msgpack|pydantic|pydantic_core|uvloop|numpy|einops|cloudpickle|typing_extensions)/|"
+    r"/(?:requests|urllib3|httpx|httpcore|aiohttp|anyio)/|"
     r"^<(?:frozen|string|eval)|/vllm/utils|/srt/utils|/vllm/tracing/|/custom_op\.py|/vllm/envs\.py|/triton_utils/|"
     r"/environ\.py|/vllm/logger"
 )

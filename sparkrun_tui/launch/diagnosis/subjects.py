@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from sparkrun_tui.base.patterns import LinePattern
@@ -35,16 +36,18 @@ def _subject(words: str, repair: Repair, *names: str, by_class: bool = False) ->
     return Subject(LinePattern(words), names, repair, by_class)
 
 
-_FEWER_RANKS = by_hand("another tensor_parallel: 1, 2, 4 or 8", "the model's parts must divide over the ranks")
+FEWER_RANKS = by_hand("another tensor_parallel: 1, 2, 4 or 8", "the model's parts must divide over the ranks")
 _NO_DRAFTER = by_hand(NO_DRAFTER.title, "the message is about drafting")
 _DIVIDES = LinePattern(
-    r"divisible|multiple of|divides? |must be divided|evenly|greater than the number of experts|> num_"
+    r"divisible|multiple of|divides? |must be divided|evenly|greater than the number of experts|> num_|"
+    r" % \S{0,40}(?:tp|parallel|world|rank)\w{0,12}size|(?:tp|world)_size % "
 )
 _OF_RANKS = LinePattern(
     r"(?i)tensor.?(?:model.?)?parallel|\btp\b|tp_size|\btp\d|world.?size|num(?:ber of|_)?.{0,12}heads|"
     r"attention heads|kv heads|\branks?\b|shard|partition|(?:hidden|intermediate|vocab).{0,14}size|num.?experts|"
     r"number of experts|output_?size|input_?size|block_n|block_k|weight.{0,30}size"
 )
+_NUMBER = re.compile(r"(?<![\w.])\d{1,5}(?![\w])")
 _BY = LinePattern(r"divisible by|multiple of")
 _OF_CACHE = LinePattern(r"(?i)kv.?cache.?d?type|cache.?dtype|kv_data_type")
 _OTHER_CACHE = by_hand("kv_cache_dtype auto, or another one", "the words name the type of the KV cache")
@@ -73,7 +76,8 @@ SUBJECTS = (
         by_class=True,
     ),
     _subject(
-        r"\b\w{0,40}(?:LinearMethod|LinearKernel|QuantConfig|ScaledMM\w{0,30}|MPLinear\w{0,30})\b",
+        r"\b\w{0,40}(?:LinearMethod|LinearKernel|QuantConfig|ScaledMM\w{0,30}|MPLinear\w{0,30})\b|"
+        r"\bCompressedTensors\w{1,30}",
         OTHER_QUANTISATION,
         "quantisation",
         by_class=True,
@@ -90,7 +94,7 @@ SUBJECTS = (
         "attention_backend",
     ),
     _subject(
-        r"(?i)\bmoe\b|fused.?experts|grouped.?gemm|expert.?(?:weights|backend)|routing (?:method|bias)|top_?k.?experts",
+        r"(?i)moe\b|moe_|fused.?experts|grouped.?gemm|expert.?(?:weights|backend)|routing (?:method|bias)",
         OTHER_EXPERTS,
         "moe_backend",
         "moe_runner_backend",
@@ -156,7 +160,7 @@ def by_words(
     """What helps with the parts that words speak of, where no repair that is there already is about them."""
     found: list[Repair] = []
     if not only_classes:
-        found += [*_fewer_ranks(words, context), *_other_cache(words, have)]
+        found += [*of_ranks(words, context), *_other_cache(words, have)]
     spoken_of = len(found)
     for subject in SUBJECTS:
         if spoken_of >= _MOST:
@@ -183,12 +187,12 @@ def _other_cache(words: str, have: tuple[Repair, ...]) -> tuple[Repair, ...]:
     return (_OTHER_CACHE,)
 
 
-def _fewer_ranks(words: str, context: Context) -> tuple[Repair, ...]:
+def of_ranks(words: str, context: Context) -> tuple[Repair, ...]:
     """What helps where a size of the model does not divide over the ranks, unless there is only one."""
     ranks = context.whole("tensor_parallel")
     if _DIVIDES.search(words) is None or ranks == 1:
         return ()
-    is_by_ranks = ranks is not None and _BY.search(words) is not None and f" {ranks}" in words
-    if is_by_ranks or _OF_RANKS.search(words) is not None:
-        return (_FEWER_RANKS,)
+    numbers = _NUMBER.findall(words) if _BY.search(words) is not None else []
+    if str(ranks) in numbers or _OF_RANKS.search(words) is not None:
+        return (FEWER_RANKS,)
     return ()

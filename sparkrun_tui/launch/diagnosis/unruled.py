@@ -27,7 +27,7 @@ from sparkrun_tui.launch.diagnosis.places import (
     is_running,
     where_it_was,
 )
-from sparkrun_tui.launch.diagnosis.subjects import by_words
+from sparkrun_tui.launch.diagnosis.subjects import FEWER_RANKS, by_words, of_ranks
 from sparkrun_tui.launch.diagnosis.tracebacks import Raised
 
 _QUOTED = 300
@@ -109,6 +109,7 @@ _SLIPS = frozenset(
     ("AttributeError", "TypeError", "IndexError", "NameError", "UnboundLocalError", "ZeroDivisionError", "KeyError")
 )
 """Exceptions that are raised by a programming error, or by parts that do not fit together."""
+_SPLIT = "The model's parts cannot be split over the ranks"
 _OF_OTHERS = frozenset(
     (
         "ConnectionError",
@@ -149,12 +150,14 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
     if is_slip and _is_of_engine(raised.files):
         why = f"Its own code failed with {raised.name}, which is a defect or a package of another version: {words}"
         changed = by_hand("leave out what the recipe adds", "mods, mounted files, flags that the model does not need")
-        first = (*where_it_was(raised.functions), *by_words(raised.words, (), context))
-        return Saying("This version of the engine cannot do this", why, (*first, NEWER, changed))
+        first = (*where_it_was(raised.functions), *by_words(_spoken(raised), (), context))
+        title = _SPLIT if FEWER_RANKS in first else "This version of the engine cannot do this"
+        return Saying(title, why, (*first, NEWER, changed))
     if refused or is_missing:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
-        first = (*by_words(raised.words, (), context), *where_it_was(raised.functions))
-        return Saying("The engine does not support this", f"It says: {words}", (*first, without, NEWER))
+        first = (*by_words(_spoken(raised), (), context), *where_it_was(raised.functions))
+        title = _SPLIT if FEWER_RANKS in first else "The engine does not support this"
+        return Saying(title, f"It says: {words}", (*first, without, NEWER))
     if _is_of_engine(raised.files) and raised.name not in _OF_OTHERS:
         return _at(OF_ENGINE, raised, context)
     if _newer(raised.words):
@@ -167,13 +170,24 @@ def _at(place: Place, raised: Raised, context: Context) -> Saying:
     why = f"{place.why} ({raised.name}): {shorten(raised.words, _QUOTED)}"
     asked = _newer(raised.words)
     rest = tuple(repair for repair in place.repairs if not (asked and repair is NEWER))
-    first = (*by_words(raised.words, rest, context), *where_it_was(raised.functions))
+    if place.runs_nothing or place is WEIGHTS:
+        first = of_ranks(_spoken(raised), context)
+    else:
+        first = (*by_words(_spoken(raised), rest, context), *where_it_was(raised.functions))
     repairs = (*asked, *first, *rest)
     if place is OF_MODEL and is_running(raised.functions):
         repairs = (*repairs, EAGER)
     if place is DRAFTING or place is OF_MODEL:
         repairs = (*repairs, *_of_kernels(repairs, raised.files))
-    return Saying(place.title, why, _once(repairs), tells_below=True)
+    title = _SPLIT if place is OF_MODEL and FEWER_RANKS in first else place.title
+    return Saying(title, why, _once(repairs), tells_below=True)
+
+
+def _spoken(raised: Raised) -> str:
+    """The words of an exception, or the line of code that raised it, without the name of its file."""
+    if raised.is_wordless:
+        return raised.words.rpartition(" (")[0]
+    return raised.words
 
 
 def _newer(words: str) -> tuple[Repair, ...]:
@@ -194,18 +208,18 @@ def _of_package(raised: Raised, context: Context) -> Saying | None:
         name = shorten(match[1], 60)
         why = f"{name} failed ({raised.name}): {shorten(raised.words, _QUOTED)}"
         changed = by_hand("leave out what the recipe adds for it", "a mod, a plugin, a setting that needs this package")
-        repairs = (*by_words(raised.words, (), context), NEWER, changed)
+        repairs = (*by_words(_spoken(raised), (), context), NEWER, changed)
         return Saying(f"The package {name} of the image failed", why, repairs, tells_below=True)
     return None
 
 
 def beside_the_words(repairs: tuple[Repair, ...], raised: Raised, context: Context) -> tuple[Repair, ...]:
-    """A rule's repairs for a kind of exceptions; where none says what to change, words and place add theirs first."""
+    """The repairs of a general rule; where none says what to change, what words and place add before them."""
     if any(repair.key or _SETTING.search(repair.title) is not None for repair in repairs):
         return repairs
     if any(WEIGHTS.files.search(name) is not None for name in raised.functions[-_NEAR_WEIGHTS:]):
         return repairs
-    more = [*by_words(raised.words, repairs, context), *where_it_was(raised.functions)]
+    more = [*by_words(_spoken(raised), repairs, context), *where_it_was(raised.functions)]
     place = _place_of(raised)
     if not more and place is not None and place is not OF_MODEL:
         more = [repair for repair in place.repairs if repair.key or _SETTING.search(repair.title) is not None][:1]
@@ -214,7 +228,7 @@ def beside_the_words(repairs: tuple[Repair, ...], raised: Raised, context: Conte
 
 def with_classes(repairs: tuple[Repair, ...], raised: Raised, context: Context) -> tuple[Repair, ...]:
     """The repairs of a rule, and what chooses another class than the one that the words name."""
-    return _once((*repairs, *by_words(raised.words, repairs, context, only_classes=True)))
+    return _once((*repairs, *by_words(_spoken(raised), repairs, context, only_classes=True)))
 
 
 def beside_the_cache(repairs: tuple[Repair, ...], functions: Sequence[str]) -> tuple[Repair, ...]:
