@@ -118,9 +118,7 @@ def test_compose_runs_the_same_script_in_the_same_environment() -> None:
     assert service["network_mode"] == "host"
     (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
-    assert {"type": "bind", "source": "${HOME}/.cache/huggingface", "target": "/root/.cache/huggingface"}.items() <= (
-        service["volumes"][0].items()
-    )
+    assert service["volumes"][0] == "${HOME}/.cache/huggingface:/root/.cache/huggingface"
 
 
 def test_the_health_check_of_compose_reads_the_answer(tmp_path: Path) -> None:
@@ -296,3 +294,15 @@ def test_folders_of_the_hosts_stay_folders_of_the_nodes() -> None:
     assert {"name": name, "mountPath": "/models", "readOnly": True} in container["volumeMounts"]
     assert container["securityContext"]["capabilities"]["add"] == ["SYS_NICE", "IPC_LOCK"]
     assert "# Not carried over: the devices /dev/infiniband" in text
+
+
+def test_a_llama_without_its_model_does_not_start() -> None:
+    """It would answer `/health` as a router that has no model."""
+    text = "model: acme/tiny-GGUF:Q8_0\nruntime: llama-cpp\ncontainer: acme/llama:1\nname: tiny\n"
+    (compose,) = written("compose", text + "command: llama-server -hf {model} --port 8123\n").values()
+    (service,) = yaml.safe_load(compose)["services"].values()
+    done = subprocess.run(
+        ["bash", "-c", service["command"][0].replace("$$", "$")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "acme/tiny-GGUF is not in the cache: hf download acme/tiny-GGUF" in done.stderr

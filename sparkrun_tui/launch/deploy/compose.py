@@ -72,20 +72,12 @@ def _literal(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _volume(mount: Mount) -> dict[str, Any]:
-    source = mount.source
-    kind = "bind"
-    if source == "~" or source.startswith("~/"):
-        source = f"${{HOME}}{_literal(source[1:])}"
-    elif source.startswith("/"):
-        source = _literal(source)
-    else:
-        return {"type": "volume", "source": source, "target": _literal(mount.target)}
-    body: dict[str, Any] = {"type": kind, "source": source, "target": _literal(mount.target)}
-    if mount.read_only:
-        body["read_only"] = True
-    body["bind"] = {"create_host_path": not mount.read_only}
-    return body
+def _volume(mount: Mount) -> str:
+    """A mount in the short form, in which every version of Compose makes a folder that is missing."""
+    source = _literal(mount.source)
+    if mount.source == "~" or mount.source.startswith("~/"):
+        source = f"${{HOME}}{source[1:]}"
+    return f"{source}:{_literal(mount.target)}{mount.suffix}"
 
 
 def _limit(value: int | tuple[int, int]) -> Any:

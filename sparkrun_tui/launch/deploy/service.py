@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.plan import ContainerSpec, ModelNeed, ServePlan
@@ -13,6 +14,7 @@ from sparkrun_tui.launch.plan.containers import whole
 from sparkrun_tui.launch.plan.dry_run import offline_plan
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.plan.redaction import redactor_for
+from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 LAUNCH_ID = "exported"
@@ -68,6 +70,7 @@ def service_of(rendered: Rendered, hosts: Sequence[str], environ: Mapping[str, s
     _refuse(serve, ray)
     redact = redactor_for(plan)
     scripts = [redact(str(whole(rank.container))) for rank in serve.ranks]
+    scripts[0] = _checks(serve) + scripts[0]
     for stage in serve.stages:
         for item in stage.execs:
             scripts[item.rank] = _with_server(scripts[item.rank], redact(item.script), len(serve.ranks))
@@ -97,6 +100,24 @@ def service_name(name: str) -> str:
 def comments(lines: Sequence[str]) -> str:
     """Lines as comments of YAML and of units; a line never ends its comment."""
     return "".join(f"# {line}".rstrip() + "\n" for text in lines for line in text.splitlines() or [""])
+
+
+def _checks(serve: ServePlan) -> str:
+    """Ends the start of llama-server where the cache holds no model: without one it serves, but no model (router)."""
+    lines = []
+    for need in serve.models:
+        if serve.engine == "llama-cpp":
+            folder = f"{CACHE_TARGETS[0]}/hub/models--{need.repo.replace('/', '--')}/snapshots"
+            missing = shell.word(f"{need.repo} is not in the cache: hf download {need.repo}")
+            lines.append(
+                shell.script(
+                    "find {folder} -name {names} | grep -q . || {{ echo {missing} >&2; exit 1; }}\n",
+                    folder=folder,
+                    names=f"*{need.gguf_quant}*.gguf",
+                    missing=missing,
+                )
+            )
+    return "".join(lines)
 
 
 def _with_server(ray_head: str, server: str, nodes: int) -> str:

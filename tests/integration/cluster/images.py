@@ -15,7 +15,7 @@ PYTHON_PACKAGES = ("python3", "base-files", "bash", "dash", "coreutils", "grep",
 LLAMA_SUITE = "sid"
 """llama.cpp is packaged there only; it brings its own libc, which is why it is in an image."""
 
-LLAMA_PACKAGES = ("llama.cpp-tools", "base-files", "bash", "dash", "coreutils", "grep", "sed")
+LLAMA_PACKAGES = ("llama.cpp-tools", "base-files", "bash", "dash", "coreutils", "findutils", "grep", "sed")
 
 _BUSYBOX_PROGRAMS = (
     "sh",
