@@ -1,4 +1,4 @@
-"""Patterns for lines of logs: one search for the words of many of them."""
+"""Patterns for lines of logs, which are searched where one of their words is."""
 
 from __future__ import annotations
 

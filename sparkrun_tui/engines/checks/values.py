@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sparkrun_tui.engines.fields.declared import field_for
-from sparkrun_tui.engines.fields.filled import field_of, is_passed
+from sparkrun_tui.engines.fields.filled import field_of, is_passed, takes_value
 from sparkrun_tui.engines.fields.types import Field
 from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered, value_text
@@ -77,6 +77,8 @@ def _refusal(rendered: Rendered, key: str, link: ChainValue) -> str:
         return ""
     if rendered.command is not None and key not in rendered.used:
         return ""
+    if link.origin in _BY_PERSON and text.startswith("--") and takes_value(recipe, key):
+        return "must not begin with `--`, which the engine reads as another flag"
     field = field_of(recipe, key)
     if isinstance(link.value.data, (list, dict, bool)):
         # How these become words is judged where the command is built.

@@ -125,6 +125,15 @@ def is_passed(recipe: Recipe, key: str) -> bool:
     return _written(recipe.command).get(key, "") in load_flags(family).by_spelling
 
 
+def takes_value(recipe: Recipe, key: str) -> bool:
+    """Whether the flag of a key that `is_passed` is followed by a value; an author may put anything behind a switch."""
+    family = family_of(recipe.runtime)
+    if family is None:
+        return False
+    flag = load_flags(family).by_spelling.get(spelling_of(recipe, key))
+    return flag is not None and flag.kind == "value"
+
+
 @lru_cache(maxsize=256)
 def _written(command: str) -> Mapping[str, str]:
     return {key: flag for flag, key in reversed(_FLAG_OF_SLOT.findall(command))}

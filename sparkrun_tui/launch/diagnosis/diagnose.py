@@ -467,8 +467,8 @@ class Diagnosis:
         raised = traceback.raised(text) if part is Part.WORDS else None
         goes_on = line.is_note or (raised is None and _GOES_ON.search(text) is not None)
         is_outside = not line.who
-        rules = self._table if self._known.may_match(text) else ()
-        for rule in rules:
+        for place in self._known.places(text):
+            rule = self._table[place]
             if goes_on and not rule.even_as_note:
                 continue
             if rule.in_code is not (part is Part.CODE) or (rule.outside and not is_outside):

@@ -17,7 +17,8 @@ from sparkrun_tui.remote.transport import Outcome, Transport
 
 # Files are listed through the links: a link without its blob is none. Indexes of weights are small and come along, and
 # the listing of the repository that the Hub's client keeps. A safetensors file begins with the length of its header in
-# eight bytes; the header names the end of each tensor.
+# eight bytes; the header names the end of each tensor, from which zeros in front are taken: a shell would read those
+# digits as octal ones.
 _LIST = """\
 # sparkrun-tui: cache-list
 folder={folder}
@@ -37,7 +38,7 @@ find -L . -type f -name '*.safetensors' | while IFS= read -r name; do
   length=$(od -An -v -tu8 -N8 <"$name" | tr -d ' \\n')
   [ "${{#length}}" -gt 8 ] && continue
   end=$(tail -c +9 <"$name" | head -c "${{length:-0}}" | tr ']' '\\n' |
-    LC_ALL=C sed -n 's/.*"data_offsets": *\\[ *[0-9]* *, *\\([0-9]\\{{1,18\\}}\\) *$/\\1/p' | sort -n | tail -n 1)
+    LC_ALL=C sed -n 's/.*"data_offsets": *\\[ *[0-9]* *, *0*\\([0-9]\\{{1,18\\}}\\) *$/\\1/p' | sort -n | tail -n 1)
   printf 'least\\t%s\\t%s\\n' "$((8 + ${{length:-0}} + ${{end:-0}}))" "${{name#./}}"
 done
 tree=$folder/trees/$commit.json
