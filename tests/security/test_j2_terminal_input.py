@@ -14,6 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual import events
+from textual._xterm_parser import XTermParser
+
+from sparkrun_tui.ui.app.terminal_input import TerminalDecoder
 
 _START, _END = b"\x1b[200~", b"\x1b[201~"
 _SECONDS = 60.0
@@ -65,3 +69,48 @@ def test_bytes_of_another_encoding_do_not_end_the_app(terminal: Terminal, data: 
     terminal.shown = b""
     terminal.send(b"zebra")
     assert terminal.until(b"zebra"), terminal.shown[-2000:]
+
+
+PASTED = (
+    b"\x1b[31mERROR\x1b[0m q\r",
+    b"a\x1b]0;x\x07b",
+    b"a\x1b",
+    b"\x1b[200~x",
+    b"caf\xe9 \xf0\x9f",
+    b"one\x1b[201~S\r two",
+    b"\x1b[20",
+)
+
+
+@pytest.mark.parametrize("size", [1, 3, 4096])
+@pytest.mark.parametrize("text", PASTED)
+def test_a_pasted_text_is_never_taken_for_keys(text: bytes, size: int) -> None:
+    if b"\x1b[201~" in text and size < 4096:
+        # Only the terminal knows whether an end is that of the paste.
+        return
+    decoder, parser = TerminalDecoder(), XTermParser()
+    data = _START + text + _END + b"k"
+    found: list[object] = []
+    for at in range(0, len(data), size):
+        # The driver passes nothing on where there is nothing yet.
+        if read := decoder.decode(data[at : at + size]):
+            found += parser.feed(read)
+    keys = [event.key for event in found if isinstance(event, events.Key)]
+    assert keys == ["k"]
+    (paste,) = [event for event in found if isinstance(event, events.Paste)]
+    assert "\x1b" not in paste.text and len(paste.text) >= 2
+
+
+@pytest.mark.parametrize("size", [1, 2, 4096])
+def test_what_is_typed_is_passed_on_as_it_is(size: int) -> None:
+    data = "\x1b[A\x1bOP\x1b[<0;1;1Mäx\x1b[200~p\x1b[201~\x1b[B\x1b".encode()
+    decoder = TerminalDecoder()
+    assert "".join(decoder.decode(data[at : at + size]) for at in range(0, len(data), size)) == data.decode()
+
+
+def test_a_log_with_colours_is_pasted_as_text(terminal: Terminal) -> None:
+    assert terminal.until(b"spark")
+    terminal.send(b"/")
+    time.sleep(0.5)
+    terminal.send(_START + b"\x1b[31mzebra\x1b[0m" + _END)
+    assert terminal.until("␛[31mzebra".encode()), terminal.shown[-2000:]

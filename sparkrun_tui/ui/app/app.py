@@ -30,7 +30,7 @@ from sparkrun_tui.ui.app.launch_poll import LaunchPoll
 from sparkrun_tui.ui.app.launches import Launches
 from sparkrun_tui.ui.app.persistence import Persistence
 from sparkrun_tui.ui.app.session import Session
-from sparkrun_tui.ui.app.terminal_input import read_leniently
+from sparkrun_tui.ui.app.terminal_input import read_safely
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.model.catalog import Catalog
@@ -471,7 +471,7 @@ def open_app(*, demo: bool = False, cluster: str = "", query: str = "") -> int:
 
 def run(session: Session) -> int:
     """Open the app; returns its exit code."""
-    read_leniently()
+    read_safely()
     app = SparkrunApp(session)
     code = app.run()
     for line in app.launches.farewell():
