@@ -310,7 +310,9 @@ def test_older_builds_hold_logits_of_a_whole_micro_batch() -> None:
     ("header", "args", "why"),
     [
         (ggufs.DENSE, "-c 8192 -fa off -ctv q8_0", "flash attention"),
+        (ggufs.DENSE | {"arch": "grok"}, "-c 8192 -ctv q8_0", "this architecture has not"),
         (ggufs.LATENT, "-c 8192 -ctk q8_0", "set both"),
+        (ggufs.COMPRESSED, "-c 8192 -ctk q8_0", "set both"),
         (ggufs.DENSE, "-c 8192 -ctk q3_0", "unsupported cache type q3_0"),
         (
             ggufs.DENSE | {"attention.key_length": 80, "attention.value_length": 80},
@@ -329,6 +331,10 @@ def test_settings_that_the_server_refuses(header: dict[str, object], args: str, 
     ("header", "args"),
     [
         (ggufs.DENSE, "-c 8192 -fa off -ctk q8_0"),
+        (
+            ggufs.DENSE | {"attention.key_length": 80, "attention.value_length": 80},
+            "-c 8192 -fa off -ctk q8_0",
+        ),
         (ggufs.LATENT, "-c 8192 -ctk q8_0 -ctv q8_0"),
         (ggufs.DENSE | {"arch": "phi3"}, "-c 8192 -np 1 -ctk q8_0 -ctv q8_0"),
     ],

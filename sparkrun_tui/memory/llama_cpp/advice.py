@@ -53,7 +53,7 @@ def _shorter(case: LlamaCase) -> Iterator[Proposal]:
 def _quantised(case: LlamaCase) -> Iterator[Proposal]:
     """Propose q8_0 for keys and values, which need flash attention and halve the cache."""
     options = case.settings.llama
-    if not flash_attention(options) or block_length(options.cache_type_k) > 1 or case.plan is None:
+    if not flash_attention(case.facts, options) or block_length(options.cache_type_k) > 1 or case.plan is None:
         return
     after = with_options(case, cache_type_k="q8_0", cache_type_v="q8_0")
     if after.refused or after.plan is None or not _better(after, case):

@@ -14,6 +14,9 @@ DEFAULT_SLOTS = 4
 DEFAULT_DRAFTS = 3
 DEFAULT_NGRAM_DRAFTS = 64
 PAD = 256
+_WITHOUT_FLASH = frozenset({"grok"})
+"""Architectures for which flash attention is forced off (src/llama-context.cpp, llama_init_from_model)."""
+
 _OVERLAPPING = 4
 """The compression ratio whose blocks overlap (the other one is 128)."""
 
@@ -115,8 +118,10 @@ def shape_of(want: int, settings: EngineSettings) -> Shape:
     return Shape(n_ctx, sequence, streams, slots, unified, batch, ubatch, outputs)
 
 
-def flash_attention(options: LlamaOptions) -> bool:
-    """Whether flash attention is on: `auto` turns it on wherever the model's heads allow."""
+def flash_attention(facts: ModelFacts, options: LlamaOptions) -> bool:
+    """Whether flash attention is on: `auto` turns it on wherever the model's heads allow, Grok forces it off."""
+    if facts.gguf.get("arch") in _WITHOUT_FLASH:
+        return False
     return options.flash_attn not in ("off", "0", "false", "disabled")
 
 
@@ -131,11 +136,13 @@ def check(facts: ModelFacts, settings: EngineSettings, shape: Shape) -> None:
         if kind not in CACHE_TYPES:
             raise LlamaRefusal(f"unsupported cache type {kind}; known: {', '.join(sorted(CACHE_TYPES))}")
     layers = [layer.attention for layer, _ in grouped(facts.layers or ()) if layer.attention is not None]
-    if block_length(value) > 1 and not flash_attention(options):
-        raise LlamaRefusal(f"a quantised V cache ({value}) needs flash attention, which -fa off turns off")
-    if key != value and any(layer.kind is AttentionKind.MLA for layer in layers):
+    flash = flash_attention(facts, options)
+    if block_length(value) > 1 and not flash:
+        why = "-fa off turns off" if facts.gguf.get("arch") not in _WITHOUT_FLASH else "this architecture has not"
+        raise LlamaRefusal(f"a quantised V cache ({value}) needs flash attention, which {why}")
+    if key != value and any(layer.kind is AttentionKind.MLA or layer.compress is not None for layer in layers):
         raise LlamaRefusal(f"this model needs equal K ({key}) and V ({value}) cache types: set both")
-    for layer in layers:
+    for layer in layers if flash else ():
         for name, kind, width in (("K", key, layer.head_k), ("V", value, layer.head_v)):
             if width % block_length(kind):
                 raise LlamaRefusal(
@@ -165,7 +172,7 @@ def cache_bytes(
     for layer, count in groups:
         if layer.attention is not None and not layer.shares:
             own.append((layer.attention, count))
-    widest = 0 if flash_attention(settings.llama) else _padded_width(groups)
+    widest = 0 if flash_attention(facts, settings.llama) else _padded_width(groups)
     full = window = indexer = 0.0
     compressors = 0
     key_size, value_size = element_size(types[0]) or 2.0, element_size(types[1]) or 2.0

@@ -50,7 +50,7 @@ def compute_buffer(
     if largest:
         cells += shape.window_cells(largest, options.swa_full)
     ends = 4 if device else 5
-    if not flash_attention(options):
+    if not flash_attention(facts, options):
         width = 5 * hidden + _projections(facts, groups)
         likely = (facts.heads or 0) * shape.sequence * ub * 4 + ub * 4 * width + 4 * ub * cells
     else:
