@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from benchmarks.judges import report, rows
+from benchmarks.judges.absent import Anything
 from benchmarks.judges.environment import requirements, unpack
 from benchmarks.judges.vllm import ranks
 from benchmarks.judges.vllm.settings import arguments_of
-from benchmarks.judges.vllm.stubs import Anything
 from tests.memory import models
 
 METADATA = """\
