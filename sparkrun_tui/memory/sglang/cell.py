@@ -16,6 +16,7 @@ from sparkrun_tui.memory.sglang.family import (
     sparse_row_bytes,
     window_ratio,
 )
+from sparkrun_tui.memory.sglang.versions import rules_for
 from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.config.values import positive
 from sparkrun_tui.models.dtypes import element_bytes, index_bytes
@@ -92,7 +93,7 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     own = [(layer.attention, count) for layer, count in grouped(layers) if layer.attention is not None]
     for attention, count in own:
         if attention.kind is AttentionKind.MLA:
-            rounding += count * (index_row(attention) - _stored_index(attention))
+            rounding += count * (index_row(attention, settings) - _stored_index(attention, settings))
         size = count * layer_bytes(facts, settings, attention, dtype, ranks)
         if pooled and attention.window is not None:
             window += size
@@ -119,7 +120,7 @@ def layer_bytes(facts: ModelFacts, settings: EngineSettings, attention: Attentio
     sglang/srt/mem_cache/qsa_kv_pool.py (qsa_bytes_per_token).
     """
     if attention.kind is AttentionKind.MLA:
-        return _latent(facts, settings, attention, dtype) + index_row(attention)
+        return _latent(facts, settings, attention, dtype) + index_row(attention, settings)
     heads = max(1, attention.kv_heads // ranks)
     index = attention.indexer * 2 // attention.index_pool
     return heads * (attention.head_k + attention.head_v) * _element(facts, dtype) + index
@@ -143,14 +144,17 @@ def _latent(facts: ModelFacts, settings: EngineSettings, attention: Attention, d
     return attention.head_k * _element(facts, dtype)
 
 
-def index_row(attention: Attention) -> int:
+def index_row(attention: Attention, settings: EngineSettings) -> int:
     """The bytes of a layer's index key per token, shared among the tokens of a pool."""
-    return ceil(index_bytes(attention.indexer) / attention.index_pool) if attention.indexer else 0
+    return ceil(_stored_index(attention, settings))
 
 
-def _stored_index(attention: Attention) -> float:
-    """The bytes of a layer's index key per token as they are stored."""
-    return index_bytes(attention.indexer) / attention.index_pool if attention.indexer else 0.0
+def _stored_index(attention: Attention, settings: EngineSettings) -> float:
+    """The bytes of a layer's index key per token as they are stored; older releases keep one for each token."""
+    if not attention.indexer:
+        return 0.0
+    pool = attention.index_pool if rules_for(settings.version).pooled_index else 1
+    return index_bytes(attention.indexer) / pool
 
 
 def _drafter(

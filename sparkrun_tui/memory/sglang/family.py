@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.sglang.versions import rules_for
 from sparkrun_tui.models.config.values import flag, positive
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, StateKind, kinds
@@ -127,7 +128,7 @@ def page_size(facts: ModelFacts, settings: EngineSettings) -> int:
     if is_deepseek_v4(facts):
         return 256
     if is_sparse(facts):
-        return 64 * index_pool(facts)
+        return 64 * (index_pool(facts) if rules_for(settings.version).pooled_index else 1)
     if index_pool(facts) > 1:
         return 64
     backend = settings.attention_backend
