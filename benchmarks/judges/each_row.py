@@ -31,7 +31,7 @@ def judge_rows(judge: Judge) -> None:
 def _apart(judge: Judge, job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     """Judge a row in a process of its own, and say how long it took."""
     began = time.monotonic()
-    found = in_child(lambda: _judged(judge, job, row))
+    found = in_child(lambda: answered(lambda: judge(job, row)))
     return {"id": row["id"], "seconds": round(time.monotonic() - began, 1), **found}
 
 
@@ -40,10 +40,12 @@ def in_child(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
-        os.close(reading)
-        with os.fdopen(writing, "w") as out:
-            out.write(json.dumps(work(), default=str))
-        os._exit(0)
+        try:
+            os.close(reading)
+            with os.fdopen(writing, "w") as out:
+                out.write(json.dumps(work(), default=str))
+        finally:
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as answer:
         text = answer.read()
@@ -52,10 +54,10 @@ def in_child(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _judged(judge: Judge, job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a row, or what the engine said instead, and where."""
+def answered(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What ``work`` returns as ``observed``, or what the engine said instead as ``refused``, and ``where``."""
     try:
-        return {"observed": judge(job, row)}
+        return {"observed": work()}
     except (Exception, SystemExit) as error:
         where = traceback.format_exc().strip().splitlines()
         return {"refused": f"{type(error).__name__}: {error}"[:600], "where": "\n".join(where[-14:])}

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from benchmarks.judges.each_row import in_child
+from benchmarks.judges.each_row import answered, in_child
 from benchmarks.judges.meta import on_meta
 from benchmarks.judges.sglang import machine, ranks, runner, settings
 
@@ -30,29 +30,30 @@ def plan(job: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
     """
     stages = int(row["inputs"].get("pipeline_parallel") or 1)
     if stages == 1:
-        return stage_of(job, row, 0, ())
-    given = [_apart(job, row, stage, ())["given"] for stage in range(stages)]
-    smallest = [min(values) for values in zip(*given, strict=True)]
-    found = [_apart(job, row, stage, smallest) for stage in range(stages)]
-    whole = dict(found[0])
-    if all("kv_bytes" in each for each in found):
+        found = [stage_of(job, row, 0, ())]
+    else:
+        found = _stages(job, row, stages)
+    whole = next((each for each in found if not each["fits"]), found[0])
+    if whole["fits"] and stages > 1:
         whole["kv_bytes_per_stage"] = [each["kv_bytes"] for each in found]
-    return whole
+    return {name: value for name, value in whole.items() if name != "given"}
+
+
+def _stages(job: Mapping[str, Any], row: Mapping[str, Any], stages: int) -> list[dict[str, Any]]:
+    """The figures of all stages: those of a second pass in which each knows the smallest of what all gave."""
+    first = [_apart(job, row, stage, ()) for stage in range(stages)]
+    if not all(each["fits"] for each in first):
+        return first
+    smallest = [min(values) for values in zip(*(each["given"] for each in first), strict=True)]
+    return [_apart(job, row, stage, smallest) for stage in range(stages)]
 
 
 def _apart(job: Mapping[str, Any], row: Mapping[str, Any], stage: int, smallest: Sequence[float]) -> dict[str, Any]:
     """The figures of one stage, made in a process of its own."""
-
-    def work() -> dict[str, Any]:
-        try:
-            return stage_of(job, row, stage, smallest)
-        except Exception as error:
-            return {"raised": f"{type(error).__name__}: {error}"}
-
-    found = in_child(work)
-    if "raised" in found or "refused" in found:
-        raise Unplanned(found.get("raised") or found["refused"])
-    return found
+    found = in_child(lambda: answered(lambda: stage_of(job, row, stage, smallest)))
+    if "observed" not in found:
+        raise Unplanned(found["refused"].removeprefix("Unplanned: "))
+    return dict(found["observed"])
 
 
 def stage_of(job: Mapping[str, Any], row: Mapping[str, Any], stage: int, smallest: Sequence[float]) -> dict[str, Any]:
