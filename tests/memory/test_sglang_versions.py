@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from sparkrun_tui.memory.sglang.cell import cell_of
 from sparkrun_tui.memory.sglang.family import page_size
 from sparkrun_tui.memory.sglang.plan import budget_of
 from sparkrun_tui.memory.sglang.versions import NEWEST, parse_version, rules_for
 from tests.memory import models
 from tests.memory.models import facts
-from tests.memory.sglang import fraction, plan, told
+from tests.memory.sglang import DRAFT4, fraction, plan, told
 
 GIB = 1 << 30
+STEP: dict[str, Any] = {
+    **models.WINDOWED,
+    "architectures": ["Step3p5ForCausalLM"],
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "num_nextn_predict_layers": 3,
+}
 
 
 @pytest.mark.parametrize(
@@ -42,6 +52,29 @@ def test_each_token_has_an_index_key_of_its_own_before_0_5_22() -> None:
     assert page_size(facts(models.POOLED), told(version="0.5.22")) == 1024
     old = plan(models.POOLED, 112, 50, utilisation=0.85, version="0.5.20")
     assert old.cell is not None and old.cell.total == 11 * (512 + 132)
+
+
+def test_prefill_of_latent_models_runs_without_graphs_before_0_5_18() -> None:
+    nemotron = {**models.MAMBA2, "architectures": ["NemotronHForCausalLM"]}
+    assert [fraction(models.LATENT, version=version) for version in ("0.5.17", "0.5.18")] == [0.892, 0.88]
+    assert [fraction(nemotron, version=version) for version in ("0.5.17", "0.5.18")] == [0.892, 0.888]
+    assert fraction(models.SPARSE, version="0.5.17") == 0.88
+    assert fraction(models.DENSE, version="0.5.17") == 0.888
+
+
+def test_every_layer_keeps_index_keys_before_0_5_18() -> None:
+    model = facts(models.SPARSE, index_topk_freq=4, index_skip_topk_offset=3)
+    old, new = (cell_of(model, model.layers or (), told(version=version)).total for version in ("0.5.17", "0.5.18"))
+    assert (old, new) == (78 * (656 + 132), 78 * 656 + 21 * 132)
+
+
+def test_own_modules_of_few_architectures_are_budgeted_before_0_5_20() -> None:
+    step = facts(STEP)
+    old, new = (cell_of(step, step.layers or (), told(version=version, **DRAFT4)) for version in ("0.5.19", "0.5.20"))
+    assert (old.draft_window, old.unbudgeted) == (0, 3 * 2 * 8 * 128 * 2)
+    assert (new.draft_window, new.unbudgeted) == (3 * 2 * 8 * 128 * 2, 0)
+    own = facts(models.SPARSE)
+    assert cell_of(own, own.layers or (), told(version="0.5.19", **DRAFT4)).draft > 0
 
 
 def test_nothing_is_held_back_for_pictures_before_0_5_18() -> None:

@@ -84,8 +84,23 @@ def pretend(compiled: list[str]) -> None:
     torch: Any = import_module("torch")
     torch.get_device_module = lambda *_: torch.cuda
     Packages(PACKAGES, VERSIONS, ANSWERS).install()
+    _state_versions()
     for name in compiled:
         put_module(name)
+
+
+def _state_versions() -> None:
+    """Answer for the versions of absent packages, which libraries ask for when they find one."""
+    metadata: Any = import_module("importlib.metadata")
+    installed = metadata.version
+
+    def version(name: str) -> str:
+        module = name.replace("-", "_")
+        if module in PACKAGES:
+            return VERSIONS.get(module, "99.0")
+        return str(installed(name))
+
+    metadata.version = version
 
 
 def set_available(size: int) -> None:

@@ -81,7 +81,7 @@ def stage_of(job: Mapping[str, Any], row: Mapping[str, Any], stage: int, smalles
             if not any(words in str(error) for words in TOO_LITTLE):
                 raise
             return found | {"fits": False, "error": f"{type(error).__name__}: {error}", "given": ranks.GIVEN}
-        return found | {"fits": True} | _pools(server_args, made) | {"given": ranks.GIVEN}
+        return found | {"fits": True} | _pools(made) | {"given": ranks.GIVEN}
 
 
 def _arguments(command: list[str]) -> Any:
@@ -133,7 +133,7 @@ def _make_pools(made: Any, found: dict[str, Any]) -> None:
         setattr(made, name, getattr(result, name))
 
 
-def _pools(server_args: Any, made: Any) -> dict[str, Any]:
+def _pools(made: Any) -> dict[str, Any]:
     """The figures of the pools that were made."""
     found: dict[str, Any] = {
         "kv_tokens": made.max_total_num_tokens,
@@ -154,5 +154,5 @@ def _pools(server_args: Any, made: Any) -> dict[str, Any]:
     table = made.req_to_token_pool
     found["req_to_token_bytes"] = table.req_to_token.numel() * table.req_to_token.element_size()
     if hasattr(table, "mamba_pool"):
-        found["mamba_slots"] = runner.setting(server_args, "max_mamba_cache_size")
+        found["mamba_slots"] = int(table.mamba_pool.size)
     return found
