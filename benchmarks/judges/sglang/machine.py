@@ -83,10 +83,24 @@ def pretend(compiled: list[str]) -> None:
     pretend_torch()
     torch: Any = import_module("torch")
     torch.get_device_module = lambda *_: torch.cuda
+    _leave_operations()
     Packages(PACKAGES, VERSIONS, ANSWERS).install()
     _state_versions()
     for name in compiled:
         put_module(name)
+
+
+def _leave_operations() -> None:
+    """Let SGLang state the shapes of operations of kernels that are not there; nobody asks for them."""
+    library: Any = import_module("torch.library")
+    register = library.register_fake
+
+    def register_fake(op: Any, func: Any = None, /, **named: Any) -> Any:
+        if not (isinstance(op, str) and op.startswith("sgl_kernel::")):
+            return register(op, func, **named)
+        return func if func is not None else lambda function: function
+
+    library.register_fake = register_fake
 
 
 def _state_versions() -> None:
