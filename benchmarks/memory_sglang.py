@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from benchmarks.judges.sglang.settings import arguments
 from benchmarks.memory_form import facts_of as form_facts
 from benchmarks.memory_rows import Pair, Row, RowScore
 from sparkrun_tui.base.units import GIB, MIB
@@ -22,18 +23,6 @@ from sparkrun_tui.models.facts import ModelFacts, QuantFacts
 
 _SPARK_MIB = 124546
 """A GB10's memory as torch reports it, in MiB."""
-
-_OTHERS = frozenset(
-    {"weight_quant", "config", "hf_config", "free_before_load_gib", "free_after_load_gib", "draft_config"}
-)
-"""Inputs of a row that are no flags of the server."""
-
-_NAMES = {"tensor_parallel": "tp-size", "pipeline_parallel": "pp-size", "kv_dtype": "kv-cache-dtype"}
-"""Inputs whose flag has another name; the others are flags with underscores."""
-
-
-_SPELLINGS = {"fp8_ds_mla": "fp8_e4m3", "fp8": "fp8_e4m3", "bf16": "bfloat16"}
-"""Other spellings of cache types in rows of published logs."""
 
 
 def score_sglang(row: Row, configs: Mapping[str, Any]) -> RowScore:
@@ -99,17 +88,6 @@ def settings_of(row: Row) -> EngineSettings:
     """Return what the server was told, by the reader of its flags; a draft model that is not named has no path."""
     version = re.sub(r"^sglang\s*", "", str(row.get("runtime", "")))
     return replace(read_settings(SGLANG, ["sglang", "serve", *arguments(row["inputs"])]), version=version)
-
-
-def arguments(inputs: Mapping[str, Any]) -> list[str]:
-    """Return the flags that a row's inputs stand for; true ones are switches."""
-    found: list[str] = []
-    for name, value in inputs.items():
-        if name in _OTHERS or name.startswith("checkpoint_") or value is None or value is False:
-            continue
-        flag = "--" + _NAMES.get(name, name.replace("_", "-"))
-        found += [flag] if value is True else [flag, _SPELLINGS.get(str(value), str(value))]
-    return found
 
 
 def _pairs(plan: SglangPlan | None, observed: Mapping[str, Any]) -> dict[str, Pair]:

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.engine == "llama":
         return _llama(options)
-    given = rows.read(options.rows, options.only) if options.rows else rows.shipped(options.only)
+    given = rows.read(options.rows, options.only) if options.rows else rows.shipped(options.only, options.engine)
     try:
         with environment(options.engine, options.version, options.torch, options.environment) as made:
             print(f"{options.engine} {options.version} is installed; {len(given.observations)} rows", flush=True)
@@ -59,7 +59,7 @@ def _llama(options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./dev judge", description=__doc__)
-    parser.add_argument("engine", choices=("vllm", "llama"), help="whose code computes")
+    parser.add_argument("engine", choices=("vllm", "sglang", "llama"), help="whose code computes")
     parser.add_argument("version", help="a release on the package index: 0.33.0; a build of llama.cpp: b11669")
     parser.add_argument("--rows", type=Path, nargs="+", default=[], help="files of rows (the shipped architectures)")
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="judge these rows alone")
@@ -74,13 +74,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _judge(made: Environment, options: argparse.Namespace, given: rows.Rows) -> tuple[rows.Rows, list[str]]:
-    """The judged rows, and a line for each that the engine refused."""
+    """The judged rows, and a line for each that the engine refused. SGLang's judge plans, it does not weigh."""
     found, refused = rows.Rows(given.configs), []
     for weights in (False, True):
         part = [row for row in given.observations if (rows.is_weights(row) or options.weights) is weights]
+        if options.engine == "sglang" and weights:
+            refused += [f"{row['id']:28} weights are not judged" for row in part]
+            continue
         if not part:
             continue
-        answers = _run(made, "weights" if weights else "plans", given.configs, part)
+        answers = _run(made, options.engine, "weights" if weights else "plans", given.configs, part)
         for row in part:
             answer = answers.get(row["id"], {"refused": "no answer"})
             if "refused" in answer:
@@ -90,7 +93,9 @@ def _judge(made: Environment, options: argparse.Namespace, given: rows.Rows) -> 
     return found, refused
 
 
-def _run(made: Environment, what: str, configs: Mapping[str, Any], part: list[dict[str, Any]]) -> dict[str, Any]:
+def _run(
+    made: Environment, engine: str, what: str, configs: Mapping[str, Any], part: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Run the judge inside of the environment; answers by id."""
     with tempfile.TemporaryDirectory() as folder:
         job, result = Path(folder) / "job.json", Path(folder) / "result.jsonl"
@@ -99,7 +104,7 @@ def _run(made: Environment, what: str, configs: Mapping[str, Any], part: list[di
         )
         result.touch()
         environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [str(made.python), "-m", "benchmarks.judges.vllm.run", str(job), str(result)]
+        command = [str(made.python), "-m", f"benchmarks.judges.{engine}.run", str(job), str(result)]
         log = Path(folder) / "log"
         with log.open("w") as said:
             done = subprocess.run(command, env=environ, cwd=ROOT, stdout=said, stderr=said, check=False)
@@ -133,10 +138,11 @@ def _print(
     changed = report.moved(before, found)
     print(f"\nmoved: {len(changed)} of {len(found.observations)} rows")
     print("\n".join(changed))
-    print(f"\nrefused: {len(refused)}")
+    print(f"\nnot planned: {len(refused)}")
     print("\n".join(refused))
     lines, scores = report.estimate(found)
     print("\nour estimate beside it (rows that are off first):")
     print("\n".join(lines))
-    near = f"all figures within {report.NEAR} % on {report.share(scores):.1f} % of rows"
-    print(f"{options.engine} {options.version}: {near}")
+    right = sum(not report.is_off(score) for score in scores)
+    near = f"all figures within {report.NEAR} % on {right} of {len(scores)} rows ({report.share(scores):.1f} %)"
+    print(f"{options.engine} {options.version}: {near}; {len(changed)} moved, {len(refused)} not planned")

@@ -27,29 +27,54 @@ BINARIES = (".so", ".cubin", ".cu", ".a", ".pyd")
 LEFT_OUT = frozenset(
     {
         "apache-tvm-ffi",
+        "av",
+        "blobfile",
+        "build",
+        "cuda-python",
+        "cuda-tile",
+        "datasets",
         "decord2",
+        "deepseek-recipe",
         "fastsafetensors",
+        "flash-attn-4",
         "flashinfer-cubin",
         "flashinfer-python",
+        "helion",
         "humming-kernels",
         "instanttensor",
+        "ipython",
+        "kernels",
         "llguidance",
         "lm-format-enforcer",
         "mcp",
+        "modelscope",
         "ninja",
         "numba",
         "nvidia-cudnn-frontend",
         "nvidia-cutlass-dsl",
+        "nvshmem4py-cu13",
         "nvtx",
         "opentelemetry-exporter-otlp",
+        "outlines",
         "outlines-core",
+        "py-spy",
         "pynvvideocodec",
         "quack-kernels",
         "ray",
         "setuptools",
+        "sgl-deep-ep",
+        "sgl-deep-gemm",
+        "sgl-flash-mla",
+        "sglang-kernel",
+        "smg-grpc-servicer",
+        "soundfile",
         "tilelang",
+        "timm",
+        "tml-renderers",
         "tokenspeed-mla",
         "torch",
+        "torch-memory-saver",
+        "torchao",
         "torchaudio",
         "torchcodec",
         "torchvision",
@@ -57,7 +82,10 @@ LEFT_OUT = frozenset(
         "xgrammar",
     }
 )
-"""Requirements that no plan depends on, or that only run on a GPU; the judge answers for them (`vllm/stubs.py`)."""
+"""Requirements that no plan depends on, or that only run on a GPU; the judges answer for them (`absent.py`)."""
+
+ADDED = {"sglang": ("dill",)}
+"""What an engine imports and gets through a requirement that is left out."""
 
 
 class JudgeError(Exception):
@@ -100,7 +128,7 @@ def _install(folder: Path, package: str, version: str, torch: str) -> list[str]:
     pip = [str(_python(folder)), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     _run([*pip, "download", "--quiet", "--no-deps", "--dest", str(downloads), f"{package}=={version}"])
     (wheel,) = downloads.glob("*.whl")
-    needed = [f"torch=={torch}", "setuptools<81", *requirements(wheel)]
+    needed = [f"torch=={torch}", "setuptools<81", *ADDED.get(package, ()), *requirements(wheel)]
     listed = folder / "requirements.txt"
     listed.write_text("".join(f"{line}\n" for line in needed))
     _run([*pip, "install", "--quiet", "--no-cache-dir", "--requirement", str(listed)])

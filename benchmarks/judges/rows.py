@@ -17,6 +17,12 @@ from sparkrun_tui.models.shipped_table import PATH
 HARDWARE = "GB10 platform look-alike (sm_121, 121.63 GiB)"
 SHIPPED_RANKS = (1, 2)
 
+ENGINE_INPUTS: Mapping[str, Mapping[str, Any]] = {
+    "vllm": {"prefix_caching": True},
+    "sglang": {"free_before_load_gib": 112.0, "free_after_load_gib": 48.0},
+}
+"""What a row of the shipped table states beside its model: SGLang plans with what is available on the machine."""
+
 
 @dataclass(slots=True)
 class Rows:
@@ -35,14 +41,14 @@ def read(files: Sequence[Path], only: Sequence[str] = ()) -> Rows:
         data = json.loads(text) if file.suffix == ".json" else yaml.load(text, Loader=_loader())
         if "rows" in data:
             data = default_configs(data)
-        for key in ("configs", "models"):
+        for key in ("configs", "draft_configs", "models"):
             rows.configs.update(data.get(key) or {})
         by_id.update({row["id"]: row for row in data["observations"]})
     rows.observations = [row for name, row in by_id.items() if not only or name in only]
     return rows
 
 
-def shipped(only: Sequence[str] = ()) -> Rows:
+def shipped(only: Sequence[str] = (), engine: str = "vllm") -> Rows:
     """A row for each architecture of the shipped table, on one rank and on two, at its full length."""
     table = json.loads(PATH.read_text(encoding="utf-8"))
     rows = Rows()
@@ -50,7 +56,7 @@ def shipped(only: Sequence[str] = ()) -> Rows:
         config = unpacked(packed)
         rows.configs[name] = config
         for ranks in SHIPPED_RANKS:
-            inputs = {"hf_config": name, "tensor_parallel": ranks, "kv_dtype": "auto", "prefix_caching": True}
+            inputs = {"hf_config": name, "tensor_parallel": ranks, "kv_dtype": "auto", **ENGINE_INPUTS[engine]}
             rows.observations.append({"id": f"{name}@{ranks}", "inputs": inputs, "observed": {}})
     if only:
         rows.observations = [
@@ -66,7 +72,7 @@ def is_weights(row: Mapping[str, Any]) -> bool:
 
 def write(rows: Rows, file: Path, source: str) -> None:
     """Write rows in the form that `benchmarks/memory.py` scores."""
-    used = {row["inputs"].get(key) for row in rows.observations for key in ("hf_config", "spec_model")}
+    used = {row["inputs"].get(key) for row in rows.observations for key in ("hf_config", "spec_model", "draft_config")}
     used |= {row.get("model") for row in rows.observations}
     data = {
         "units": "*_gib GiB (2^30); bytes_per_block and *_bytes bytes; kv_tokens tokens",

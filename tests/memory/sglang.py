@@ -33,7 +33,8 @@ def told(**fields: Any) -> EngineSettings:
     """SGLang's settings; fields that only it knows go where they belong."""
     known = SglangOptions.__dataclass_fields__
     own = {name: fields.pop(name) for name in list(fields) if name in known}
-    return EngineSettings("sglang", version="0.5.23", sglang=replace(SglangOptions(), **own), **fields)
+    version = fields.pop("version", "0.5.23")
+    return EngineSettings("sglang", version=version, sglang=replace(SglangOptions(), **own), **fields)
 
 
 def plan(model: dict[str, Any] | ModelFacts, before: float, after: float, **fields: Any) -> SglangPlan:

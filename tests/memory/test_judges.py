@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from benchmarks.judges import report, rows
+from benchmarks.judges.absent import ANSWERS, Anything
+from benchmarks.judges.each_row import judge_rows
 from benchmarks.judges.environment import requirements, unpack
+from benchmarks.judges.sglang import plans
+from benchmarks.judges.sglang.settings import command
 from benchmarks.judges.vllm import ranks
 from benchmarks.judges.vllm.settings import arguments_of
-from benchmarks.judges.vllm.stubs import Anything
 from tests.memory import models
 
 METADATA = """\
@@ -118,3 +123,94 @@ def test_what_is_not_there_can_be_asked_for_anything() -> None:
 
     assert function() == 5 and thing.x[1](2).y and not isinstance(1, thing)  # type: ignore[arg-type]
     assert ranks.GROUPS
+
+
+def test_what_is_known_of_an_absent_package_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ANSWERS, "triton.driver.target().backend", "cuda")
+    target = Anything("triton").driver.target()
+    assert target.backend == "cuda" and target.arch is not None
+
+
+def test_each_row_is_judged_apart_and_a_refusal_is_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, result = tmp_path / "job.json", tmp_path / "result.jsonl"
+    job.write_text(json.dumps({"rows": [{"id": "a", "n": 1}, {"id": "b", "n": 0}, {"id": "c", "n": -1}]}))
+    monkeypatch.setattr("sys.argv", ["judge", str(job), str(result)])
+    seen: list[int] = []
+
+    def judge(_: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+        seen.append(row["n"])
+        if row["n"] < 0:
+            raise SystemExit(2)
+        return {"tokens": 10 // row["n"], "before": len(seen)}
+
+    judge_rows(judge)
+    first, second, third = [json.loads(line) for line in result.read_text().splitlines()]
+    assert first["observed"] == {"tokens": 10, "before": 1}
+    assert second["refused"].startswith("ZeroDivisionError") and "judge" in second["where"]
+    assert third["refused"] == "SystemExit: 2"
+
+
+def test_an_sglang_row_becomes_the_arguments_of_its_server(tmp_path: Path) -> None:
+    inputs = {
+        "hf_config": "dense", "draft_config": "small", "tensor_parallel": 2, "pipeline_parallel": None,
+        "kv_dtype": "fp8", "disable_radix_cache": True, "enable_multimodal": False, "max_running_requests": 8,
+        "free_before_load_gib": 112.0, "free_after_load_gib": 90.0, "weight_quant": "bf16",
+        "checkpoint_kv_cache_quant_algo": "FP8",
+    }  # fmt: skip
+    found = command(inputs, {"dense": models.DENSE, "small": models.LATENT}, tmp_path)
+    model, drafter = tmp_path / "model", tmp_path / "drafter"
+    assert found == [
+        "--model-path", str(model), "--skip-tokenizer-init", "--load-format", "dummy", "--tp-size", "2",
+        "--kv-cache-dtype", "fp8_e4m3", "--disable-radix-cache", "--max-running-requests", "8",
+        "--speculative-draft-model-path", str(drafter),
+    ]  # fmt: skip
+    assert json.loads((model / "config.json").read_text()) == models.DENSE
+    assert json.loads((drafter / "config.json").read_text()) == models.LATENT
+    stated = json.loads((model / "hf_quant_config.json").read_text())
+    assert stated["quantization"]["kv_cache_quant_algo"] == "FP8"
+
+
+def test_pipeline_stages_are_planned_with_the_fewest_tokens_of_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stage_of(_: Any, row: Any, stage: int, smallest: Sequence[float]) -> dict[str, Any]:
+        tokens = int(smallest[0]) if smallest else row["tokens"][stage]
+        return {"fits": True, "kv_tokens": tokens, "kv_bytes": tokens * (stage + 1), "given": [tokens]}
+
+    monkeypatch.setattr(plans, "stage_of", stage_of)
+    row = {"inputs": {"pipeline_parallel": 2}, "tokens": [100, 60]}
+    assert plans.plan({}, row) == {"fits": True, "kv_tokens": 60, "kv_bytes": 60, "kv_bytes_per_stage": [60, 120]}
+    row = {"inputs": {}, "tokens": [100]}
+    assert plans.plan({}, row) == {"fits": True, "kv_tokens": 100, "kv_bytes": 100}
+
+
+def test_a_server_does_not_fit_where_one_of_its_stages_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stage_of(_: Any, __: Any, stage: int, ___: Any) -> dict[str, Any]:
+        return {"fits": stage == 0, "error": f"stage {stage}", "given": [1] * (2 - stage)}
+
+    monkeypatch.setattr(plans, "stage_of", stage_of)
+    assert plans.plan({}, {"inputs": {"pipeline_parallel": 2}}) == {"fits": False, "error": "stage 1"}
+
+
+def test_a_stage_that_sglang_refuses_is_not_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stage_of(*_: Any) -> dict[str, Any]:
+        raise plans.Unplanned("unrecognized arguments: --attn-dp-size 2")
+
+    monkeypatch.setattr(plans, "stage_of", stage_of)
+    with pytest.raises(plans.Unplanned, match=r"^unrecognized arguments: --attn-dp-size 2$"):
+        plans.plan({}, {"inputs": {"pipeline_parallel": 2}})
+
+
+def test_drafters_and_words_of_sglangs_rows_are_kept_and_compared(tmp_path: Path) -> None:
+    file = tmp_path / "plans.yaml"
+    row = {
+        "id": "a",
+        "inputs": {"hf_config": "dense", "draft_config": "small"},
+        "observed": {"attention_backend": "fa3"},
+    }
+    data = {"configs": {"dense": models.DENSE}, "draft_configs": {"small": models.LATENT}, "observations": [row]}
+    file.write_text(yaml.safe_dump(data))
+    given = rows.read([file])
+    rows.write(given, file, "made here")
+    assert set(rows.read([file]).configs) == {"dense", "small"}
+    now = rows.Rows({}, [{**row, "observed": {"attention_backend": "triton"}}])
+    (line,) = report.moved(given.observations, now)
+    assert line.endswith("dense: attention_backend fa3 -> triton")

@@ -177,8 +177,14 @@ def test_an_earlier_start_replaces_the_weights(gib: int) -> None:
 
 @pytest.mark.parametrize(
     ("image", "note"),
-    [("x/sglang:v0.5.20", "by the rules of 0.5.23"), ("x/sglang:latest", "does not state its version")],
+    [
+        ("x/sglang:v0.5.9", "by the rules of 0.5.17"),
+        ("x/sglang:v0.5.24", "by the rules of 0.5.23"),
+        ("x/sglang:latest", "does not state its version"),
+    ],
 )
 def test_another_version_is_sized_by_known_rules(image: str, note: str) -> None:
     settings = settings_of("sglang", ["sglang", "serve", "m"], image)
     assert any(note in said for said in estimate(sized(16), settings, (SPARK,)).notes)
+    own = settings_of("sglang", ["sglang", "serve", "m"], "x/sglang:v0.5.20")
+    assert not any("by the rules" in said for said in estimate(sized(16), own, (SPARK,)).notes)

@@ -6,6 +6,7 @@ import gc
 from importlib import import_module
 from typing import Any
 
+from benchmarks.judges import meta
 from benchmarks.judges.vllm import building
 
 GIB = 1 << 30
@@ -32,7 +33,7 @@ def _held() -> int:
     _forget_notes()
     gc.collect()
     found: dict[int, int] = {}
-    nowhere = list(building.NOWHERE)
+    nowhere = list(meta.NOWHERE)
     for value in gc.get_objects():
         if isinstance(value, torch.Tensor) and value.is_meta:
             storage = value.untyped_storage()

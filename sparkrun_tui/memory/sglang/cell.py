@@ -10,12 +10,14 @@ from sparkrun_tui.memory.assistants import reads_targets_cache
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.memory.sglang.family import (
     attention_replicas,
+    budgets_own_modules,
     has_window_pool,
     is_deepseek_v4,
     is_sparse,
     sparse_row_bytes,
     window_ratio,
 )
+from sparkrun_tui.memory.sglang.versions import rules_for
 from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.config.values import positive
 from sparkrun_tui.models.dtypes import element_bytes, index_bytes
@@ -92,7 +94,7 @@ def cell_of(facts: ModelFacts, layers: Sequence[Layer], settings: EngineSettings
     own = [(layer.attention, count) for layer, count in grouped(layers) if layer.attention is not None]
     for attention, count in own:
         if attention.kind is AttentionKind.MLA:
-            rounding += count * (index_row(attention) - _stored_index(attention))
+            rounding += count * (index_row(facts, settings, attention) - _stored_index(facts, settings, attention))
         size = count * layer_bytes(facts, settings, attention, dtype, ranks)
         if pooled and attention.window is not None:
             window += size
@@ -119,7 +121,7 @@ def layer_bytes(facts: ModelFacts, settings: EngineSettings, attention: Attentio
     sglang/srt/mem_cache/qsa_kv_pool.py (qsa_bytes_per_token).
     """
     if attention.kind is AttentionKind.MLA:
-        return _latent(facts, settings, attention, dtype) + index_row(attention)
+        return _latent(facts, settings, attention, dtype) + index_row(facts, settings, attention)
     heads = max(1, attention.kv_heads // ranks)
     index = attention.indexer * 2 // attention.index_pool
     return heads * (attention.head_k + attention.head_v) * _element(facts, dtype) + index
@@ -143,14 +145,23 @@ def _latent(facts: ModelFacts, settings: EngineSettings, attention: Attention, d
     return attention.head_k * _element(facts, dtype)
 
 
-def index_row(attention: Attention) -> int:
+def index_row(facts: ModelFacts, settings: EngineSettings, attention: Attention) -> int:
     """The bytes of a layer's index key per token, shared among the tokens of a pool."""
-    return ceil(index_bytes(attention.indexer) / attention.index_pool) if attention.indexer else 0
+    return ceil(_stored_index(facts, settings, attention))
 
 
-def _stored_index(attention: Attention) -> float:
-    """The bytes of a layer's index key per token as they are stored."""
-    return index_bytes(attention.indexer) / attention.index_pool if attention.indexer else 0.0
+def _stored_index(facts: ModelFacts, settings: EngineSettings, attention: Attention) -> float:
+    """The bytes of a layer's index key per token as they are stored.
+
+    Older releases keep one for each token, and one in layers that read another's.
+    """
+    rules = rules_for(settings.version)
+    indexer = attention.indexer
+    if not rules.index_owners and is_sparse(facts):
+        indexer = max((layer.attention.indexer for layer in kinds(facts.layers) if layer.attention), default=0)
+    if not indexer:
+        return 0.0
+    return index_bytes(indexer) / (attention.index_pool if rules.pooled_index else 1)
 
 
 def _drafter(
@@ -172,6 +183,8 @@ def _drafter(
         return reference * _layers_of_drafter(facts), 0.0, 0.0
     if _drafts_itself(facts, speculative):
         modules = positive(facts.config, "num_nextn_predict_layers")
+        if modules is not None and not budgets_own_modules(facts, settings):
+            return 0.0, 0.0, modules * reference
         if modules is None and speculative.model:
             return reference, 0.0, 0.0
         if modules is None:

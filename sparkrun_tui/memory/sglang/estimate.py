@@ -18,12 +18,10 @@ from sparkrun_tui.memory.sglang.advice import min_fraction, min_hosts, proposals
 from sparkrun_tui.memory.sglang.case import SglangCase, max_fraction, work_out
 from sparkrun_tui.memory.sglang.fraction import chunk_of
 from sparkrun_tui.memory.sglang.plan import widest_window
+from sparkrun_tui.memory.sglang.versions import NEWEST, rules_note, spelled
 from sparkrun_tui.memory.splitting import hosts_used
 from sparkrun_tui.memory.weights.ngram_table import table_note
 from sparkrun_tui.models.facts import ModelFacts
-
-NEWEST = "0.5.23"
-"""The version whose rules are assumed when the image does not state one."""
 
 
 def estimate_sglang(
@@ -40,7 +38,7 @@ def estimate_sglang(
     starts = worst_verdict(_starts(case) for case in cases)
     if len(used) < needed:
         starts = verdicts.too_few_hosts(needed, len(used))
-    version = settings.version or f"{NEWEST} (assumed)"
+    version = settings.version or f"{spelled(NEWEST)} (assumed)"
     return Estimate(
         hosts=pictures,
         starts=starts,
@@ -167,10 +165,9 @@ def _notes(case: SglangCase) -> tuple[str, ...]:
     tables = table_note(facts, settings)
     if tables:
         notes.append(tables)
-    if not settings.version:
-        notes.append(f"the image does not state its version; SGLang {NEWEST} is assumed")
-    elif not settings.version.startswith(NEWEST):
-        notes.append(f"SGLang {settings.version} is sized by the rules of {NEWEST}")
+    rules = rules_note(settings.version)
+    if rules:
+        notes.append(rules)
     if settings.utilisation is None:
         notes.append(f"no --mem-fraction-static: the server chooses {case.fraction:.3g} of what is available at start")
     if plan is not None and plan.outside:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.sglang.versions import rules_for
 from sparkrun_tui.models.config.values import flag, positive
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, StateKind, kinds
@@ -23,6 +24,24 @@ _WINDOW_POOL = (
 """Architectures with a pool of their own for window layers (configs/model_config.py, is_hybrid_swa_model)."""
 
 _NARROW_WINDOWS = ("DeepseekV4", "Inkling")
+_DRAFTER_IS_MODEL = frozenset(
+    {
+        "DeepseekV32ForCausalLM",
+        "DeepseekV3ForCausalLM",
+        "DeepseekV4ForCausalLM",
+        "Glm4MoeForCausalLM",
+        "Glm4MoeLiteForCausalLM",
+        "GlmMoeDsaForCausalLM",
+        "BailingMoeForCausalLM",
+        "BailingMoeV2ForCausalLM",
+        "BailingMoeV2_5ForCausalLM",
+        "MistralLarge3ForCausalLM",
+        "PixtralForConditionalGeneration",
+        "HYV3ForCausalLM",
+    }
+)
+"""Architectures for whose own modules the server takes the model's path for the drafter's."""
+
 _TEXT_UNLESS_ASKED = ("Gemma3ForConditionalGeneration", "Llama4", "Step3VL")
 _GRAPHS_THOUGH_MULTIMODAL = ("Qwen3_5", "Qwen4Exp", "Glm5Next", "KimiK25", "MiniMaxM3", "Cohere2Vision")
 
@@ -87,6 +106,20 @@ def index_pool(facts: ModelFacts) -> int:
     return max((layer.attention.index_pool for layer in kinds(facts.layers) if layer.attention), default=1)
 
 
+def budgets_own_modules(facts: ModelFacts, settings: EngineSettings) -> bool:
+    """Whether the checkpoint's own drafting modules come out of the budget.
+
+    Until 0.5.19 only where the server takes the model's path for the drafter's by itself. Source:
+    sglang/srt/arg_groups/speculative_hook.py.
+    """
+    if rules_for(settings.version).own_modules_budgeted:
+        return True
+    speculative = settings.speculative
+    if speculative is not None and speculative.model:
+        return True
+    return facts.architecture in _DRAFTER_IS_MODEL
+
+
 def sparse_row_bytes(facts: ModelFacts, settings: EngineSettings, width: int) -> int:
     """The fp8 bytes of one latent row of `width` elements on a GB10: packed with scales, or plain.
 
@@ -111,12 +144,19 @@ def has_prefill_graphs(facts: ModelFacts, settings: EngineSettings) -> bool:
         return False
     if settings.pipeline_parallel > 1 or settings.context_parallel > 1 or is_deepseek_v4(facts):
         return False
+    if not rules_for(settings.version).latent_graphs and _had_no_graphs(facts):
+        return False
     if facts.architecture.startswith(_GRAPHS_THOUGH_MULTIMODAL):
         return True
     for layer in kinds(facts.layers):
         if layer.state is not None and layer.state.kind is StateKind.KDA:
             return False
     return not takes_images(facts, settings)
+
+
+def _had_no_graphs(facts: ModelFacts) -> bool:
+    """Whether a model's prefill ran without graphs until 0.5.17."""
+    return (is_latent(facts) and not is_sparse(facts)) or facts.architecture.startswith("NemotronH")
 
 
 def page_size(facts: ModelFacts, settings: EngineSettings) -> int:
@@ -127,7 +167,7 @@ def page_size(facts: ModelFacts, settings: EngineSettings) -> int:
     if is_deepseek_v4(facts):
         return 256
     if is_sparse(facts):
-        return 64 * index_pool(facts)
+        return 64 * (index_pool(facts) if rules_for(settings.version).pooled_index else 1)
     if index_pool(facts) > 1:
         return 64
     backend = settings.attention_backend

@@ -10,6 +10,7 @@ from sparkrun_tui.memory.sglang.family import (
     is_latent,
     takes_images,
 )
+from sparkrun_tui.memory.sglang.versions import rules_for
 from sparkrun_tui.models.config.values import mapping, positive
 from sparkrun_tui.models.facts import ModelFacts
 
@@ -67,10 +68,14 @@ def default_fraction(facts: ModelFacts, settings: EngineSettings, total_mib: int
 
 
 def largest_batch(settings: EngineSettings) -> int:
-    """The largest decode batch that graphs are captured for."""
+    """The largest decode batch that graphs are captured for; newer releases lower their default to the requests."""
     stated = settings.sglang.cuda_graph_max_bs
-    largest = stated if stated is not None else 256 if settings.tensor_parallel < 4 else 512
-    return min(largest, settings.max_num_seqs) if settings.max_num_seqs is not None else largest
+    if stated is not None:
+        return stated
+    largest = 256 if settings.tensor_parallel < 4 else 512
+    if settings.max_num_seqs is None or not rules_for(settings.version).requests_cap_graphs:
+        return largest
+    return min(largest, settings.max_num_seqs)
 
 
 def _vision_size(facts: ModelFacts) -> float:

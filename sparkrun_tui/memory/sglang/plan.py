@@ -13,6 +13,7 @@ from sparkrun_tui.memory.sglang.family import has_window_pool, is_deepseek_v4, p
 from sparkrun_tui.memory.sglang.fraction import chunk_of, default_fraction, running_requests
 from sparkrun_tui.memory.sglang.sparse_v4 import V4Pools, v4_pools
 from sparkrun_tui.memory.sglang.states import Slots, draft_tokens, slots_for
+from sparkrun_tui.memory.sglang.versions import rules_for
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
@@ -56,11 +57,11 @@ def sglang_fraction(facts: ModelFacts, settings: EngineSettings, total: int) -> 
 def budget_of(facts: ModelFacts, settings: EngineSettings, fraction: float, before: int, after: int) -> int:
     """The bytes for pools: available after the load less the share of the start that stays free.
 
-    Multimodal servers hold 100 MiB back, 1 GiB more with CUDA transports. Source:
+    Multimodal servers hold 100 MiB back since 0.5.18, 1 GiB more with CUDA transports. Source:
     sglang/srt/mem_cache/kv_cache_configurator.py (_profile_available_bytes).
     """
     reserve = 0
-    if takes_images(facts, settings):
+    if takes_images(facts, settings) and rules_for(settings.version).image_reserve:
         reserve = _MM_RESERVE
         if settings.sglang.mm_feature_transport in ("cuda_ipc", "cuda_vmm"):
             reserve += _MM_TRANSPORT

@@ -9,11 +9,18 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.cell import SglangRefusal
 from sparkrun_tui.memory.sglang.family import page_size, window_ratio
 from sparkrun_tui.memory.sglang.fraction import running_requests
+from sparkrun_tui.memory.sglang.versions import rules_for
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Layer
 
-_ROW = 585
+_ROW = 584
 """One latent row in bytes: 448 fp8 values, 64 rope values in bf16, and scales."""
+
+_PADDED_ROW, _PADDED_WIDE_ROW = 585, 864
+"""The same with its share of a page's padding: of a page of 64 or 256 rows, and of one of 2."""
+
+_WINDOW_PAGE = 128
+"""Tokens of a window page, by which rings were counted before pages were padded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +44,12 @@ def v4_pools(facts: ModelFacts, settings: EngineSettings, layers: Sequence[Layer
     count, quarter, wide = len(ratios), ratios.count(4), ratios.count(128)
     drafting = settings.speculative is not None
     scale = (count + 1) / count if drafting else 1.0
-    window = (_ROW * count + (16 if drafting else 8) / 256 * 10240 * quarter) * scale
+    row, wide_row, ring_page = _ROW, _ROW, _WINDOW_PAGE
+    if rules_for(settings.version).padded_pages:
+        row, wide_row, ring_page = _PADDED_ROW, _PADDED_WIDE_ROW, page_size(facts, settings)
+    window = (row * count + (16 if drafting else 8) / ring_page * 10240 * quarter) * scale
     ratio = window_ratio(facts, settings)
-    full = (quarter * (_ROW / 4 + 33) + wide * 864 / 128) * scale + ratio * window
+    full = (quarter * (row / 4 + 33) + wide * wide_row / 128) * scale + ratio * window
     ring = 256 if drafting else 128
     requests = running_requests(facts, settings) or 256
     rows = -(-((requests + 1) * ring + ring + 1) // 128) * 128
