@@ -87,6 +87,13 @@ SUBJECTS = (
         by_class=True,
     ),
     _subject(
+        r"'\w{1,60}' object has no attribute 'pooler\w{0,10}'|\b\w{0,40}Pooler\w{0,30}\b|\bpooling\b",
+        by_hand("run it as what it is: `--runner pooling` for embeddings and rerankers, else leave --runner out"),
+        "--runner",
+        "--convert",
+        by_class=True,
+    ),
+    _subject(
         r"(?i)all_?reduce|symm(?:etric)?_?mem|custom_ar\b|multicast|ipc_meta",
         NO_CUSTOM_REDUCE,
         "all-reduce",
