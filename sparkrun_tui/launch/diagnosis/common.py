@@ -575,6 +575,15 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         by_hand("leave out the drafter: speculative_config, speculative_algorithm"),
         by_hand("use a repository of the model that holds them"),
     ),
+    # vllm-project/vllm#43062
+    cause(
+        r"Following weights were not initialized from checkpoint: \{[^}]{0,80}'"
+        r"(?:\w{1,40}\.){0,3}(?:score|classifier)\.",
+        "The model has no weights to classify with",
+        "The engine runs the model as one that classifies or reranks, and its files hold no weights for that.",
+        by_hand("leave out --convert, --runner and --task, or leave them to the engine's choice"),
+        by_hand("use a repository of the model that is made for it", "one with `ForSequenceClassification`"),
+    ),
     cause(
         r"Following weights were not initialized from checkpoint|Attempted to load weight \(torch\.Size",
         "The weights do not fit the engine's model",

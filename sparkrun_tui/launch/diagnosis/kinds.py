@@ -226,6 +226,15 @@ KIND_CAUSES: tuple[Cause, ...] = (
         by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
         by_hand("nvidia-smi on that host; restart it where that fails"),
     ),
+    cause(
+        r"^The NVIDIA Driver was not detected",
+        "No GPU in the container",
+        "The image found no driver of a GPU as it began.",
+        by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
+        by_hand("nvidia-smi on that host; restart it where that fails"),
+        weight=Weight.HINT,
+        even_as_note=True,
+    ),
     # Ranks that lose each other
     cause(
         r"Failed to connect to GCS|RaySystemError: System error: |Unable to connect to GCS|"

@@ -88,6 +88,17 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         by_hand("start without kv_transfer_config", "the hosts then serve on their own"),
         by_hand("give the container /dev/infiniband and memlock unlimited", "a cluster with `privileged` has both"),
     ),
+    # kvcache-ai/Mooncake#809
+    cause(
+        r"^Error from http client, (?:GET|PUT|DELETE) \S{1,200}metadata|"
+        r"^Failed to (?:open segment|retrieve segment descriptor|register RDMA|install transport)",
+        "The KV cache cannot be moved",
+        "Mooncake, which moves the KV cache, does not reach its server or the other host.",
+        by_hand("check the server's address in the connector's settings, and that no proxy stands before it: no_proxy"),
+        by_hand("start without it: kv_transfer_config, kv_offloading_size, hicache and disaggregation"),
+        weight=Weight.UNKNOWN,
+        even_as_note=True,
+    ),
     # vllm-project/vllm#6732
     cause(
         r"transport/nvls\.cc:\d{1,6} NCCL WARN ",

@@ -43,9 +43,13 @@ _DIVIDES = LinePattern(
     r" % \S{0,40}(?:tp|parallel|world|rank)\w{0,12}size|(?:tp|world)_size % "
 )
 _OF_RANKS = LinePattern(
-    r"(?i)tensor.?(?:model.?)?parallel|\btp\b|tp_size|\btp\d|world.?size|num(?:ber of|_)?.{0,12}heads|"
-    r"attention heads|kv heads|\branks?\b|shard|partition|(?:hidden|intermediate|vocab).{0,14}size|num.?experts|"
-    r"number of experts|output_?size|input_?size|block_n|block_k|weight.{0,30}size"
+    r"(?i)tensor.?(?:model.?)?parallel|\btp\b|tp_size|\btp\d|world.?size|\branks?\b|partition|sharded"
+)
+"""Words that speak of the ranks themselves."""
+_OF_PARTS = LinePattern(
+    r"(?i)heads?\b.{0,60}(?:divisible|multiple|evenly)|experts?.{0,60}(?:divisible|multiple|greater than the number)|"
+    r"(?:hidden|intermediate|vocab|output|input|weight)[\w ]{0,24}size\w{0,20}.{0,60}(?:divisible|multiple)|"
+    r"\bsize_[nk]\b.{0,60}divisible"
 )
 _NUMBER = re.compile(r"(?<![\w.])\d{1,5}(?![\w])")
 _BY = LinePattern(r"divisible by|multiple of")
@@ -83,6 +87,13 @@ SUBJECTS = (
         by_class=True,
     ),
     _subject(
+        r"'\w{1,60}' object has no attribute 'pooler\w{0,10}'|\b\w{0,40}Pooler\w{0,30}\b|\bpooling\b",
+        by_hand("run it as what it is: `--runner pooling` for embeddings and rerankers, else leave --runner out"),
+        "--runner",
+        "--convert",
+        by_class=True,
+    ),
+    _subject(
         r"(?i)all_?reduce|symm(?:etric)?_?mem|custom_ar\b|multicast|ipc_meta",
         NO_CUSTOM_REDUCE,
         "all-reduce",
@@ -107,6 +118,12 @@ SUBJECTS = (
     ),
     _subject(r"(?i)cuda.?graph|captur(?:e|ing) ", EAGER, "enforce_eager", "graph"),
     _subject(r"(?i)torch\.?_?compile|inductor|dynamo|fake.?tensor|data.dependent", EAGER, "enforce_eager"),
+    _subject(
+        r"(?i)\bep_size|expert.?parallel|\bEP size",
+        by_hand("without expert parallel: leave out enable_expert_parallel and ep_size", "or another number of ranks"),
+        "expert_parallel",
+        "ep_size",
+    ),
     _subject(
         r"(?i)\bdp\b|dp_size|data.?parallel|dp.?attention|world_size times",
         by_hand("without data parallel: leave out data_parallel, dp and --enable-dp-attention"),
@@ -193,6 +210,11 @@ def of_ranks(words: str, context: Context) -> tuple[Repair, ...]:
     if _DIVIDES.search(words) is None or ranks == 1:
         return ()
     numbers = _NUMBER.findall(words) if _BY.search(words) is not None else []
-    if str(ranks) in numbers or _OF_RANKS.search(words) is not None:
+    if str(ranks) in numbers or speaks_of_ranks(words) or _OF_PARTS.search(words) is not None:
         return (FEWER_RANKS,)
     return ()
+
+
+def speaks_of_ranks(words: str) -> bool:
+    """Whether words speak of the ranks over which a model is split."""
+    return _OF_RANKS.search(words) is not None

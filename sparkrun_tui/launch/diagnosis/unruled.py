@@ -27,7 +27,7 @@ from sparkrun_tui.launch.diagnosis.places import (
     is_running,
     where_it_was,
 )
-from sparkrun_tui.launch.diagnosis.subjects import FEWER_RANKS, by_words, of_ranks
+from sparkrun_tui.launch.diagnosis.subjects import FEWER_RANKS, by_words, of_ranks, speaks_of_ranks
 from sparkrun_tui.launch.diagnosis.tracebacks import Raised
 
 _QUOTED = 300
@@ -101,8 +101,10 @@ _KERNELS = (
 _LAYS_OUT_CACHE = LinePattern(r"reshape_kv_cache|get_kv_cache_shape|initialize_kv_cache")
 _OTHER_CACHE = by_hand("kv_cache_dtype auto, or another one", "the KV cache was being laid out")
 _UNDONE = "NotImplementedError"
-_RAISED_BY_CHECKS = frozenset(("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception"))
-_RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE))
+_RAISED_BY_CHECKS = frozenset(
+    ("ValueError", _UNDONE, "AssertionError", "RuntimeError", "Exception", "ArgumentTypeError", "ArgumentError")
+)
+_RAISED_BY_SETTINGS = frozenset(("ValueError", _UNDONE, "ArgumentTypeError", "ArgumentError"))
 """Exceptions of checks that are about a setting where they name one; others speak of their own state, too."""
 _ENGINE = LinePattern(r"/(?:vllm|sglang)/")
 _SLIPS = frozenset(
@@ -151,12 +153,12 @@ def of_exception(raised: Raised, context: Context) -> Saying | None:
         why = f"Its own code failed with {raised.name}, which is a defect or a package of another version: {words}"
         changed = by_hand("leave out what the recipe adds", "mods, mounted files, flags that the model does not need")
         first = (*where_it_was(raised.functions), *by_words(_spoken(raised), (), context))
-        title = _SPLIT if FEWER_RANKS in first else "This version of the engine cannot do this"
+        title = _SPLIT if _is_split(first, raised) else "This version of the engine cannot do this"
         return Saying(title, why, (*first, NEWER, changed))
     if refused or is_missing:
         without = by_hand("leave out or change what the message names", "or use an image that supports it")
         first = (*by_words(_spoken(raised), (), context), *where_it_was(raised.functions))
-        title = _SPLIT if FEWER_RANKS in first else "The engine does not support this"
+        title = _SPLIT if _is_split(first, raised) else "The engine does not support this"
         return Saying(title, f"It says: {words}", (*first, without, NEWER))
     if _is_of_engine(raised.files) and raised.name not in _OF_OTHERS:
         return _at(OF_ENGINE, raised, context)
@@ -179,8 +181,13 @@ def _at(place: Place, raised: Raised, context: Context) -> Saying:
         repairs = (*repairs, EAGER)
     if place is DRAFTING or place is OF_MODEL:
         repairs = (*repairs, *_of_kernels(repairs, raised.files))
-    title = _SPLIT if place is OF_MODEL and FEWER_RANKS in first else place.title
+    title = _SPLIT if place is OF_MODEL and _is_split(first, raised) else place.title
     return Saying(title, why, _once(repairs), tells_below=True)
+
+
+def _is_split(first: Sequence[Repair], raised: Raised) -> bool:
+    """Whether an exception says that the model's parts do not divide over the ranks."""
+    return FEWER_RANKS in first and speaks_of_ranks(_spoken(raised))
 
 
 def _spoken(raised: Raised) -> str:
