@@ -104,12 +104,14 @@ class Question:
             raise
 
     def _mask(self, error: HostError) -> None:
-        """Take the key out of an error: the server may have put it into its words."""
+        """Take the key out of an error and what caused it: the server may have put it into its words."""
         error.what = self._without_key(error.what)
         error.remedy = self._without_key(error.remedy)
         error.args = (error.what,)
         if isinstance(error, HttpRefused):
             error.words = self._without_key(error.words)
+        if isinstance(error.__cause__, HostError):
+            self._mask(error.__cause__)
 
     async def _served(self, refused: HttpRefused) -> tuple[str, ...]:
         """The names of the models of a server that does not know the one that was asked for."""
