@@ -132,6 +132,14 @@ def log_text(text: str) -> str:
     return "\n".join(log_line(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
+def answer_text(text: str) -> str:
+    """What a model or its user wrote: escapes and controls are dropped, line breaks and tabs stay, nothing is cut.
+
+    For text that is copied and sent back as it was written; what draws it replaces the tabs.
+    """
+    return text if text.isascii() and text.isprintable() else _strip(text)
+
+
 def _cut(line: str, left_out: int) -> str:
     """At most `MAX_LINE` characters of a line; those cut here, and `left_out` before if positive, are counted."""
     more = max(len(line) - MAX_LINE, 0) + max(left_out, 0)

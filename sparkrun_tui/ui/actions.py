@@ -24,6 +24,9 @@ class Scope(StrEnum):
     REPAIR = "repairs"
     LOG = "log"
     FLEET = "fleet"
+    CHAT = "chat"
+    MESSAGE = "message being written"
+    SNIPPETS = "code that calls the endpoint"
     STORES = "models and images"
     HISTORY = "history"
     REGISTRIES = "registries"
@@ -211,7 +214,15 @@ ACTIONS: tuple[Action, ...] = (
     ),
     _A(_S.LAUNCH, "zoom", "one host", "Show only the focused host's log, or all again.", "enter", 11),
     _A(_S.LAUNCH, "find", "find", "Find text in the log.", "slash", 12),
-    _A(_S.LAUNCH, "test", "test prompt", "Send a prompt to the endpoint.", "t", 5),
+    _A(_S.LAUNCH, "chat", "chat", "Talk to the model that is served, or try what else the server offers.", "t", 5),
+    _A(
+        _S.LAUNCH,
+        "snippets",
+        "code",
+        "Show code that calls the endpoint: curl, OpenAI clients, Open WebUI, LiteLLM.",
+        "s",
+        9,
+    ),
     _A(_S.LAUNCH, "copy", "copy", "Copy the selection, the URL, or the report of a failure.", "y", 6),
     _A(_S.LAUNCH, "report", "report", "Copy and save the report of this launch as Markdown, without names.", "r", 16),
     _A(_S.LAUNCH, "save_logs", "save logs", "Save the complete logs of all hosts as files.", "S", 15),
@@ -244,12 +255,61 @@ ACTIONS: tuple[Action, ...] = (
     ),
     # The fleet.
     _A(_S.FLEET, "open", "logs", "Attach to this workload and show its phases and logs.", "enter", 10),
-    _A(_S.FLEET, "test", "test prompt", "Send a prompt to the endpoint.", "t", 12),
+    _A(_S.FLEET, "chat", "chat", "Talk to the model that is served, or try what else the server offers.", "t", 12),
     _A(_S.FLEET, "copy", "copy URL", "Copy the endpoint's URL.", "y", 13),
     _A(_S.FLEET, "stop", "stop", "Stop this workload on all its hosts, after a confirmation.", "x", 14),
+    _A(
+        _S.FLEET,
+        "snippets",
+        "code",
+        "Show code that calls the endpoint: curl, OpenAI clients, Open WebUI, LiteLLM.",
+        "s",
+        17,
+    ),
     _A(_S.FLEET, "refresh", "refresh", "Query all hosts now.", "r", 15),
     _A(_S.FLEET, "stores", "models", "Show the models and images on the hosts and on this machine.", "m", 16),
     _A(_S.FLEET, "back", "back", "Go back.", "escape", 20),
+    # A chat. The keys with ctrl work while a message is written, too.
+    _A(_S.CHAT, "stop", "stop the answer", "Stop the answer that arrives; what came is kept.", "ctrl+c,x", 2),
+    _A(_S.CHAT, "write", "write", "Write a message.", "enter,i", 1),
+    _A(_S.CHAT, "copy", "copy", "Copy the selection, or the last answer.", "y,ctrl+y", 4),
+    _A(_S.CHAT, "retry", "again", "Ask the last question again, in place of its answer.", "r,ctrl+r", 5),
+    _A(
+        _S.CHAT,
+        "options",
+        "options",
+        "Set the system prompt, the temperature and the most tokens of an answer.",
+        "o,ctrl+o",
+        6,
+    ),
+    _A(
+        _S.CHAT,
+        "snippets",
+        "code",
+        "Show code that calls the endpoint: curl, OpenAI clients, Open WebUI, LiteLLM.",
+        "s,ctrl+s",
+        7,
+    ),
+    _A(
+        _S.CHAT,
+        "clear",
+        "new chat",
+        "Forget the conversation and begin a new one, after a confirmation.",
+        "n,ctrl+n",
+        8,
+    ),
+    _A(_S.CHAT, "copy_all", "copy all", "Copy the whole conversation as Markdown.", "Y", 9),
+    _A(_S.CHAT, "back", "back", "Stop the answer that arrives; else go back, the conversation is kept.", "escape", 3),
+    # The message of a chat.
+    _A(_S.MESSAGE, "send", "send", "Send the message.", "enter", 1, palette=False),
+    _A(_S.MESSAGE, "new_line", "new line", "Begin a new line.", "ctrl+j,shift+enter", 10, palette=False),
+    _A(_S.MESSAGE, "page_down", "page down", "Move down in the conversation by a page.", "pagedown", palette=False),
+    _A(_S.MESSAGE, "page_up", "page up", "Move up in the conversation by a page.", "pageup", palette=False),
+    # Code that calls an endpoint.
+    _A(_S.SNIPPETS, "next", "next", "Show the next language or program.", "right,right_square_bracket", 10),
+    _A(_S.SNIPPETS, "previous", "previous", "Show the previous language or program.", "left,left_square_bracket", 11),
+    _A(_S.SNIPPETS, "copy", "copy", "Copy the selection, or all of it.", "y", 12),
+    _A(_S.SNIPPETS, "back", "back", "Go back.", "escape,q,s", 20),
     # Models and images.
     _A(
         _S.STORES,

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from sparkrun_tui.base.errors import SparkrunError
     from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.fleet.model import Workload
+    from sparkrun_tui.launch.chat.conversation import Conversation
     from sparkrun_tui.recipe.values.rendered import Rendered
     from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort, PastLaunch
     from sparkrun_tui.ui.model.registries import Registries
@@ -84,7 +86,19 @@ class AppPort(Protocol):
     def watch_launch(self, launch: LaunchPort, changed: Changed) -> Callable[[], None]:
         """Call `changed` when a launch changes; the returned function ends that."""
 
+    def conversation(self, launch: LaunchPort) -> Conversation:
+        """The conversation with the model of a launch; it is kept while the app runs."""
+
     # Opening screens.
+
+    def open_chat(self, launch: LaunchPort) -> None:
+        """Talk to the model of a launch, which is followed from now on."""
+
+    async def chat_with(self, workload: Workload) -> None:
+        """Talk to the model of a workload of the cluster; it is attached to."""
+
+    def open_snippets(self, launch: LaunchPort) -> None:
+        """Show code that calls the endpoint of a launch."""
 
     def open_plan(self, rendered: Rendered, hosts: tuple[str, ...] = (), *, go: bool = False) -> None:
         """Show what a launch would do, on these hosts or on those that are proposed.

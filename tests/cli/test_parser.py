@@ -119,6 +119,8 @@ WRONG = {
     "--ignore": "everything",
     "--tail": "-1",
     "--max-tokens": "0",
+    "--temperature": "nan",
+    "--as": "cobol",
     "--gpus": "0",
     "--hf-cache": "relative",
     "--runtime": "nothing",
@@ -135,6 +137,7 @@ WRONG = {
 """A wrong value for each option that has any."""
 FREE = {
     "--description": "any text",
+    "--system": "any text",
     "--query": "any text",
     "--host": "asked of the hosts",
     "--served-model-name": "any text",

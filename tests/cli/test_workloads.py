@@ -1,4 +1,4 @@
-"""`status`, `logs`, `ask`, `stop`, `cluster` and `registry` on fake hosts."""
+"""`status`, `logs`, `ask`, `snippet`, `stop`, `cluster` and `registry` on fake hosts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.settings import load_settings
+from sparkrun_tui.fleet import server_keys
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from tests.cli.conftest import Cli
 from tests.launch.fakes import FakeCluster
@@ -181,6 +183,42 @@ def test_asking_prints_the_answer_as_it_comes(cli: Cli, lab: FakeCluster, served
     refused = cli("ask", "pair", *BOTH)
     assert refused.code == 3
     assert "out of patience" in refused.err
+
+
+def test_asking_with_a_system_prompt_keeps_reasoning_apart(cli: Cli, lab: FakeCluster, served: str) -> None:
+    lab.answer = [_chunk({"reasoning_content": "They greet."}), _chunk({"content": "Hello"}), b"data: [DONE]\n\n"]
+    done = cli("ask", "pair", "Hi", "--system", "Be brief.", "--temperature", "0.5", "--max-tokens", "9", *BOTH)
+    assert (done.code, done.out) == (0, "Hello\n")
+    assert done.err.startswith("They greet.\n")
+    body = json.loads(next(call.body for call in lab.http.calls if call.path == "/v1/chat/completions"))
+    assert body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    assert (body["temperature"], body["max_tokens"]) == (0.5, 9)
+
+
+def test_code_for_a_workload(cli: Cli, lab: FakeCluster, served: str) -> None:
+    for kind, words in (
+        ("curl", "chat/completions"),
+        ("python", "OpenAI("),
+        ("js", "new OpenAI"),
+        ("litellm", "api_base"),
+    ):
+        done = cli("snippet", "pair", "--as", kind, *BOTH)
+        assert done.code == 0 and words in done.out, done.err
+        assert "127.0.0.1" not in done.out, "it is called from other machines"
+    assert cli("snippet", "pair", *BOTH).out.startswith("curl ")
+    assert cli("snippet", "nothing", *BOTH).code != 0
+
+
+def test_code_for_a_server_with_a_key_does_not_print_it(
+    cli: Cli, lab: FakeCluster, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def found(*_: object) -> Secret:
+        return Secret("canary-key-Zq8vT3")
+
+    monkeypatch.setattr(server_keys, "key_of", found)
+    done = cli("snippet", "pair", *BOTH)
+    assert '"${API_KEY}"' in done.out and "set API_KEY" in done.err
+    assert "canary" not in done.out + done.err
 
 
 def _chunk(delta: Mapping[str, Any]) -> bytes:

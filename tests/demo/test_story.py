@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -14,8 +15,11 @@ from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.fleet import load, metrics
 from sparkrun_tui.fleet.model import Health
 from sparkrun_tui.fleet.survey import survey
+from sparkrun_tui.launch.chat.conversation import Conversation, settings_of
+from sparkrun_tui.launch.chat.pieces import Asked, Piece
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.prompting import Prompt
+from sparkrun_tui.launch.question import ask_served
 from sparkrun_tui.launch.record.events import LaunchStatus, Progressed, StepState
 from sparkrun_tui.remote.http.client import HttpCall
 from tests.demo import samples
@@ -34,9 +38,9 @@ async def test_a_model_is_launched_asked_found_again_and_stopped(demo: DemoClust
     assert demo.site.hosts[0].memory_available < free - 4 * GIB
     assert state.facts["weights_bytes"] > 3 * GIB
 
-    prompt = Prompt(demo.services, "spark-1", 8081, "falcon", "How are you?")
+    prompt = Prompt(demo.services, "spark-1", 8081, "falcon", Asked.once("How are you?"))
     answer = "".join([piece async for piece in prompt])
-    assert "demo" in answer and '"How are you?"' in answer and prompt.tokens > 30
+    assert "demo" in answer and '"How are you?"' in answer and prompt.figures.tokens > 30
     first = [line.text for line in launch.logs["spark-1"].since(0)]
     await launcher.close()
 
@@ -196,4 +200,28 @@ async def test_the_endpoint_counts_what_it_answers(demo: DemoCluster, launcher: 
     assert (after.generated or 0) - (before.generated or 0) == 7
     with pytest.raises(HostError):
         await demo.services.http.ask(transport, HttpCall(8002, "/health", key=None))
+    await launch.stop()
+
+
+async def test_a_conversation_with_the_demo(demo: DemoCluster, launcher: Launcher) -> None:
+    launch = launcher.launch(launcher.plan(samples.rendered(samples.LLAMA), demo.cluster))
+    state = await launch.wait_ready()
+    assert state.endpoint is not None
+
+    def source(asked: Asked) -> AsyncIterator[Piece]:
+        assert state.endpoint is not None
+        return ask_served(demo.services, "spark-1", state.endpoint, asked).pieces()
+
+    conversation = Conversation()
+    conversation.set_up(settings_of("Be brief.", "", "12"))
+    conversation.ask("How are you?", source)
+    await conversation.stopped()
+    first = conversation.turns[0]
+    assert (first.end, first.figures.tokens, first.figures.exact) == ("length", 12, True)
+    conversation.set_up(settings_of("Be brief.", "", ""))
+    conversation.ask("And now?", source)
+    await conversation.stopped()
+    second = conversation.turns[1]
+    assert "question 2" in second.answer and '"And now?"' in second.answer and '"Be brief."' in second.answer
+    assert second.end == "stop" and second.note == ""
     await launch.stop()

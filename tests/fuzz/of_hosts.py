@@ -16,6 +16,7 @@ from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.cli.text.workloads import details, fleet_json, host_row, workload_row
 from sparkrun_tui.fleet import metrics as fleet_metrics
 from sparkrun_tui.fleet.survey import survey
+from sparkrun_tui.launch.chat.pieces import Asked
 from sparkrun_tui.launch.plan.host_views import view_of
 from sparkrun_tui.launch.prompting import Prompt
 from sparkrun_tui.launch.run.parts.leases import Leases
@@ -469,10 +470,11 @@ def _read_served(data: bytes) -> None:
 
     async def work() -> None:
         with handled():
-            prompt = Prompt(services, "spark-01", 8000, "m", "hello")
-            async for piece in prompt:
-                insist("\x1b" not in piece, "an answer steers the terminal")
-            f"{prompt.rate}"
+            prompt = Prompt(services, "spark-01", 8000, "m", Asked.once("hello"))
+            async for piece in prompt.pieces():
+                insist("\x1b" not in piece.text, "an answer steers the terminal")
+                insist("\x1b" not in piece.end, "the end of an answer steers the terminal")
+            prompt.figures.words.encode()
         with handled():
             reply = await TransportHttp().ask(hosts["spark-01"], HttpCall(8000, "/health", key=None))
             for body in (reply.body, reply.body.removeprefix(b"data: ").partition(b"\n")[0]):

@@ -15,6 +15,7 @@ from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
+from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.fleet import FleetList, FleetScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
@@ -97,8 +98,12 @@ async def test_llama_cpp_from_search_to_stop(hosts: list[Host], recipes: Path, w
         assert status == 200 and answer["choices"][0]["message"]["content"] is not None
         await pilot.press("t")
         await pilot.pause(0.3)
+        chat = pilot.app.screen
+        assert isinstance(chat, ChatScreen)
         await pilot.press("enter")
-        await until(pilot, shows(pilot, "tokens"), "an answer to the test prompt", 60)
+        await until(pilot, lambda: chat.conversation.turns and not chat.conversation.is_busy, "an answer", 60)
+        assert chat.conversation.turns[0].problem == ""
+        await until(pilot, shows(pilot, "first token after"), "the figures of the answer")
         await pilot.press("escape")
         await pilot.press("x")
         await pilot.pause(0.3)

@@ -11,6 +11,7 @@ import pytest
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.secrets import Secret
+from sparkrun_tui.launch.chat.pieces import Asked
 from sparkrun_tui.launch.prompting import Prompt
 from sparkrun_tui.launch.question import ask_served
 from sparkrun_tui.launch.record.events import EndpointUp
@@ -30,7 +31,7 @@ def _delta(text: str) -> dict[str, object]:
 
 
 def _prompt(cluster: FakeCluster) -> Prompt:
-    return Prompt(cluster.services, "spark-1", 8000, "tiny", "Hello?")
+    return Prompt(cluster.services, "spark-1", 8000, "tiny", Asked.once("Hello?", max_tokens=512))
 
 
 @virtual_time
@@ -41,9 +42,9 @@ async def test_the_answer_comes_in_pieces_at_any_border_of_chunks(cluster: FakeC
     cluster.answer = [data[at : at + 7] for at in range(0, len(data), 7)]
     prompt = _prompt(cluster)
     assert [piece async for piece in prompt] == ["Gr", "üß", " dich"]
-    assert prompt.tokens == 3
-    assert prompt.rate is not None and prompt.rate > 0
-    assert prompt.first_after is not None and prompt.first_after > 0
+    assert prompt.figures.tokens == 3
+    assert prompt.figures.rate is not None and prompt.figures.rate > 0
+    assert prompt.figures.first_after is not None and prompt.figures.first_after > 0
 
 
 @virtual_time
@@ -51,7 +52,7 @@ async def test_the_servers_own_count_of_tokens_wins(cluster: FakeCluster) -> Non
     cluster.answer = [_sse(_delta("a"), {"choices": [], "usage": {"completion_tokens": 42}})]
     prompt = _prompt(cluster)
     assert [piece async for piece in prompt] == ["a"]
-    assert prompt.tokens == 42
+    assert prompt.figures.tokens == 42
 
 
 @virtual_time

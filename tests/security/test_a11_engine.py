@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.launch.chat.pieces import Asked
 from sparkrun_tui.launch.prompting import Prompt
 from sparkrun_tui.launch.record.codec import from_json
 from sparkrun_tui.launch.run.readiness import model_names
@@ -42,7 +43,7 @@ async def engine(head: bytes, endless: bytes = b"", pause: float = 0.0) -> Async
 async def asked(port: int, **changes: object) -> str:
     cluster = FakeCluster("spark-1")
     services = replace(cluster.services, http=TransportHttp(), connector=lambda _name: ScriptedTransport())
-    prompt = Prompt(services, "spark-1", port, "m", "hi", max_tokens=4)
+    prompt = Prompt(services, "spark-1", port, "m", Asked.once("hi", max_tokens=4))
     prompt._call = replace(prompt._call, **changes)  # type: ignore[arg-type]
     return "".join([piece async for piece in prompt])
 

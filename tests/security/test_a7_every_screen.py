@@ -24,6 +24,7 @@ from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.model import backend
 from sparkrun_tui.ui.model.ports import PassphraseAsked
 from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
 from sparkrun_tui.ui.screens.compare import CompareScreen
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen
@@ -32,7 +33,7 @@ from sparkrun_tui.ui.screens.dialogs.columns import ColumnsScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 from sparkrun_tui.ui.screens.dialogs.passphrase import PassphraseScreen
-from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
+from sparkrun_tui.ui.screens.dialogs.snippets import SnippetsScreen
 from sparkrun_tui.ui.screens.fleet import FleetScreen
 from sparkrun_tui.ui.screens.help import HelpScreen
 from sparkrun_tui.ui.screens.history import HistoryScreen
@@ -187,8 +188,17 @@ async def _plan_and_launch(walk: Walk) -> None:
     await walk.keys("exclamation_mark")
     walk.on(NoticesScreen)
     await walk.keys("escape", "t")
-    walk.on(PromptScreen)
-    await walk.keys(*"hello", "enter", "escape")
+    walk.on(ChatScreen)
+    await walk.keys(*"hello", "enter")
+    chat = cast(ChatScreen, walk.app.screen)
+    await walk.until(lambda: not chat.conversation.is_busy, "answered")
+    await walk.keys("tab", "y", "Y", "s")
+    walk.on(SnippetsScreen)
+    await walk.keys("y", "right", "y", "right", "y", "right", "y", "right", "y", "escape", "o")
+    walk.on(AskScreen)
+    await walk.keys("escape", "n")
+    walk.on(Confirm)
+    await walk.keys("escape", "escape")
     await walk.keys("escape", "escape")
 
 

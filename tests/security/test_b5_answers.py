@@ -11,10 +11,12 @@ import pytest
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.launch.chat.conversation import TurnStatus
+from sparkrun_tui.launch.chat.pieces import STOP, Asked, Piece
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.model.ports import LaunchPort
-from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
+from sparkrun_tui.ui.screens.chat import ChatScreen
 from tests.security.test_a11_engine import OK, asked, engine
 from tests.ui.conftest import press, screen_text, settle
 from tests.ui.fakes import LAB_SETTINGS, FakeBackend
@@ -35,9 +37,10 @@ async def test_an_answer_far_longer_than_asked_for_is_broken_off(piece: str) -> 
 class _Talking(FakeBackend):
     """Its model says many pieces at once."""
 
-    async def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
+    async def ask_endpoint(self, launch: LaunchPort, asked: Asked) -> AsyncIterator[Piece]:
         for _ in range(20_000):
-            yield "é a é "
+            yield Piece("é a é ")
+        yield Piece(end=STOP)
 
 
 async def test_an_answer_of_many_pieces_leaves_the_app_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,12 +53,14 @@ async def test_an_answer_of_many_pieces_leaves_the_app_alive(tmp_path: Path, mon
         await settle(pilot)
         await press(pilot, "t")
         await settle(pilot)
-        assert isinstance(pilot.app.screen, PromptScreen)
+        assert isinstance(pilot.app.screen, ChatScreen)
         before = time.process_time()
         await press(pilot, "enter")
+        conversation = pilot.app.screen.conversation
         for _ in range(200):
             await settle(pilot)
-            if "first word" in screen_text(pilot):
+            if not conversation.is_busy and "é a é é a" in screen_text(pilot):
                 break
-        assert "first word" in screen_text(pilot)
+        assert conversation.turns[0].status is TurnStatus.DONE
+        assert "é a é é a" in screen_text(pilot)
         assert time.process_time() - before < 30

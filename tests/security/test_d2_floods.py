@@ -15,6 +15,7 @@ import pytest
 
 import sparkrun_tui
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.launch.chat.pieces import Asked
 from sparkrun_tui.launch.prompting import Prompt
 from sparkrun_tui.remote import aio
 from sparkrun_tui.remote.docker.client import DockerClient
@@ -101,7 +102,7 @@ async def logs(host: Transport) -> None:
 
 async def prompt(host: Transport) -> None:
     services = replace(FakeCluster("spark-1").services, http=TransportHttp(), connector=lambda _name: host)
-    await drained(aiter(Prompt(services, "spark-1", 8000, "m", "hi")))
+    await drained(aiter(Prompt(services, "spark-1", 8000, "m", Asked.once("hi"))))
 
 
 FLOODS: dict[str, tuple[Callable[[Transport], Awaitable[None]], bytes]] = {

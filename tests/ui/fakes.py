@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
+from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
@@ -14,6 +15,7 @@ from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
 from sparkrun_tui.fleet.stop import StopReport
+from sparkrun_tui.launch.chat.pieces import Asked, Figures, Piece
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.record.events import AnyEvent, EndpointUp, LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.record.export import Exported, export_logs
@@ -36,6 +38,8 @@ LAB = Cluster("lab", ("spark-1", "spark-2"))
 DEMO = Cluster("demo", ("demo-1", "demo-2"), source="demo")
 LAB_SETTINGS = Settings(clusters=(LAB,))
 SPARK = int(121.7 * GIB)
+THOUGHT = "…"
+"""How a piece of reasoning begins."""
 
 
 def host_facts(name: str, left: float, gpu: Gpu | None = None, taken: float | None = None) -> HostFacts:
@@ -132,7 +136,14 @@ class FakeBackend:
         self.goes = True
         self.found: tuple[Problem, ...] = ()
         self.stopped = StopReport(())
-        self.answer = ("Hello", " from", " the", " model.")
+        self.answer: tuple[str, ...] = ("Hello", " from", " the", " model.")
+        """The pieces of every answer; those that begin with `THOUGHT` are reasoning."""
+        self.end = "stop"
+        self.hold: asyncio.Event | None = None
+        """What an answer waits for before it ends."""
+        self.refusal: SparkrunError | None = None
+        """How an answer ends, behind its pieces."""
+        self.asked: list[Asked] = []
         self.ask: Ask | None = None
 
     async def open(self, ask: Ask) -> None:
@@ -286,8 +297,20 @@ class FakeBackend:
         self.calls.append(f"recipe_of {past.launch_id}")
         return find_recipe(past.reference or past.recipe, self.settings)
 
-    async def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
-        self.calls.append(f"ask {prompt}")
-        for piece in self.answer:
-            await asyncio.sleep(0)
-            yield piece
+    async def ask_endpoint(self, launch: LaunchPort, asked: Asked) -> AsyncIterator[Piece]:
+        self.calls.append(f"ask {asked.question}")
+        self.asked.append(asked)
+        figures = Figures(first_after=0.25)
+        try:
+            for number, text in enumerate(self.answer, 1):
+                await asyncio.sleep(0)
+                figures = Figures(number, first_after=0.25, seconds=0.5 * number)
+                yield Piece(text, text.startswith(THOUGHT), figures, offer="chat")
+            if self.hold is not None:
+                await self.hold.wait()
+            if self.refusal is not None:
+                raise self.refusal
+        finally:
+            self.calls.append("closed")
+        exact = replace(figures, tokens=len(self.answer), exact=True, prompt_tokens=12)
+        yield Piece(figures=exact, end=self.end, offer="chat")

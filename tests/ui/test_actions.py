@@ -10,9 +10,11 @@ import pytest
 from sparkrun_tui.ui.actions import ACTIONS, Scope, keys_page, unknown_keys
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
 from sparkrun_tui.ui.screens.dialogs.ask import AnswerLine
 from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
+from sparkrun_tui.ui.screens.dialogs.snippets import SnippetsScreen
 from sparkrun_tui.ui.screens.fleet import FleetScreen
 from sparkrun_tui.ui.screens.history import HistoryScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
@@ -22,6 +24,7 @@ from sparkrun_tui.ui.screens.stores import StoresScreen
 from sparkrun_tui.ui.widgets.form.field_list import FieldEditor, FieldList
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.log.view import LogView
+from sparkrun_tui.ui.widgets.message_box import MessageBox
 from sparkrun_tui.ui.widgets.repair_list import RepairList
 from sparkrun_tui.ui.widgets.search_box import SearchBox
 from sparkrun_tui.ui.widgets.text_pane import TextPane
@@ -38,6 +41,9 @@ NODES = {
     Scope.REPAIR: (RepairList,),
     Scope.LOG: (LogView,),
     Scope.FLEET: (FleetScreen,),
+    Scope.CHAT: (ChatScreen,),
+    Scope.MESSAGE: (MessageBox,),
+    Scope.SNIPPETS: (SnippetsScreen,),
     Scope.STORES: (StoresScreen,),
     Scope.HISTORY: (HistoryScreen,),
     Scope.REGISTRIES: (RegistriesScreen,),

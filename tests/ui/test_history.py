@@ -13,8 +13,8 @@ from sparkrun_tui.launch.record.events import LaunchStatus, StatusChanged
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.model.ports import PastLaunch
 from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
 from sparkrun_tui.ui.screens.history import HistoryScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
@@ -110,7 +110,7 @@ async def test_one_that_still_runs_is_attached(open_app: Pilots, backend: FakeBa
         assert lines_with(pilot, "✓ ready") and lines_with(pilot, "▏following")
         await press(pilot, "t")
         await settle(pilot)
-        assert isinstance(pilot.app.screen, PromptScreen)
+        assert isinstance(pilot.app.screen, ChatScreen)
 
 
 @SIZES

@@ -238,36 +238,6 @@ async def test_the_endpoint_can_be_copied_and_asked(open_app: Pilots, backend: F
         assert isinstance(pilot.app.screen, LaunchScreen)
 
 
-@pytest.mark.parametrize(
-    ("offers", "question", "path"),
-    [
-        ("embedding", "a text to embed", "/v1/embeddings"),
-        ("rerank", "a query and texts to score", "/v1/rerank"),
-        ("transcription", "half a second of silence", "/v1/audio/transcriptions"),
-        ("chat", "Say hello", "/v1/chat/completions"),
-        ("completion", "Say hello", "/v1/chat/completions"),
-    ],
-)
-async def test_the_test_prompt_fits_what_the_server_offers(
-    open_app: Pilots, backend: FakeBackend, offers: str, question: str, path: str
-) -> None:
-    async with open_app() as pilot:
-        launch = await begin(pilot, backend)
-        endpoint = EndpointUp(url="http://10.0.0.1:8000/v1", model="alpha", offers=offers, wants_key=True)
-        launch.send(endpoint, StatusChanged(status=LaunchStatus.READY))
-        tick(pilot)
-        await pilot.pause()
-        assert lines_with(pilot, "wants an API key")
-        screen = pilot.app.screen
-        assert isinstance(screen, LaunchScreen)
-        told = screen.curl_command()
-        assert path in told
-        assert """-H 'Authorization: Bearer '"${API_KEY}" """ in told
-        await press(pilot, "t")
-        await settle(pilot)
-        assert lines_with(pilot, question)
-
-
 async def test_going_without_ray_is_one_key(open_app: Pilots, backend: FakeBackend) -> None:
     async with open_app() as pilot:
         launch = await begin(pilot, backend)

@@ -17,13 +17,14 @@ import pytest_textual_snapshot
 from syrupy.location import PyTestLocation
 from syrupy.types import SnapshotIndex
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
+from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.widgets.form.field_list import FieldList
@@ -56,6 +57,7 @@ def compare(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> 
     monkeypatch.setattr(pytest_textual_snapshot, "SVGImageExtension", PictureExtension)
     monkeypatch.setattr(secrets, "choice", Random(1).choice)
     monkeypatch.setattr(Input, "_toggle_cursor", lambda self: None)
+    monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda self: None)
     with demo_time():
         yield request.getfixturevalue("snap_compare")
 
@@ -126,8 +128,13 @@ async def wait_until_it_serves(pilot: Pilot[int]) -> None:
 
 
 async def ask_the_model(pilot: Pilot[int]) -> None:
-    await pilot.press("t", "enter")
-    await pilot.pause(4.0)
+    await pilot.press("t")
+    await settled(pilot)
+    await pilot.press("enter")
+    chat = pilot.app.screen
+    assert isinstance(chat, ChatScreen)
+    await until(pilot, lambda: not chat.conversation.is_busy)
+    await settled(pilot)
 
 
 async def look_at_the_fleet(pilot: Pilot[int]) -> None:
@@ -170,7 +177,7 @@ STORY: Sequence[tuple[str, Step]] = (
     ("plan", open_plan),
     ("launch", launch),
     ("serving", wait_until_it_serves),
-    ("test-prompt", ask_the_model),
+    ("chat", ask_the_model),
     ("fleet", look_at_the_fleet),
     ("help", open_help),
 )

@@ -20,9 +20,9 @@ from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.model.ports import KeyQuestion, PassphraseAsked, PastLaunch
 from sparkrun_tui.ui.paint.fleet_lines import fleet_rows
 from sparkrun_tui.ui.screens.browse import BrowseScreen
+from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
-from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
 from sparkrun_tui.ui.screens.help import HelpScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 
@@ -106,7 +106,7 @@ async def test_a_workload_is_attached_tried_copied_and_stopped(open_app: Pilots,
         assert "attach abc" in backend.calls
         await press(pilot, "escape", "t")
         await settle(pilot)
-        assert isinstance(pilot.app.screen, PromptScreen)
+        assert isinstance(pilot.app.screen, ChatScreen)
         await press(pilot, "escape", "x")
         await settle(pilot)
         assert isinstance(pilot.app.screen, Confirm)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, TextArea
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.plan import Phase
@@ -30,11 +31,12 @@ from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.model.ports import KeyQuestion, PastLaunch
+from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 
 from .as_text import ScreenExtension, as_text
-from .conftest import ALPHA, BETA, BROKEN, GAMMA, press, settle
-from .fakes import LAB_SETTINGS, FakeBackend, FakeLaunch, host_facts
+from .conftest import ALPHA, BETA, BROKEN, GAMMA, press, settle, until
+from .fakes import LAB_SETTINGS, THOUGHT, FakeBackend, FakeLaunch, host_facts
 from .test_launch import DIAGNOSIS, tick
 
 NOW = 1_100.0
@@ -42,6 +44,7 @@ THEMES = ("textual-dark", "textual-light")
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)], ids=lambda size: f"{size[0]}x{size[1]}")
 WIDE = pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
 SMALL = pytest.mark.parametrize("size", [(80, 24)], ids=["80x24"])
+CHATS = pytest.mark.parametrize("size", [(80, 24), (100, 30), (200, 50)], ids=lambda size: f"{size[0]}x{size[1]}")
 Size = tuple[int, int]
 Opened = Callable[[Size], AbstractAsyncContextManager[Pilot[int]]]
 
@@ -60,6 +63,7 @@ def still(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         time.tzset()
         patch.setattr(time, "time", lambda: NOW)
         patch.setattr(Input, "_toggle_cursor", lambda self: None)
+        patch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda self: None)
         yield
     time.tzset()
 
@@ -271,12 +275,42 @@ async def test_a_question(opened: Opened, screens: SnapshotAssertion, size: Size
         assert await as_text(pilot, THEMES) == screens
 
 
+async def asked(pilot: Pilot[int], *keys: str) -> None:
+    """A chat with a question that was answered."""
+    app_of(pilot).open_launch(serving())
+    await settle(pilot)
+    await press(pilot, "t", *keys, "enter")
+    screen = pilot.app.screen
+    assert isinstance(screen, ChatScreen)
+    await until(pilot, lambda: not screen.conversation.is_busy)
+    await pilot.pause(0.3)
+
+
 @SMALL
-async def test_a_test_prompt(opened: Opened, screens: SnapshotAssertion, size: Size) -> None:
+async def test_a_chat_before_the_first_question(opened: Opened, screens: SnapshotAssertion, size: Size) -> None:
     async with opened(size) as pilot:
         app_of(pilot).open_launch(serving())
         await settle(pilot)
         await press(pilot, "t")
+        assert await as_text(pilot, THEMES) == screens
+
+
+@CHATS
+async def test_a_chat(opened: Opened, backend: FakeBackend, screens: SnapshotAssertion, size: Size) -> None:
+    backend.answer = (f"{THOUGHT}They greet me.", "Hello from the model.\n\n", "```\n\tcode [/b]\n```")
+    backend.refusal = HostError("the connection was lost", host="spark-1", remedy="Is it switched on?")
+    async with opened(size) as pilot:
+        await asked(pilot, *"Hello, who are you?")
+        assert await as_text(pilot, THEMES) == screens
+
+
+@SMALL
+async def test_code_for_an_endpoint(opened: Opened, screens: SnapshotAssertion, size: Size) -> None:
+    async with opened(size) as pilot:
+        app_of(pilot).open_launch(serving())
+        await settle(pilot)
+        await press(pilot, "s", "right")
+        await settle(pilot)
         assert await as_text(pilot, THEMES) == screens
 
 

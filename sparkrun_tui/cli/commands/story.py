@@ -173,16 +173,19 @@ async def _launch(launcher: Launcher, plan: LaunchPlan) -> Launch:
 
 async def _ask(demo: DemoCluster, launch: Launch) -> None:
     """Send one prompt to the endpoint and print the answer. Raises `LaunchError` when it is empty."""
+    from sparkrun_tui.launch.chat.pieces import Asked
     from sparkrun_tui.launch.prompting import Prompt
 
     state = launch.state
     model = state.endpoint.model if state.endpoint else ""
     _heading(f"Ask it: {_QUESTION}")
-    prompt = Prompt(demo.services, launch.plan.serve.ready.host, state.port, model, _QUESTION, max_tokens=_TOKENS)
+    asked = Asked.once(_QUESTION, max_tokens=_TOKENS)
+    prompt = Prompt(demo.services, launch.plan.serve.ready.host, state.port, model, asked)
     text = "".join([piece async for piece in prompt])
     if not text.strip():
         raise LaunchError("the endpoint gave an empty answer")
-    _indented([text, f"({prompt.tokens} tokens, the first after {prompt.first_after or 0.0:.1f} s)"])
+    figures = prompt.figures
+    _indented([text, f"({figures.tokens} tokens, the first after {figures.first_after or 0.0:.1f} s)"])
 
 
 async def _come_back(demo: DemoCluster, settings: Settings) -> None:

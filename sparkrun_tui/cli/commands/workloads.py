@@ -14,10 +14,12 @@ from sparkrun_tui.base.errors import HostError, LaunchError, UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.context import Target, open_services, settings_now, target_options
 from sparkrun_tui.cli.exits import Exit, say
+from sparkrun_tui.cli.exits import piece as error_piece
 
 if TYPE_CHECKING:
     from sparkrun_tui.base.settings import Cluster, Settings
     from sparkrun_tui.fleet.model import FleetView, Workload
+    from sparkrun_tui.launch.chat.pieces import Asked
     from sparkrun_tui.launch.services import Services
 
 
@@ -174,18 +176,36 @@ async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit
 @click.option(
     "--max-tokens", default=512, show_default=True, type=click.IntRange(1), help="The most tokens in the answer."
 )
-def ask_command(name: str, prompt: tuple[str, ...], hosts: str, cluster_name: str, demo: bool, max_tokens: int) -> int:
+@click.option("--system", default="", metavar="TEXT", help="A system prompt, sent before PROMPT.")
+@click.option("--temperature", default="", metavar="NUMBER", help="The temperature; the server's own without it.")
+def ask_command(
+    name: str,
+    prompt: tuple[str, ...],
+    hosts: str,
+    cluster_name: str,
+    demo: bool,
+    max_tokens: int,
+    system: str,
+    temperature: str,
+) -> int:
     """Send PROMPT to the workload NAME (a launch id or a recipe) and print the answer as it arrives.
 
-    A server of embeddings, scores or speech is asked for one of these. Scores are of a query and texts, with | between
-    them. An API key that the server wants is read from its container, and never shown.
+    What the model thinks before it answers, and its figures, go to stderr. A server of embeddings, scores or speech is
+    asked for one of these. Scores are of a query and texts, with | between them. An API key that the server wants is
+    read from its container, and never shown.
     """
+    from sparkrun_tui.launch.chat.conversation import settings_of
+    from sparkrun_tui.launch.chat.pieces import Asked
+
     text = " ".join(prompt) or "Say hello in one sentence."
-    return asyncio.run(_ask(Target(hosts, cluster_name, demo), name, text, max_tokens))
+    settings = settings_of(system, temperature, str(max_tokens))
+    asked = Asked.once(text, system=settings.system, max_tokens=settings.max_tokens, temperature=settings.temperature)
+    return asyncio.run(_ask(Target(hosts, cluster_name, demo), name, asked))
 
 
-async def _ask(target: Target, name: str, text: str, max_tokens: int) -> Exit:
+async def _ask(target: Target, name: str, asked: Asked) -> Exit:
     from sparkrun_tui.fleet.server_keys import key_of
+    from sparkrun_tui.launch.chat.pieces import LENGTH
     from sparkrun_tui.launch.question import Question
     from sparkrun_tui.launch.record.events import EndpointUp
 
@@ -199,20 +219,30 @@ async def _ask(target: Target, name: str, text: str, max_tokens: int) -> Exit:
             EndpointUp(
                 url=f"http://{item.address}:{item.port}", model=item.served_name or item.model, offers=item.offers
             ),
-            text,
-            max_tokens=max_tokens,
+            asked,
             address=item.address,
             find_key=lambda: key_of(item, services),
         )
-        answered = False
-        async for piece in question:
+        answered = thinking = False
+        end = ""
+        async for piece in question.pieces():
+            if piece.end:
+                end = piece.end
+                continue
             answered = True
-            output.piece(piece)
+            if thinking and not piece.is_reasoning:
+                say("")
+            thinking = piece.is_reasoning
+            if thinking:
+                error_piece(piece.text)
+            else:
+                output.piece(piece.text)
         output.line()
+        if end == LENGTH:
+            say("cut off: the most tokens, or the end of the context, are reached")
         prompt = question.prompt
-        if prompt is not None and prompt.first_after is not None and sys.stderr.isatty():
-            rate = f", {prompt.rate:.1f} tokens/s" if prompt.rate else ""
-            say(f"{prompt.tokens} tokens, first after {prompt.first_after:.2f} s{rate}")
+        if prompt is not None and prompt.figures.final_words and sys.stderr.isatty():
+            say(prompt.figures.final_words)
         return Exit.OK if answered else Exit.FAILED
 
 

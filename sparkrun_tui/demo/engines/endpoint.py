@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sparkrun_tui.demo import http
@@ -28,6 +29,31 @@ _TEXT = (
     "one token at a time, the way these words do. Everything around it is the real thing: the plan, the steps, the "
     "logs, the health checks and this endpoint's API."
 )
+_AGAIN = (
+    "Still the demo of sparkrun-tui: {name} was never loaded. This is question {number} of this conversation: all "
+    "before it came with the request, as a model needs it. You asked: {question} A model would take that up here."
+)
+_SYSTEM = "The system prompt, which a model would follow, says: {system}."
+_THINKS = "gpt-oss"
+"""What is in the names of models that think before they answer, in the demo."""
+_THOUGHTS = "The user talks to a demo. No model is loaded, so nothing can be worked out here; it is best to say so."
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """An answer: its words, how many of them at the beginning are thoughts, why it ends, and the prompt's tokens."""
+
+    chat: bool
+    words: list[str]
+    thoughts: int
+    end: str
+    prompt_tokens: int
+
+    @property
+    def usage(self) -> dict[str, int]:
+        count = len(self.words)
+        total = self.prompt_tokens + count
+        return {"prompt_tokens": self.prompt_tokens, "completion_tokens": count, "total_tokens": total}
 
 
 class Endpoint:
@@ -90,60 +116,66 @@ class Endpoint:
         if asked.get("model") not in (None, "", self._is.served):
             raise http.Refused(404, f"The model `{asked.get('model')}` does not exist.")
         chat = "chat" in request.path
-        question = _question(asked, chat)
-        self.prompted += len(question.split()) + 8
-        wanted = asked.get("max_tokens") or asked.get("max_completion_tokens") or _DEFAULT_TOKENS
-        words = list(itertools.islice(_words(self._is.served, question), int(wanted)))
+        said = _said(asked, chat)
+        size = 8 + sum(len(text.split()) for _, text in said)
+        self.prompted += size
+        wanted = int(asked.get("max_tokens") or asked.get("max_completion_tokens") or _DEFAULT_TOKENS)
+        thoughts = []
+        if chat and _THINKS in self._is.served:
+            thoughts = _words(_THOUGHTS)
+        whole = [*thoughts, *_words(_answer(self._is.served, said))]
+        answer = _Answer(chat, whole[:wanted], len(thoughts), "stop" if wanted >= len(whole) else "length", size)
         self.running += 1
         try:
             if asked.get("stream"):
-                await self._stream(asked, chat, words, reply)
+                await self._stream(asked, answer, reply)
             else:
-                await self._clock.sleep(TOKEN_SECONDS * len(words))
-                self.generated += len(words)
-                await reply.json(200, self._answer(chat, words))
+                await self._clock.sleep(TOKEN_SECONDS * len(answer.words))
+                self.generated += len(answer.words)
+                await reply.json(200, self._whole(answer))
         finally:
             self.running -= 1
         text, stream = self._engine.answered
         self._container.say(text.format(path=request.path), stream)
 
-    def _answer(self, chat: bool, words: list[str]) -> dict[str, Any]:
-        text = "".join(words)
-        choice: dict[str, Any] = {"index": 0, "finish_reason": "stop"}
-        if chat:
+    def _whole(self, answer: _Answer) -> dict[str, Any]:
+        choice: dict[str, Any] = {"index": 0, "finish_reason": answer.end}
+        text = "".join(answer.words[answer.thoughts :])
+        if answer.chat:
             kind = "chat.completion"
             choice["message"] = {"role": "assistant", "content": text}
+            if answer.thoughts:
+                choice["message"]["reasoning_content"] = "".join(answer.words[: answer.thoughts])
         else:
             kind = "text_completion"
             choice["text"] = text
-        return {**self._head(kind), "choices": [choice], "usage": self._tokens(len(words))}
+        return {**self._head(kind), "choices": [choice], "usage": answer.usage}
 
-    async def _stream(self, asked: dict[str, Any], chat: bool, words: list[str], reply: http.Reply) -> None:
-        head = self._head("chat.completion.chunk" if chat else "text_completion")
+    async def _stream(self, asked: dict[str, Any], answer: _Answer, reply: http.Reply) -> None:
+        head = self._head("chat.completion.chunk" if answer.chat else "text_completion")
         await reply.begin("text/event-stream")
-        for number, word in enumerate(words, 1):
+        for number, word in enumerate(answer.words, 1):
             await self._clock.sleep(TOKEN_SECONDS)
             self.generated += 1
             choice: dict[str, Any] = {"index": 0, "finish_reason": None}
-            if chat:
-                choice["delta"] = {"content": word}
-            else:
+            if not answer.chat:
                 choice["text"] = word
-            if number == len(words):
-                choice["finish_reason"] = "stop"
+            elif number <= answer.thoughts:
+                choice["delta"] = {"reasoning_content": word}
+            else:
+                choice["delta"] = {"content": word}
+            if number == len(answer.words):
+                choice["finish_reason"] = answer.end
             await _event(reply, {**head, "choices": [choice]})
         options = asked.get("stream_options")
         if isinstance(options, dict) and options.get("include_usage"):
-            await _event(reply, {**head, "choices": [], "usage": self._tokens(len(words))})
+            await _event(reply, {**head, "choices": [], "usage": answer.usage})
         await reply.piece(b"data: [DONE]\n\n")
         await reply.end()
 
     def _head(self, kind: str) -> dict[str, Any]:
         made = int(self._clock.now())
         return {"id": f"demo-{secrets.token_hex(8)}", "object": kind, "created": made, "model": self._is.served}
-
-    def _tokens(self, count: int) -> dict[str, int]:
-        return {"prompt_tokens": 16, "completion_tokens": count, "total_tokens": 16 + count}
 
     def _metrics(self) -> str:
         family = FAMILIES.get(self._is.engine)
@@ -163,20 +195,37 @@ async def _event(reply: http.Reply, value: dict[str, Any]) -> None:
     await reply.piece(b"data: " + json.dumps(value).encode() + b"\n\n")
 
 
-def _question(asked: dict[str, Any], chat: bool) -> str:
+def _said(asked: dict[str, Any], chat: bool) -> list[tuple[str, str]]:
+    """The role and the text of each message; a prompt is one of the user."""
     if not chat:
-        return str(asked.get("prompt") or "")
+        return [("user", str(asked.get("prompt") or ""))]
     messages = asked.get("messages")
-    if not isinstance(messages, list) or not messages:
-        return ""
-    last = messages[-1]
-    if not isinstance(last, dict):
-        return ""
-    return str(last.get("content") or "")
+    if not isinstance(messages, list):
+        return []
+    return [
+        (str(message.get("role") or ""), str(message.get("content") or ""))
+        for message in messages
+        if isinstance(message, dict)
+    ]
 
 
-def _words(name: str, question: str) -> Iterator[str]:
-    """The words of the answer, each with the blank before it."""
-    asked = " ".join(question.split())[:200] or "nothing"
-    for number, word in enumerate(_TEXT.replace("{name}", name).replace("{question}", f'"{asked}".').split()):
-        yield word if number == 0 else f" {word}"
+def _answer(name: str, said: list[tuple[str, str]]) -> str:
+    """What the demo answers, by all that was said."""
+    questions = [text for role, text in said if role == "user"]
+    systems = [text for role, text in said if role == "system"]
+    text = _TEXT if len(questions) < 2 else _AGAIN
+    if systems:
+        text = f"{text} {_SYSTEM}".replace("{system}", _quoted(systems[0]))
+    question = _quoted(questions[-1] if questions else "")
+    return text.replace("{name}", name).replace("{number}", str(len(questions))).replace("{question}", f"{question}.")
+
+
+def _quoted(text: str) -> str:
+    asked = " ".join(text.split())[:200] or "nothing"
+    return f'"{asked}"'
+
+
+def _words(text: str) -> list[str]:
+    """The words of a text, each with the blank before it."""
+    first, *others = text.split()
+    return [first, *(f" {word}" for word in others)]

@@ -70,6 +70,8 @@ class HttpRefused(HostError):
     def __init__(self, status: int, words: str, *, host: str) -> None:
         super().__init__(f"it answered {status}: {words}", host=host)
         self.status = status
+        self.words = words
+        """The beginning of its body, as one line that is safe to show."""
 
 
 class TransportHttp:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import events
 from textual.app import App
@@ -34,6 +34,7 @@ from sparkrun_tui.ui.app.terminal_input import read_safely
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.model.catalog import Catalog
+from sparkrun_tui.ui.model.chats import Chats
 from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort, PastLaunch
 from sparkrun_tui.ui.model.registries import Registries
 from sparkrun_tui.ui.model.rows import Status
@@ -41,6 +42,10 @@ from sparkrun_tui.ui.model.state import AppState
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.widgets.line_pane import INKS
+
+if TYPE_CHECKING:
+    from sparkrun_tui.fleet.model import Workload
+    from sparkrun_tui.launch.chat.conversation import Conversation
 
 Answer = TypeVar("Answer")
 _SEVERITY = {"note": ("information", ""), "warning": ("warning", "! "), "error": ("error", "✗ ")}
@@ -70,6 +75,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.launch_poll = LaunchPoll(self)
         self.host_watch = HostWatch(self)
         self.launches = Launches(self)
+        self.chats = Chats()
         self.registries = Registries(self._registries_changed)
         self.freshness = Freshness(self)
         self.collector = Collector(self)
@@ -148,6 +154,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     async def on_unmount(self) -> None:
         """Save the session and disconnect from the hosts; what runs there keeps running."""
         self.host_watch.end()
+        self.chats.end()
         self.persistence.keep()
         self.terminal_title.restore()
         if self._backend is not None and self.opened.is_set():
@@ -290,6 +297,32 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         """Call `changed` when a launch changes; the returned function ends that."""
         return self.launch_poll.watch(launch, changed)
 
+    def conversation(self, launch: LaunchPort) -> Conversation:
+        """The conversation with the model of a launch; it is kept while the app runs."""
+        return self.chats.of(launch.launch_id)
+
+    def open_chat(self, launch: LaunchPort) -> None:
+        """Talk to the model of a launch, which is followed from now on."""
+        from sparkrun_tui.ui.screens.chat import ChatScreen
+
+        self.follow(launch)
+        self.push_screen(ChatScreen(launch))
+
+    async def chat_with(self, workload: Workload) -> None:
+        """Talk to the model of a workload of the cluster; it is attached to."""
+        if self.state.cluster is not None:
+            self.open_chat(await self.backend.attach(workload, self.state.cluster))
+
+    def open_snippets(self, launch: LaunchPort) -> None:
+        """Show code that calls the endpoint of a launch."""
+        from sparkrun_tui.ui.screens.dialogs.snippets import SnippetsScreen
+
+        endpoint = launch.state.endpoint
+        if endpoint is None:
+            self.say("It does not serve yet: there is no endpoint to call.", "warning")
+        else:
+            self.push_screen(SnippetsScreen(endpoint))
+
     def recipes_in_sight(self) -> set[str]:
         """Keys of the recipes that a screen shows now."""
         found: set[str] = set()
@@ -396,10 +429,10 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         """Find any action by name."""
         from textual.command import CommandPalette
 
-        from sparkrun_tui.ui.app.palette import ActionProvider, RecipeProvider, ThemeProvider
+        from sparkrun_tui.ui.app.palette import ActionProvider, ChatProvider, RecipeProvider, ThemeProvider
 
         if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette([ActionProvider, RecipeProvider, ThemeProvider]))
+            self.push_screen(CommandPalette([ActionProvider, ChatProvider, RecipeProvider, ThemeProvider]))
 
     def do_next_pane(self) -> None:
         """Move to the next pane."""

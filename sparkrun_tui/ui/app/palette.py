@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
@@ -11,6 +12,9 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import find, key_name
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.app_port import port_of
+
+if TYPE_CHECKING:
+    from sparkrun_tui.fleet.model import Workload
 
 _MOST = 20
 """How many recipes are shown: the palette is for opening one, the list is for browsing."""
@@ -59,6 +63,29 @@ class RecipeProvider(Provider):
         for place, entry in enumerate(found):
             go = partial(app.edit_recipe, entry.source.path, {})
             yield Hit(0.7 - place / 100, _plain(entry.name), go, text=entry.name, help=clean_line(entry.model))
+
+
+class ChatProvider(Provider):
+    """What serves on the cluster, to talk to."""
+
+    async def search(self, query: str) -> Hits:
+        """Workloads whose recipe or model matches."""
+        app = port_of(self.app)
+        world = app.state.known_world
+        matcher = self.matcher(query)
+        for workload in world.running if world is not None else ():
+            if not workload.ours or workload.port is None:
+                continue
+            label = f"chat with {workload.recipe or workload.model}"
+            score = matcher.match(label)
+            if score > 0:
+                about = f"{workload.served_name or workload.model} on {workload.head_host}"
+                go = partial(self._chat, workload)
+                yield Hit(score, _plain(label), go, text=label, help=clean_line(about))
+
+    def _chat(self, workload: Workload) -> None:
+        app = port_of(self.app)
+        app.background(app.chat_with(workload), "chat")
 
 
 class ThemeProvider(Provider):

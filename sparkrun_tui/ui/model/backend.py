@@ -20,6 +20,7 @@ from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
 from sparkrun_tui.fleet.stop import Outcome, RankStopped, StopReport, stop
 from sparkrun_tui.fleet.survey import survey
+from sparkrun_tui.launch.chat.pieces import Asked, Piece
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.plan import dry_run as dryrun
 from sparkrun_tui.launch.plan.plan import LaunchPlan
@@ -49,6 +50,7 @@ from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.trust import consented_variables
 from sparkrun_tui.recipe.values.masking import redactor
 from sparkrun_tui.recipe.values.rendered import Rendered
+from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
@@ -57,6 +59,9 @@ from sparkrun_tui.ui.model.ports import Ask, HostSeen, KeyQuestion, LaunchPort, 
 
 if TYPE_CHECKING:
     from sparkrun_tui.demo.cluster import DemoCluster
+
+_SOON = 15.0
+"""Seconds within which a launch that serves is seen to serve after it was attached to."""
 
 
 class Reopened:
@@ -395,12 +400,18 @@ class LocalBackend:
             raise SparkrunError("it was launched elsewhere: only labels of its containers say how")
         return await asyncio.to_thread(any_recipe, past.reference or past.recipe, self._settings)
 
-    async def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
+    async def ask_endpoint(self, launch: LaunchPort, asked: Asked) -> AsyncIterator[Piece]:
         """The answer of a served model, piece by piece. Raises `SparkrunError` without an endpoint."""
+        if isinstance(launch, Launch) and launch.state.endpoint is None:
+            # One that was just attached to is looked at first.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_SOON):
+                    await launch.wait_ready()
         state = launch.state
         cluster = self._clusters.get(launch.launch_id)
         if state.endpoint is None or cluster is None:
-            raise SparkrunError("there is no endpoint to send a prompt to")
+            remedy = "Ask again once it serves." if state.status not in FINAL else ""
+            raise SparkrunError("there is no endpoint to send a prompt to", remedy=remedy)
         head = min(state.hosts.values(), key=lambda row: row.rank)
         key = find_key = None
         address = ""
@@ -408,8 +419,10 @@ class LocalBackend:
             key, find_key = launch.key, launch.find_key
             address = await launch.own_address()
         services = self._services(cluster)
-        async for piece in ask_served(services, head.name, state.endpoint, prompt, key, find_key, address):
-            yield piece
+        question = ask_served(services, head.name, state.endpoint, asked, key, find_key, address)
+        async with closing(question.pieces()) as pieces:
+            async for piece in pieces:
+                yield piece
 
 
 def _durations(state: LaunchState) -> dict[Phase, float]:

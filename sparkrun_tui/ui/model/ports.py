@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.fleet.metrics import Metrics
     from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
     from sparkrun_tui.fleet.stop import StopReport
+    from sparkrun_tui.launch.chat.pieces import Asked, Piece
     from sparkrun_tui.launch.plan.plan import LaunchPlan
     from sparkrun_tui.launch.record.export import Exported
     from sparkrun_tui.launch.record.logs import LogBuffer
@@ -247,5 +248,5 @@ class Backend(Protocol):
     async def recipe_of(self, past: PastLaunch) -> Recipe:
         """The recipe of an earlier launch as it is now. Raises `SparkrunError` when it cannot be had."""
 
-    def ask_endpoint(self, launch: LaunchPort, prompt: str) -> AsyncIterator[str]:
-        """Send a prompt to the endpoint of a launch; yields the answer as it arrives."""
+    def ask_endpoint(self, launch: LaunchPort, asked: Asked) -> AsyncIterator[Piece]:
+        """Ask the endpoint of a launch; yields the answer as it arrives. Raises `SparkrunError`."""

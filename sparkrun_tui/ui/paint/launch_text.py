@@ -8,9 +8,6 @@ from rich.cells import cell_len
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_duration
-from sparkrun_tui.engines.offers import BY_NAME, CHAT, TEXT
-from sparkrun_tui.engines.plan import KEY_VARIABLE
-from sparkrun_tui.launch.plan.curl import post
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.ink import Line, Span, clip, width_of
@@ -64,21 +61,3 @@ def endpoint_lines(state: LaunchState, width: int) -> list[Line]:
     if facts:
         spans.append(("   " + ", ".join(facts), "dim"))
     return [clip(spans, width)]
-
-
-def curl(state: LaunchState) -> str:
-    """A `curl` command that asks the endpoint for an answer of its kind; empty without an endpoint.
-
-    An API key is taken from the variable `API_KEY`.
-    """
-    endpoint = state.endpoint
-    if endpoint is None:
-        return ""
-    offer = BY_NAME.get(endpoint.offers, CHAT)
-    if offer.name in TEXT:
-        offer = CHAT
-    base = endpoint.url.rstrip("/").removesuffix("/v1")
-    key = ""
-    if endpoint.wants_key:
-        key = KEY_VARIABLE
-    return post(base, offer, endpoint.model, "Hello", key)

@@ -155,9 +155,9 @@ class FleetScreen(PageScreen):
         workload = self.list.workload
         if workload is None:
             return "Nothing is running in this row."
-        if not workload.ours and name in ("open", "stop", "test"):
+        if not workload.ours and name in ("open", "stop", "chat", "snippets"):
             return "This was not started by sparkrun-tui and can only be shown."
-        if name in ("copy", "test") and workload.port is None:
+        if name in ("copy", "chat", "snippets") and workload.port is None:
             return "Its port is not known."
         return ""
 
@@ -171,15 +171,18 @@ class FleetScreen(PageScreen):
         if workload is not None and cluster is not None:
             self.sparkrun.open_launch(await self.sparkrun.backend.attach(workload, cluster))
 
-    async def do_test(self) -> None:
-        """Send it a prompt."""
-        from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
+    async def do_chat(self) -> None:
+        """Talk to its model."""
+        if self.list.workload is not None:
+            await self.sparkrun.chat_with(self.list.workload)
 
+    async def do_snippets(self) -> None:
+        """Show code that calls its endpoint."""
         workload, cluster = self.list.workload, self.sparkrun.state.cluster
         if workload is not None and cluster is not None:
             launch = await self.sparkrun.backend.attach(workload, cluster)
             self.sparkrun.follow(launch)
-            self.app.push_screen(PromptScreen(launch))
+            self.sparkrun.open_snippets(launch)
 
     def do_copy(self) -> None:
         """Copy its URL."""

@@ -22,7 +22,7 @@ from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.launch_status import COMING, SERVING
 from sparkrun_tui.ui.model.ports import LaunchPort, PastLaunch, ReplayPort
 from sparkrun_tui.ui.paint.change_lines import change_words
-from sparkrun_tui.ui.paint.launch_text import STATUS, curl, elapsed, endpoint_lines
+from sparkrun_tui.ui.paint.launch_text import STATUS, elapsed, endpoint_lines
 from sparkrun_tui.ui.paint.past_lines import ran_words
 from sparkrun_tui.ui.paint.phases import LastTime
 from sparkrun_tui.ui.screens.again import launch_again
@@ -150,7 +150,7 @@ class LaunchScreen(PageScreen):
         endpoint = self.query_one("#endpoint-panel", Panel)
         endpoint.display = state.endpoint is not None and state.status in SERVING
         if endpoint.display:
-            endpoint.entitle("Endpoint", "t test prompt  y copy URL")
+            endpoint.entitle("Endpoint", "t chat  s code  y copy URL")
             self.query_one("#endpoint", TextPane).repaint()
         self._show_diagnosis()
         self.update_bar()
@@ -183,15 +183,15 @@ class LaunchScreen(PageScreen):
     def why_not(self, name: str) -> str:
         """What can be done depends on the state of the launch."""
         state = self.launch.state
-        if self._past and name in ("test", "stop", "cancel"):
+        if self._past and name in ("chat", "snippets", "stop", "cancel"):
             if isinstance(self.launch, ReplayPort):
                 return "This is its record, shown once more: press f to see what runs."
             if state.status is LaunchStatus.UNKNOWN:
                 return f"Only its record is open: {state.detail}."
             return f"Nothing of it runs: {self._ran()}."
         match name:
-            case "test":
-                return self._why_no_test()
+            case "chat" | "snippets":
+                return self._why_no_chat()
             case "stop" | "cancel" if state.status in FINAL:
                 return f"The launch has already ended ({state.status.value})."
             case "cancel" if state.status in SERVING:
@@ -208,7 +208,7 @@ class LaunchScreen(PageScreen):
                 return "It was launched from elsewhere: its recipe is not available here."
         return ""
 
-    def _why_no_test(self) -> str:
+    def _why_no_chat(self) -> str:
         state = self.launch.state
         if state.endpoint is None or state.status not in SERVING:
             return "There is no endpoint yet."
@@ -248,11 +248,13 @@ class LaunchScreen(PageScreen):
         if box.value:
             view.do_previous_match()
 
-    def do_test(self) -> None:
-        """Send a prompt to the endpoint."""
-        from sparkrun_tui.ui.screens.dialogs.prompt import PromptScreen
+    def do_chat(self) -> None:
+        """Talk to the model."""
+        self.sparkrun.open_chat(self.launch)
 
-        self.app.push_screen(PromptScreen(self.launch))
+    def do_snippets(self) -> None:
+        """Show code that calls the endpoint."""
+        self.sparkrun.open_snippets(self.launch)
 
     async def do_copy(self) -> None:
         """Copy the selection, the URL or the report, whichever there is."""
@@ -374,7 +376,3 @@ class LaunchScreen(PageScreen):
             if self.launch.state.status in COMING | SERVING:
                 self.sparkrun.say(f"{self.launch.state.recipe} keeps running; press f to see it again")
             self.app.pop_screen()
-
-    def curl_command(self) -> str:
-        """A `curl` command that sends a prompt to the endpoint."""
-        return curl(self.launch.state)

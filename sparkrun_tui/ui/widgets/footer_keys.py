@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual import events
 from textual.screen import Screen
-from textual.widgets import Input
 
 from sparkrun_tui.ui.actions import find, key_name
 from sparkrun_tui.ui.actor import Actor
@@ -45,7 +44,8 @@ class FooterKeys(LinePane, Actor):
         if not self.is_attached or not self.screen.is_current:
             return
         entries: dict[str, tuple[int, str, str, str, Actor]] = {}
-        typing = isinstance(self.screen.focused, Input)
+        focused = self.screen.focused
+        typing = focused is not None and focused.check_consume_key("a", "a")
         for key, active in self.screen.active_bindings.items():
             node = active.node
             action = find(active.binding.id or "")
