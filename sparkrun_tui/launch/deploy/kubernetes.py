@@ -248,8 +248,8 @@ def _folder_in_cache(mount: Mount) -> str:
 
 
 def _fetch(service: Service, mounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What fetches the model before llama-server starts; the other engines fetch it by themselves."""
-    if service.engine != "llama-cpp" or not service.models:
+    """What fetches the model before a server starts that does not fetch it by itself."""
+    if service.fetches or not service.models:
         return []
     lines = ["pip install -q huggingface_hub"]
     for need in service.models:

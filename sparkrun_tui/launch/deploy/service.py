@@ -10,6 +10,7 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.plan import ContainerSpec, ModelNeed, ServePlan
+from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.launch.plan.containers import whole
 from sparkrun_tui.launch.plan.dry_run import offline_plan
 from sparkrun_tui.launch.plan.plan import LaunchPlan
@@ -40,6 +41,8 @@ class Service:
     models: tuple[ModelNeed, ...]
     gpus: int
     """GPUs of each rank's host that the service uses."""
+    fetches: bool
+    """Whether the engine fetches its model by itself, where the cache does not hold it."""
     grace: int
     """Seconds between SIGTERM and SIGKILL."""
     notes: tuple[str, ...]
@@ -84,6 +87,7 @@ def service_of(rendered: Rendered, hosts: Sequence[str], environ: Mapping[str, s
         health_path=serve.ready.health_path,
         models=serve.models,
         gpus=plan.hosts[0].gpus,
+        fetches=not _reads_gguf(serve),
         grace=max(1, round(serve.stop_grace)),
         notes=tuple(_notes(plan)),
     )
@@ -102,11 +106,16 @@ def comments(lines: Sequence[str]) -> str:
     return "".join(f"# {line}".rstrip() + "\n" for text in lines for line in text.splitlines() or [""])
 
 
+def _reads_gguf(serve: ServePlan) -> bool:
+    family = family_of(serve.engine)
+    return family is not None and family.gguf
+
+
 def _checks(serve: ServePlan) -> str:
-    """Ends the start of llama-server where the cache holds no model: without one it serves, but no model (router)."""
+    """Ends the start of a server of GGUF files where the cache holds none: llama-server would serve without a model."""
     lines = []
     for need in serve.models:
-        if serve.engine == "llama-cpp":
+        if _reads_gguf(serve):
             folder = f"{CACHE_TARGETS[0]}/hub/models--{need.repo.replace('/', '--')}/snapshots"
             missing = shell.word(f"{need.repo} is not in the cache: hf download {need.repo}")
             lines.append(
