@@ -135,11 +135,14 @@ def test_index_keys_of_sparse_attention_come_on_top() -> None:
 def test_compressed_caches() -> None:
     whole = load(ggufs.COMPRESSED, "-c 8448 -np 1 --swa-full")
     assert whole.cache.window == 354.75 * MIB
-    assert whole.cache.full == (21 * 2112 + 20 * 66) * 512 * 2
-    assert whole.cache.indexer == 21 * 2112 * 128 * 2
+    assert whole.cache.full == (21 * 2304 + 20 * 256) * 512 * 2
+    assert whole.cache.indexer == 21 * 2304 * 128 * 2
     assert whole.cache.state == (21 * 2 * 8 * 2 * (512 + 128) + 20 * 2 * 128 * 512) * 4
     assert load(ggufs.COMPRESSED, "-c 8448 -np 1").cache.window == 43 * 768 * 512 * 2
     assert load(ggufs.COMPRESSED, "-c 8448").cache.window == 4 * 43 * 768 * 512 * 2
+    printed = load(ggufs.COMPRESSED, "-c 8192").cache
+    assert (printed.full, printed.indexer, printed.window) == (188 * MIB, 42 * MIB, 129 * MIB)
+    assert round(printed.state / MIB, 2) == 46.56
 
 
 @pytest.mark.parametrize(("args", "mib"), [("-c 8192", 598.5), ("-c 8192 -np 1", 149.625), ("-c 8192 -np 32", 4788)])

@@ -225,7 +225,7 @@ def compressed_bytes(
 ) -> tuple[float, float, float, int]:
     """One DeepSeek V4 layer's window rows, compressed rows, index keys and compressor state in bytes.
 
-    Rows are keys only. Each slot has streams of its own, also in a unified cache. A ratio of 4 keeps index
+    Rows are keys only, and padded. Each slot has streams of its own, also in a unified cache. A ratio of 4 keeps index
     keys and overlapping states of 8 rows, 128 keeps states of 128. Source: src/llama-kv-cache-dsv4.cpp.
     """
     ratio = attention.compress or 0
@@ -236,7 +236,7 @@ def compressed_bytes(
     raw = shape.slots * cells * width * key_size
     if not ratio:
         return raw, 0.0, 0.0, 0
-    rows = shape.slots * ceil(shape.sequence / ratio)
+    rows = shape.slots * pad(ceil(shape.sequence / ratio))
     index = 0.0
     state = 2 * ratio * width
     if ratio == _OVERLAPPING:
