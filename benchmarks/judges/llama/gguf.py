@@ -16,6 +16,9 @@ _U32, _F32, _BOOL, _STRING, _ARRAY = 4, 6, 7, 8, 9
 _ALIGNMENT = 32
 _SMALLEST = "f32"
 _FALLBACK = "f16"
+_TABLE = "tid2eid"
+"""DeepSeek V4's tables of experts by token hold numbers."""
+
 _WIDE = ("conv", ".ssm_", ".ffn_gate_inp.")
 
 
@@ -44,6 +47,8 @@ def write(path: Path, metadata: Mapping[str, object], tensors: Mapping[str, Shap
 
 def type_of(name: str, shape: Shape, kind: str) -> str:
     """The type of one tensor in a file whose matrices have the type `kind`."""
+    if _TABLE in name:
+        return "i32"
     if len(shape) == 1 or any(part in name for part in _WIDE):
         return _SMALLEST
     if shape[0] % block_length(kind):

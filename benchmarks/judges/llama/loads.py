@@ -32,6 +32,13 @@ _BLOCK = re.compile(r"blk\.(\d+)\.(.*)")
 _UNASKED = {
     "ssm_conv1d.weight": ("attn_qkv.weight", "attn_gate.weight", "ssm_conv1d.bias"),
     "ffn_up_exps.weight": ("ffn_gate_exps.weight",),
+    "attn_kv_a_mqa.weight": (
+        "indexer.k_norm.weight",
+        "indexer.k_norm.bias",
+        "indexer.proj.weight",
+        "indexer.attn_k.weight",
+        "indexer.attn_q_b.weight",
+    ),
 }
 """Tensors that loaders do not insist on and graphs do, by one that the same block has."""
 
@@ -51,9 +58,11 @@ class Model:
     tensors: dict[str, gguf.Shape] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Name the output, and the two tensors by which a loader tells a whole model from one of its halves."""
+        """Name what no loader asks for: an output of its own, and by what a whole model is told from its halves."""
         if self.untied:
             self.tensors["output.weight"] = _UNKNOWN
+        if self.keys["arch"] == "phi3":
+            self.tensors["blk.0.attn_qkv.weight"] = _UNKNOWN
         if self.keys.get("nextn_predict_layers"):
             self.tensors["blk.0.attn_norm.weight"] = _UNKNOWN
             self.tensors[f"blk.{self._blocks - 1}.nextn.eh_proj.weight"] = _UNKNOWN

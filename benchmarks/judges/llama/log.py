@@ -14,6 +14,7 @@ _COMPUTE = re.compile(rf"(?:sched_reserve|llama_context|graph_reserve): +(\S+) c
 _CREATING = re.compile(r"creating +(.*?)KV cache, size")
 _CACHE = re.compile(rf"llama_kv_cache\w*: size {_SIZE} \( *(\d+) cells, +(\d+) layers, +\d+/(\d+) seqs\)")
 _STATE = re.compile(rf"llama_memory_recurrent: size {_SIZE} \( *(\d+) cells")
+_COMPRESSOR = re.compile(rf"llama_dsv4_comp_state: .* streams = (\d+), .* size {_SIZE}")
 _HOST = re.compile(r"\| +- .*= *(\d+) \+ +\d+ \+ +\d+ ")
 _FIT = re.compile(r"common_\w*fit\w*: (?:- )?(.*(?:vs\. \d+ MiB of|context size reduced|no change|failed to fit).*)")
 _CUT = re.compile(r"context size reduced from \d+ to (\d+)")
@@ -130,6 +131,9 @@ class Load:
             _sum_up(context.caches.setdefault(self._label, {}), found)
         elif found := _STATE.search(line):
             context.state = float(found[1]), int(found[2])
+        elif found := _COMPRESSOR.search(line):
+            before = context.state[0] if context.state is not None else 0.0
+            context.state = round(before + float(found[2]), 2), int(found[1])
         elif found := _COMPUTE.search(line):
             context.compute[found[1]] = float(found[2])
         elif found := _OUTPUT.search(line):
@@ -147,7 +151,8 @@ def cache_kind(title: str) -> str:
 
 
 def _sum_up(cache: dict[str, float], found: re.Match[str]) -> None:
-    """Add one cache to those of its kind."""
-    cache["cells"], cache["streams"] = int(found[2]), int(found[4])
+    """Add one cache to those of its kind; the cells are those of the first, others may hold compressed rows."""
+    cache.setdefault("cells", int(found[2]))
+    cache.setdefault("streams", int(found[4]))
     for name, value in (("mib", found[1]), ("layers", found[3])):
         cache[name] = round(cache.get(name, 0.0) + float(value), 2)
