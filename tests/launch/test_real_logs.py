@@ -2,7 +2,8 @@
 
 The rules were written with the logs in `first/` and `fourth/` at hand. Those in the other folders were collected apart
 from that, and scored once before any of them was used to correct a rule: `#! at first:` says what was found then.
-Those in `twentysecond/` are exceptions drawn by chance from the engines' own code, at the place where it raises them.
+Those in `twentysecond/` and `twentyfourth/` are exceptions drawn by chance from the engines' own code, at the place
+where it raises them.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ PLACES = (
         runs_nothing=True,
     ),
     _place(
-        r"/vllm/transformers_utils/|/srt/configs/|/srt/configs\.py|/huggingface_hub/dataclasses\.py|"
+        r"/vllm/transformers_utils/(?!process)|/srt/configs/|/srt/configs\.py|/huggingface_hub/dataclasses\.py|"
         r"/srt/utils/hf_transformers",
         "The model's configuration does not fit",
         "The engine could not make sense of the model's settings",
@@ -179,7 +179,7 @@ PLACES = (
         runs_nothing=True,
     ),
     _place(
-        r"/vllm/multimodal/|/srt/multimodal/|/mm_encoder|/encoder_cudagraph|/torchvision/|/torchcodec/|/PIL/|/librosa/|"
+        r"/vllm/multimodal/|/transformers_utils/processors?/|/srt/multimodal/|/mm_encoder|/encoder_cudagraph|/torchvision/|/torchcodec/|/PIL/|/librosa/|"
         r"/multimodal_processor\.py|/vision\.py|/qwen_vl_utils/",
         "The model's images cannot be prepared",
         "The code that prepares images, sound and video failed",

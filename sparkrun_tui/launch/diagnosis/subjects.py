@@ -47,10 +47,10 @@ _OF_RANKS = LinePattern(
 )
 """Words that speak of the ranks themselves."""
 _OF_PARTS = LinePattern(
-    r"(?i)heads?\b.{0,60}(?:divisible|multiple|evenly)|experts?.{0,60}(?:divisible|multiple|greater than the number)|"
-    r"(?:hidden|intermediate|vocab|output|input|weight)[\w ]{0,24}size\w{0,20}.{0,60}(?:divisible|multiple)|"
-    r"\bsize_[nk]\b.{0,60}divisible"
+    r"(?i)heads?\b|\bexperts?\b|\bsize_[nk]\b|"
+    r"(?:hidden|intermediate|vocab|output|input|weight)[ _](?:[a-z]{1,12}[ _])?size"
 )
+"""Words for parts of a model that the ranks share, where they are to divide by something."""
 _NUMBER = re.compile(r"(?<![\w.])\d{1,5}(?![\w])")
 _BY = LinePattern(r"divisible by|multiple of")
 _OF_CACHE = LinePattern(r"(?i)kv.?cache.?d?type|cache.?dtype|kv_data_type")
@@ -87,10 +87,16 @@ SUBJECTS = (
         by_class=True,
     ),
     _subject(
-        r"'\w{1,60}' object has no attribute 'pooler\w{0,10}'|\b\w{0,40}Pooler\w{0,30}\b|\bpooling\b",
+        r"\b\w{0,40}Pooler\w{0,30}\b|\bpooler\w{0,10}\b|\bpooling\b",
         by_hand("run it as what it is: `--runner pooling` for embeddings and rerankers, else leave --runner out"),
         "--runner",
         "--convert",
+        by_class=True,
+    ),
+    _subject(
+        r"prompt_lookup_m(?:in|ax)",
+        by_hand("set prompt_lookup_min and prompt_lookup_max in speculative_config", "1 or more, the least first"),
+        "prompt_lookup",
         by_class=True,
     ),
     _subject(
@@ -111,7 +117,7 @@ SUBJECTS = (
         "moe_runner_backend",
     ),
     _subject(
-        r"(?i)speculat|\bdraft|\beagle|\bmtp\b|lookahead",
+        r"(?i)speculat|\bdraft|\beagle|\bmtp\b|lookahead|(?:\b|_)spec_(?:tok|dec|step|info|alg|conf)",
         _NO_DRAFTER,
         "draft",
         "speculative",
