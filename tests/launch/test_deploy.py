@@ -305,4 +305,4 @@ def test_a_llama_without_its_model_does_not_start() -> None:
         ["bash", "-c", service["command"][0].replace("$$", "$")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "acme/tiny-GGUF is not in the cache: hf download acme/tiny-GGUF" in done.stderr
+    assert "the model is not in the cache: hf download acme/tiny-GGUF" in done.stderr

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.engines.plan import ContainerSpec, Mount
-from sparkrun_tui.launch.deploy.service import START_SECONDS, Service, comments
+from sparkrun_tui.launch.deploy.service import START_SECONDS, Service, comments, fetch_command
 from sparkrun_tui.launch.deploy.yaml_text import document
 from sparkrun_tui.launch.plan.containers import LOG_OPTIONS
 
@@ -20,8 +21,7 @@ def _head(service: Service) -> list[str]:
     lines = [f"{service.recipe} ({service.engine}), written by `sparkrun-tui recipe export --as compose`."]
     lines.append("Start: docker compose up -d    Logs: docker compose logs -f    Stop: docker compose down")
     for need in service.models:
-        revision = f" --revision {need.revision}" if need.revision else ""
-        lines.append(f"The model first, where it is not in the cache: hf download {need.repo}{revision}")
+        lines.append("The model first, where it is not in the cache: " + fetch_command(need))
     for name in service.secrets:
         lines.append(f"Set {name} in the environment or in a file `.env` (mode 0600) beside this one.")
     return [*lines, *service.notes]
@@ -86,10 +86,14 @@ def _limit(value: int | tuple[int, int]) -> Any:
 
 def _health(service: Service) -> dict[str, Any]:
     """Asked by bash, which every image that is launched has: few have curl."""
-    address = f"/dev/tcp/127.0.0.1/{service.port}"
-    ask = f"printf 'GET {service.health_path} HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3 | grep -q ' 200'"
+    ask = shell.script(
+        "exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET %s HTTP/1.0\\r\\n\\r\\n' {path} >&3"
+        " && head -n 1 <&3 | grep -q ' 200'",
+        port=service.port,
+        path=service.health_path,
+    )
     return {
-        "test": ["CMD", "bash", "-c", f"exec 3<>{address} && {ask}"],
+        "test": ["CMD", "bash", "-c", _literal(ask)],
         "interval": "15s",
         "timeout": "10s",
         "retries": 4,

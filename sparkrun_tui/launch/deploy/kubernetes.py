@@ -11,7 +11,7 @@ from typing import Any
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.engines.plan import ContainerSpec, Mount
-from sparkrun_tui.launch.deploy.service import PORT_NAME, START_SECONDS, Service, comments
+from sparkrun_tui.launch.deploy.service import PORT_NAME, START_SECONDS, Service, comments, fetch_command
 from sparkrun_tui.launch.deploy.yaml_text import document
 from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
 
@@ -251,14 +251,7 @@ def _fetch(service: Service, mounts: list[dict[str, Any]]) -> list[dict[str, Any
     """What fetches the model before a server starts that does not fetch it by itself."""
     if service.fetches or not service.models:
         return []
-    lines = ["pip install -q huggingface_hub"]
-    for need in service.models:
-        words = ["hf", "download", need.repo]
-        if need.revision:
-            words += ["--revision", need.revision]
-        if need.gguf_quant:
-            words += ["--include", f"'*{need.gguf_quant}*'"]
-        lines.append(" ".join(words))
+    lines = ["pip install -q huggingface_hub", *map(fetch_command, service.models)]
     cache = [mount for mount in mounts if mount["name"] == _CACHE and mount["mountPath"] == CACHE_TARGETS[0]]
     env: list[dict[str, Any]] = [{"name": "HF_HOME", "value": CACHE_TARGETS[0]}]
     for name in service.secrets:
@@ -268,7 +261,7 @@ def _fetch(service: Service, mounts: list[dict[str, Any]]) -> list[dict[str, Any
         {
             "name": "fetch",
             "image": _GGUF_IMAGE,
-            "command": ["sh", "-ec", "\n".join(lines) + "\n"],
+            "command": ["sh", "-ec", _literal("\n".join(lines) + "\n")],
             "env": env,
             "volumeMounts": cache,
         }

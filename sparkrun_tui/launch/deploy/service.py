@@ -101,6 +101,16 @@ def service_name(name: str) -> str:
     return label[:_MOST_NAME].rstrip("-")
 
 
+def fetch_command(need: ModelNeed) -> shell.Text:
+    """The command that fetches a model into the cache of whoever runs it."""
+    words = ["hf", "download", need.repo]
+    if need.revision:
+        words += ["--revision", need.revision]
+    if need.gguf_quant:
+        words += ["--include", f"*{need.gguf_quant}*"]
+    return shell.words(words)
+
+
 def comments(lines: Sequence[str]) -> str:
     """Lines as comments of YAML and of units; a line never ends its comment."""
     return "".join(f"# {line}".rstrip() + "\n" for text in lines for line in text.splitlines() or [""])
@@ -117,7 +127,7 @@ def _checks(serve: ServePlan) -> str:
     for need in serve.models:
         if _reads_gguf(serve):
             folder = f"{CACHE_TARGETS[0]}/hub/models--{need.repo.replace('/', '--')}/snapshots"
-            missing = shell.word(f"{need.repo} is not in the cache: hf download {need.repo}")
+            missing = shell.word("the model is not in the cache: " + fetch_command(need))
             lines.append(
                 shell.script(
                     "find {folder} -name {names} | grep -q . || {{ echo {missing} >&2; exit 1; }}\n",
