@@ -129,6 +129,7 @@ async def wait_until_it_serves(pilot: Pilot[int]) -> None:
 
 async def ask_the_model(pilot: Pilot[int]) -> None:
     await pilot.press("t")
+    await until(pilot, lambda: isinstance(pilot.app.screen, ChatScreen))
     await settled(pilot)
     await pilot.press("enter")
     chat = pilot.app.screen
