@@ -43,7 +43,7 @@ runtimes=io.containerd.runc.v2 nvidia runc
 disk=/home/nvidia/.cache/huggingface\t/dev/nvme0n1p2 3844648956 1 2600000000 29% /\t/dev/nvme 244195328 1 244195327 1% /
 disk=/var/lib/docker\t/dev/nvme0n1p2 3844648956 1 2600000000 29% /\tbtrfs 0 0 0 - /
 [[gpus
-NVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41
+NVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41, 208, [N/A]
 
 ]]
 [[smi
@@ -88,6 +88,7 @@ def test_a_spark_tells_all_that_matters() -> None:
     assert (gpu.name, gpu.memory_total, gpu.utilisation, gpu.power_watts, gpu.temperature) == (
         "NVIDIA GB10", None, 3.0, 9.51, 41.0,
     )  # fmt: skip
+    assert (gpu.clock_mhz, gpu.memory_used) == (208.0, None)
     assert (facts.driver, facts.cuda) == ("580.95.05", "13.0")
     assert (facts.docker_version, facts.docker_root, facts.docker_access) == ("29.1.0", "/var/lib/docker", "ok")
     assert facts.gpu_runtime
@@ -168,6 +169,16 @@ def test_a_machine_without_anything_is_still_told() -> None:
 def test_ports_from_the_kernel_where_there_is_no_ss() -> None:
     rows = ["  sl  local_address rem_address   st", "   0: 00000000:1F40 00000000:0000 0A", "   1: 0:0016 1:2 01"]
     assert facts_of("\n".join(["[[tcp", *rows, "]]"])).used_ports == {8000}
+
+
+def test_a_gpu_with_memory_of_its_own_says_how_much_is_used() -> None:
+    (gpu,) = facts_of("[[gpus\nNVIDIA L4, 580.95.05, 23034, 97, 71.20, 66, 2040, 20480\n]]\n").gpus
+    assert (gpu.memory_total, gpu.memory_used, gpu.clock_mhz) == (23034 << 20, 20480 << 20, 2040.0)
+
+
+def test_a_driver_that_says_less_leaves_the_rest_unknown() -> None:
+    (gpu,) = facts_of("[[gpus\nNVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41\n]]\n").gpus
+    assert (gpu.temperature, gpu.clock_mhz, gpu.memory_used) == (41.0, None, None)
 
 
 def test_unreadable_fields_of_a_gpu_stay_unknown() -> None:

@@ -40,6 +40,9 @@ class Gpu:
     utilisation: float | None = None
     power_watts: float | None = None
     temperature: float | None = None
+    clock_mhz: float | None = None
+    """What its multiprocessors run at."""
+    memory_used: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

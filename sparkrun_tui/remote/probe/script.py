@@ -13,7 +13,7 @@ TOOLS = ("rsync", "setsid", "tail", "sha256sum", "systemd-run", "git", "nvidia-s
 CONTAINERD_ROOT = "/var/lib/containerd"
 """Where containerd keeps images; Docker's own folder has none where its image store is containerd's."""
 
-GPU_FIELDS = "name,driver_version,memory.total,utilization.gpu,power.draw,temperature.gpu"
+GPU_FIELDS = "name,driver_version,memory.total,utilization.gpu,power.draw,temperature.gpu,clocks.sm,memory.used"
 
 # Every part is allowed to fail or be missing; nothing may hang: slow tools run under `timeout` where there is one.
 _SCRIPT = r"""# sparkrun-tui: probe
