@@ -97,13 +97,32 @@ def _first(names: tuple[str, ...], totals: Mapping[str, float]) -> float | None:
 
 
 def tokens_per_second(earlier: Metrics | None, later: Metrics) -> float | None:
-    """Tokens generated per second between two readings; without an earlier one, the rate that the engine reports."""
-    if earlier is not None and earlier.generated is not None and later.generated is not None:
-        seconds = later.taken - earlier.taken
-        # A counter that went down belongs to an engine that was restarted.
-        if seconds > 0 and later.generated >= earlier.generated:
-            return (later.generated - earlier.generated) / seconds
-    return later.throughput
+    """Tokens generated per second between two readings; where they give no rate, the one that the engine reports."""
+    rate = None
+    if earlier is not None:
+        rate = _rate(earlier, later, earlier.generated, later.generated)
+    return later.throughput if rate is None else rate
+
+
+def prompt_tokens_per_second(earlier: Metrics | None, later: Metrics) -> float | None:
+    """Tokens of prompts that were read per second between two readings; None where it is not known."""
+    if earlier is None:
+        return None
+    return _rate(earlier, later, earlier.prompted, later.prompted)
+
+
+def _rate(earlier: Metrics, later: Metrics, before: float | None, after: float | None) -> float | None:
+    """How much a counter grew a second; None when it is not known, or the engine was restarted in between."""
+    seconds = later.taken - earlier.taken
+    if before is None or after is None or seconds <= 0 or restarted(earlier, later):
+        return None
+    return (after - before) / seconds
+
+
+def restarted(earlier: Metrics, later: Metrics) -> bool:
+    """Whether the engine was restarted between two readings: its counters begin at zero again."""
+    pairs = ((earlier.generated, later.generated), (earlier.prompted, later.prompted))
+    return any(before is not None and after is not None and after < before for before, after in pairs)
 
 
 async def read(workload: Workload, services: HostServices) -> Metrics | None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.fleet.load import Load, loads
+from sparkrun_tui.fleet.load import Load, Measured, measured
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
+from sparkrun_tui.fleet.samples import Samples
 from sparkrun_tui.memory.hosts import IDLE
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
@@ -113,11 +114,13 @@ class World:
     workloads: tuple[Workload, ...] = ()
     loads: Mapping[str, Load] = field(default_factory=dict)
     """The load of servers by launch id."""
+    samples: Samples = field(default_factory=Samples)
+    """The figures of hosts and servers over the last minutes."""
     _hosts: dict[str, HostNow] = field(default_factory=dict)
     _judged: dict[str, int | None] = field(default_factory=dict)
     """The available memory by which verdicts were worked out."""
     _promises: dict[str, _Promise] = field(default_factory=dict)
-    _metrics: Mapping[str, Metrics] = field(default_factory=dict)
+    _measured: Mapping[str, Measured] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cluster: Cluster | None) -> World:
@@ -238,6 +241,7 @@ class World:
             return
         if host.facts is not None and host.facts.taken > facts.taken:
             facts = host.facts
+        self.samples.host_seen(facts, name)
         self._hosts[name] = replace(host, state=Seen.UP, facts=facts, problem="", remedy="", needs_user=False)
         self._judge(name)
 
@@ -272,10 +276,12 @@ class World:
                 self.up(status.facts, status.name)
             else:
                 link = status.link
+                self.samples.host_silent(status.name, view.taken)
                 self.down(status.name, link.detail, link.remedy, link.state is LinkState.NEEDS_USER)
         before = _ids(self.running)
         self.surveys += 1
         self.workloads, self.taken = view.workloads, view.taken
+        self.samples.keep_servers(item.launch_id for item in view.workloads)
         if _ids(self.running) != before:
             self.revision += 1
 
@@ -286,11 +292,18 @@ class World:
             return
         facts = replace(host.facts, memory_available=available, taken=when)
         self._hosts[name] = replace(host, facts=facts)
+        self.samples.memory_seen(name, facts.memory_total - available, when)
         self._judge(name)
 
     def measured(self, readings: Mapping[str, Metrics]) -> None:
-        """Servers have said how busy they are."""
-        self.loads, self._metrics = loads(self._metrics, readings), dict(readings)
+        """Servers have said how busy they are; those of the last survey that are not among them have not."""
+        self._measured = measured(self._measured, readings)
+        self.loads = {launch_id: found.load for launch_id, found in self._measured.items()}
+        for launch_id, load in self.loads.items():
+            self.samples.server_seen(launch_id, load, readings[launch_id].taken)
+        if self.taken is not None:
+            silent = [item.launch_id for item in self.workloads if item.launch_id not in readings]
+            self.samples.servers_silent(silent, self.taken)
 
     def launched(self, launch_id: str, recipe: str, hosts: Sequence[str], needed: int | None) -> None:
         """A launch begins that will take `needed` bytes of each of these hosts (None: unknown)."""

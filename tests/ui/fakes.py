@@ -118,6 +118,8 @@ class FakeBackend:
         self.calls: list[str] = []
         self.unreachable: dict[str, str] = {}
         self.surveys = 0
+        self.measurements = 0
+        """How often servers were asked how busy they are."""
         self.alive: set[str] = set()
         """Ids of earlier launches that still run."""
         self.ending: tuple[AnyEvent, ...] = ()
@@ -225,7 +227,7 @@ class FakeBackend:
         return HostStatus(name, LinkStatus(LinkState.UP, 1.0), self.facts_of(name))
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
-        self.calls.append("readings")
+        self.measurements += 1
         return dict(self.metrics)
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
