@@ -32,7 +32,7 @@ from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
-from sparkrun_tui.ui.model.ports import Ask, HostSeen, LaunchPort, Opened, PastLaunch
+from sparkrun_tui.ui.model.ports import Ask, HostSeen, Insight, LaunchPort, Opened, PastLaunch
 
 LAB = Cluster("lab", ("spark-1", "spark-2"))
 DEMO = Cluster("demo", ("demo-1", "demo-2"), source="demo")
@@ -132,6 +132,7 @@ class FakeBackend:
         self.launches: list[FakeLaunch] = []
         self.view = FleetView("lab", 1000.0, (), ())
         self.metrics: dict[str, Metrics] = {}
+        self.insight = Insight(warnings=())
         self.past: list[PastLaunch] = []
         self.stored = StoresView("lab", 1000.0, ())
         self.checked: list[Checked] = []
@@ -229,6 +230,10 @@ class FakeBackend:
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
         self.measurements += 1
         return dict(self.metrics)
+
+    async def look_into(self, workload: Workload, cluster: Cluster) -> Insight:
+        self.calls.append(f"look_into {workload.key}")
+        return self.insight
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
         self.calls.append(f"stop_workload {workload.launch_id}")
