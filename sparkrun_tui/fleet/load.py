@@ -91,7 +91,8 @@ def measured(earlier: Mapping[str, Measured], later: Mapping[str, Metrics]) -> d
 
 
 def _measured(earlier: Measured | None, now: Metrics) -> Measured:
-    if earlier is None or now.taken - earlier.base.taken > OLD:
+    # The clock of this machine may have been set back.
+    if earlier is None or not 0 <= now.taken - earlier.base.taken <= OLD:
         return Measured(_load(None, now), now)
     before = earlier.base
     if now.taken - before.taken < SOON and not restarted(before, now):

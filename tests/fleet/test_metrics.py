@@ -95,6 +95,13 @@ def test_readings_that_follow_at_once_keep_the_rate_and_the_reading_it_counts_fr
     assert found(soon, {"a": Metrics(20.0, generated=400.0)}) == {"a": Load(20.0)}
 
 
+def test_a_clock_that_was_set_back_does_not_hold_up_the_rates() -> None:
+    first = measured({}, {"a": Metrics(5000.0, generated=100.0)})
+    second = measured(first, {"a": Metrics(1000.0, generated=300.0)})
+    assert second["a"].load == Load()
+    assert found(second, {"a": Metrics(1010.0, generated=400.0)}) == {"a": Load(10.0)}
+
+
 def test_a_counter_that_falls_is_a_restart_and_gives_no_rate_of_any_counter() -> None:
     before, after = Metrics(10.0, generated=100.0, prompted=8.0), Metrics(15.0, generated=3.0, prompted=9.0)
     assert tokens_per_second(before, after) is None and prompt_tokens_per_second(before, after) is None
