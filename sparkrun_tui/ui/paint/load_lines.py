@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 
@@ -29,6 +29,8 @@ _GAP = 2
 _LOWEST, _GOOD, _HIGHEST = 3, 6, 12
 """The fewest rows of a plot, those that it should have, and the most."""
 _LABEL = 9
+_ROOMY = 20
+"""The fewest rows in which the fleet shows the chosen row like its page."""
 _MOST_HOSTS = 4
 """The most hosts of a workload whose figures are shown."""
 
@@ -135,11 +137,14 @@ class _Layout:
 def _layout(width: int, room: int, counts: Sequence[int]) -> _Layout:
     """The layout for groups of so many plots in `room` rows: wide plots, as long as they can be high enough, too."""
     most = max((width + _GAP) // (_NARROWEST + _GAP), 1)
-    columns = min(2, most)
-    while columns < most and room // max(_bands(counts, columns), 1) - 1 < _GOOD:
-        columns += 1
-    height = room // max(_bands(counts, columns), 1) - 1
-    return _Layout(columns, min(max(height, _LOWEST), _HIGHEST))
+    best = _Layout(1, 0)
+    for columns in range(min(2, most), most + 1):
+        height = room // max(_bands(counts, columns), 1) - 1
+        if height > best.height and best.height < _GOOD:
+            best = _Layout(columns, height)
+    if not best.height:
+        best = _Layout(min(2, most), 0)
+    return _Layout(best.columns, min(max(best.height, _LOWEST), _HIGHEST))
 
 
 def _bands(counts: Sequence[int], columns: int) -> int:
@@ -188,8 +193,8 @@ def host_lines(view: View, name: str) -> list[Line]:
     return [*head, [], *_grid(view, plots, layout)]
 
 
-def host_facts_lines(view: View, host: HostNow, short: bool = False) -> list[Line]:
-    """What a host is, who holds its memory, its disks, and what runs there; `short` leaves out all but the first."""
+def host_facts_lines(view: View, host: HostNow) -> list[Line]:
+    """What a host is, who holds its memory, its disks, and what runs there."""
     width = view.width
     if host.facts is None:
         return _unknown_host(host, width)
@@ -197,8 +202,6 @@ def host_facts_lines(view: View, host: HostNow, short: bool = False) -> list[Lin
     lines: list[Line] = [_machine(facts, width)]
     if host.state is Seen.LOST:
         lines.append([("? ", "tight"), ("the link to it broke; figures are from before", "dim")])
-    if short:
-        return lines
     lines += _memory_lines(view, host.name, facts)
     lines += _labelled("disks", _disks(facts), width)
     runs: list[Line] = [_run_words(item, host.name) for item in _on(view.world, host.name)]
@@ -291,17 +294,13 @@ def _run_words(item: Workload, host: str) -> Line:
 # A workload.
 
 
-def workload_lines(view: View, item: Workload, insight: Insight) -> list[Line]:
-    """The page of a workload."""
+def workload_lines(view: View, item: Workload, insight: Insight | None) -> list[Line]:
+    """The page of a workload; without `insight` nothing is said of its log."""
     head = workload_facts_lines(view, item, insight)
     samples = view.world.samples
     served = server_plots(samples, item.launch_id) if item.launch_id else []
-    on_hosts: list[Plot] = []
-    for name in _hosts_of(item):
-        host = view.world.hosts.get(name)
-        prefix = f"{clean_line(name)} "
-        on_hosts += host_plots(samples, name, host.facts if host else None, prefix)[:2]
-    warnings = _warning_lines(insight, view.width)
+    on_hosts = _plots_of_hosts(view, item)
+    warnings = _warning_lines(insight, view.width) if insight is not None else []
     axes = 2 if served else 1
     room = view.height - len(head) - len(warnings) - axes - 1
     layout = _layout(view.width, room, [len(served), len(on_hosts)])
@@ -310,11 +309,18 @@ def workload_lines(view: View, item: Workload, insight: Insight) -> list[Line]:
     return [*lines, *warnings, *_grid(view, on_hosts, layout)]
 
 
-def _hosts_of(item: Workload) -> list[str]:
-    return list(dict.fromkeys(rank.host for rank in item.ranks))[:_MOST_HOSTS]
+def _plots_of_hosts(view: View, item: Workload) -> list[Plot]:
+    """The memory and the load of a workload's hosts."""
+    plots: list[Plot] = []
+    names = dict.fromkeys(rank.host for rank in item.ranks)
+    for name in list(names)[:_MOST_HOSTS]:
+        host = view.world.hosts.get(name)
+        prefix = f"{clean_line(name)} "
+        plots += host_plots(view.world.samples, name, host.facts if host else None, prefix)[:2]
+    return plots
 
 
-def workload_facts_lines(view: View, item: Workload, insight: Insight, short: bool = False) -> list[Line]:
+def workload_facts_lines(view: View, item: Workload, insight: Insight | None, short: bool = False) -> list[Line]:
     """What a workload is, where it serves and since when; `short` leaves out its hosts and its memory."""
     width = view.width
     sign, style = HEALTH[item.health]
@@ -337,7 +343,7 @@ def workload_facts_lines(view: View, item: Workload, insight: Insight, short: bo
     lines += _labelled("model", model, width)
     url = endpoint(item)
     where: list[Span] = [(url, "accent") if url else ("unknown", "dim")]
-    if insight.context is not None:
+    if insight is not None and insight.context is not None:
         where.append((f"   context {insight.context:,} tokens", ""))
     lines += _labelled("endpoint", where, width)
     if short:
@@ -406,29 +412,24 @@ def _warning_lines(insight: Insight, width: int) -> list[Line]:
 
 
 def chosen_host_lines(view: View, name: str) -> list[Line]:
-    """A host in short: each figure on one line."""
+    """A host as its page has it, or with each figure on one line where there is no room for that."""
     host = view.world.hosts.get(name)
-    if host is None:
-        return []
+    if host is None or view.height >= _ROOMY:
+        return host_lines(view, name)
     plots = host_plots(view.world.samples, name, host.facts)
-    head = host_facts_lines(view, host)
-    return [*head, *_bar_rows(view, plots)]
+    return [*host_facts_lines(view, host), *_bar_rows(view, plots)]
 
 
 def chosen_workload_lines(view: View, item: Workload) -> list[Line]:
-    """A workload in short: each figure of its server and of its hosts on one line."""
+    """A workload as its page has it without the log, or with each figure of it and its hosts on one line."""
+    if view.height >= _ROOMY:
+        return workload_lines(view, item, None)
     samples = view.world.samples
-    lines = workload_facts_lines(view, item, Insight(), short=True)
+    lines = workload_facts_lines(view, item, None, short=True)
     plots = server_plots(samples, item.launch_id) if item.launch_id else []
     if not plots:
         lines += _no_figures(item, view.width)
-    for name in _hosts_of(item):
-        host = view.world.hosts.get(name)
-        found = host_plots(samples, name, host.facts if host else None)
-        prefix = f"{clean_line(name)} " if len(_hosts_of(item)) > 1 else ""
-        for plot in found[:2]:
-            plots.append(replace(plot, title=prefix + plot.title))
-    return [*lines, *_bar_rows(view, plots)]
+    return [*lines, *_bar_rows(view, [*plots, *_plots_of_hosts(view, item)])]
 
 
 def _bar_rows(view: View, plots: Sequence[Plot]) -> list[Line]:
