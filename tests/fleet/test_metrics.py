@@ -54,6 +54,15 @@ def test_sglang_reports_its_own_throughput() -> None:
     assert tokens_per_second(None, read) == 33.5
 
 
+def test_ranks_of_sglang_that_serve_the_same_requests_count_once_and_data_parallel_ones_each() -> None:
+    page = "".join(
+        f'sglang:num_running_reqs{{model_name="m",tp_rank="{tp}",pp_rank="0",dp_rank="{dp}"}} {2 + dp}\n'
+        for tp in (0, 1)
+        for dp in (0, 1)
+    )
+    assert parse(page, 10.0).running == 5.0
+
+
 def test_llama_cpp_has_no_cache_figure() -> None:
     read = parse(LLAMA, 10.0)
     assert (read.running, read.waiting, read.generated, read.kv_usage) == (1.0, 4.0, 77.0, None)
