@@ -55,6 +55,9 @@ def _devices(host: Host, paths: Sequence[str]) -> Iterator[str]:
     gpu = GpuNow.of(host)
     figures = f"{gpu.load:.0f}, {gpu.power:.2f}, {gpu.heat:.0f}, {gpu.clock:.0f}"
     yield from ("[[gpus", f"NVIDIA GB10, {DRIVER}, [N/A], {figures}, [N/A]", "]]")
+    for container in host.containers.values():
+        if container.running and container.memory:
+            yield f"gpu_held={container.id}\t{container.memory >> 20}"
     yield from ("[[smi", f"| NVIDIA-SMI {DRIVER}   Driver Version: {DRIVER}   CUDA Version: 13.0 |", "]]")
     yield from ("[[route", f"default via 10.77.0.1 dev enP7s7 proto dhcp src {host.address} metric 100", "]]")
     yield "[[addresses"

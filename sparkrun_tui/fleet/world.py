@@ -171,8 +171,8 @@ class World:
     def holdings(self, hosts: Iterable[str] | None = None) -> tuple[Holding, ...]:
         """Who holds memory on these hosts (None: on all), the largest first.
 
-        What a workload holds is what its host has less than an idle one, when nothing else runs there: the driver of a
-        Spark does not say it for each program.
+        What a workload holds is what its host has less than an idle one, when nothing else runs there; else what the
+        driver says that its programs hold.
         """
         wanted = set(self._hosts if hosts is None else hosts)
         found: list[Holding] = []
@@ -181,7 +181,7 @@ class World:
             places = tuple(dict.fromkeys(rank.host for rank in item.ranks if rank.state == "running"))
             if wanted.intersection(places):
                 promise = self._promises.get(item.launch_id)
-                held = self._held(places) if promise is None else self._taken_by(promise)
+                held = self._held(item, places) if promise is None else self._taken_by(promise)
                 found.append(Holding(_named(item), item.launch_id, places, held, item, promise is not None))
         for launch_id, promise in self._promises.items():
             if launch_id not in known and wanted.intersection(promise.hosts):
@@ -189,14 +189,18 @@ class World:
                 found.append(Holding(promise.recipe, launch_id, promise.hosts, held, None, True))
         return tuple(sorted(found, key=lambda holding: holding.most or 0, reverse=True))
 
-    def _held(self, places: Sequence[str]) -> dict[str, int]:
+    def _held(self, workload: Workload, places: Sequence[str]) -> dict[str, int]:
         held: dict[str, int] = {}
         for name in places:
             host = self._hosts.get(name)
-            here = [item for item in self.running if any(rank.host == name for rank in item.ranks)]
-            if host is None or host.facts is None or len(here) != 1:
+            if host is None or host.facts is None:
                 continue
-            used = host.facts.memory_total - host.facts.memory_available - IDLE
+            here = [item for item in self.running if any(rank.host == name for rank in item.ranks)]
+            if len(here) == 1:
+                used = host.facts.memory_total - host.facts.memory_available - IDLE
+            else:
+                of_gpu = host.facts.gpu_held
+                used = sum(of_gpu.get(rank.container_id, 0) for rank in workload.ranks if rank.host == name)
             if used > 0:
                 held[name] = used
         return held

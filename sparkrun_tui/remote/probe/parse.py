@@ -33,6 +33,9 @@ _MOST_MHZ = 100_000.0
 _MOST_DRIVER = 1e6
 _MOST_GPU_NAME = 100
 """Letters of a GPU's product name, which is looked for in tables with each estimate."""
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
+_MOST_PROGRAMS = 1024
+"""Most programs on the GPUs of one host that are read."""
 _MOST_PARTS = 64
 """Most GPUs, RDMA ports and disks of one host that are read."""
 
@@ -102,6 +105,7 @@ def parse(
         infiniband=bool(answer.one("infiniband_dev")),
         used_ports=frozenset(owners),
         tools=frozenset(TOOLS).intersection(answer.values.get("tool", [])),
+        gpu_held=_gpu_held(answer.values.get("gpu_held", [])),
         lease=_lease(answer),
         port_owners={port: owners[port] for port in ports if owners.get(port)},
         models=answers(answer.block("models"), models),
@@ -221,6 +225,22 @@ def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
             clock_mhz=_number(clock, most=_MOST_MHZ),
             memory_used=_mebibytes(used),
         )
+
+
+def _gpu_held(rows: Sequence[str]) -> dict[str, int]:
+    """Bytes by container; a container of which one program's figure is unknown is left out."""
+    held: dict[str, int] = {}
+    unknown: set[str] = set()
+    for row in rows[:_MOST_PROGRAMS]:
+        container, _, used = row.partition("\t")
+        if not _CONTAINER.fullmatch(container):
+            continue
+        size = _mebibytes(used)
+        if size is None:
+            unknown.add(container)
+        else:
+            held[container] = held.get(container, 0) + size
+    return {container: size for container, size in held.items() if container not in unknown}
 
 
 def _mebibytes(cell: str) -> int | None:

@@ -75,6 +75,12 @@ disk "$hf" "$hf"
 if command -v nvidia-smi >/dev/null 2>&1; then
   block gpus limit 10 nvidia-smi --query-gpu={fields} --format=csv,noheader,nounits
   block smi limit 10 nvidia-smi
+  limit 10 nvidia-smi --query-compute-apps=pid,used_memory --format=csv,noheader,nounits 2>/dev/null |
+    while IFS=', ' read -r pid used rest; do
+      case $pid in ''|*[!0-9]*) continue ;; esac
+      container=$(grep -oE '[0-9a-f]{{64}}' {root}/proc/"$pid"/cgroup 2>/dev/null | head -n 1)
+      printf 'gpu_held=%s\t%s\n' "$container" "$used"
+    done
 fi
 block route ip -4 route show default
 block interfaces ls {root}/sys/class/net
