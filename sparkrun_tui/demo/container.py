@@ -56,6 +56,8 @@ class Container:
     memory: int = 0
     serving: bool = False
     """Whether its engine serves, so that it handles SIGTERM."""
+    busy: float = 0.0
+    """How busy its engine keeps the GPU, from 0 to 1, while it serves."""
     term: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by SIGTERM."""
     files: dict[str, bytes] = field(default_factory=dict)

@@ -18,6 +18,8 @@ from sparkrun_tui.remote.ports.models import StoredModel
 HOME = "/home/spark"
 HF_CACHE = f"{HOME}/.cache/huggingface"
 DISK_TOTAL = 3 * 1_000 * GIB
+IDLE_HEAT = 41.0
+"""Degrees Celsius of a GPU that does nothing."""
 IMAGE_SIZE = int(11.2 * GIB)
 
 Serve = Callable[[Reader, Writer], Awaitable[None]]
@@ -83,6 +85,9 @@ class Host:
     lease: bytes = b""
     happenings: list[Happening] = field(default_factory=list)
     news: News = field(default_factory=News)
+    heat: float = IDLE_HEAT
+    """Degrees Celsius of the GPU when it was last read, at `heat_read`."""
+    heat_read: float = 0.0
     acted: ActedScripts | None = None
     """Simulates the foreign scripts that are sent to this host."""
     boot_id: str = field(default_factory=lambda: secrets.token_hex(16))

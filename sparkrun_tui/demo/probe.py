@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sparkrun_tui.demo.gpu import GpuNow
 from sparkrun_tui.demo.host import DISK_TOTAL, HF_CACHE, HOME, Host
 from sparkrun_tui.demo.ssh_keys import USER
 
@@ -51,7 +52,12 @@ def _lines(host: Host, paths: Sequence[str]) -> Iterator[str]:
 def _devices(host: Host, paths: Sequence[str]) -> Iterator[str]:
     for path in dict.fromkeys((HF_CACHE, DOCKER_ROOT, *paths)):
         yield _disk(host, path)
-    yield from ("[[gpus", f"NVIDIA GB10, {DRIVER}, [N/A], {_load(host)}, {_power(host)}, {_heat(host)}", "]]")
+    gpu = GpuNow.of(host)
+    figures = f"{gpu.load:.0f}, {gpu.power:.2f}, {gpu.heat:.0f}, {gpu.clock:.0f}"
+    yield from ("[[gpus", f"NVIDIA GB10, {DRIVER}, [N/A], {figures}, [N/A]", "]]")
+    for container in host.containers.values():
+        if container.running and container.memory:
+            yield f"gpu_held={container.id}\t{container.memory >> 20}"
     yield from ("[[smi", f"| NVIDIA-SMI {DRIVER}   Driver Version: {DRIVER}   CUDA Version: 13.0 |", "]]")
     yield from ("[[route", f"default via 10.77.0.1 dev enP7s7 proto dhcp src {host.address} metric 100", "]]")
     yield "[[addresses"
@@ -75,22 +81,3 @@ def _disk(host: Host, path: str) -> str:
     room = f"/dev/nvme0n1p2 {total} {total - free} {free} {100 - free * 100 // total}% /"
     nodes = "/dev/nvme0n1p2 240000000 1200000 238800000 1% /"
     return f"disk={path}\t{room}\t{nodes}"
-
-
-def _load(host: Host) -> int:
-    """The utilisation of the GPU in percent: none when idle, little when all engines serve, much while one loads."""
-    busy = [container for container in host.containers.values() if container.running and container.memory]
-    if not busy:
-        return 0
-    for container in busy:
-        if not container.serving:
-            return 83
-    return 12
-
-
-def _power(host: Host) -> str:
-    return f"{5.2 + 0.55 * _load(host):.2f}"
-
-
-def _heat(host: Host) -> int:
-    return 41 + _load(host) // 4

@@ -174,6 +174,8 @@ class Family:
     causes: tuple[Cause, ...] = ()
     """Why it does not start or dies, by the lines it prints; the first rule that matches a line is used."""
     metrics: MetricNames = MetricNames()
+    metrics_flag: str = ""
+    """The flag without which its server has no Prometheus page; empty where it always has one."""
     loading_status: int = 0
     """The HTTP status of `/health` while a model is loaded; 0 where it does not answer before it serves."""
     argument_prefix: str = ""

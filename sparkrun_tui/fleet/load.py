@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sparkrun_tui.fleet.metrics import Metrics, read, tokens_per_second
+from sparkrun_tui.fleet.metrics import Metrics, prompt_tokens_per_second, read, restarted, tokens_per_second
 from sparkrun_tui.fleet.model import FleetView, Health, Workload
 from sparkrun_tui.remote.ports.services import HostServices
 
-OLD = 60.0
+OLD = 90.0
 """Seconds after which an earlier reading is too old to compute a rate from."""
+
+SOON = 2.0
+"""Seconds that two readings must be apart for a rate: engines count the tokens of a step when it is done."""
 
 MOST_OF_A_HOST = 16
 """The most servers of one host that are asked."""
@@ -30,6 +33,7 @@ class Load:
     running: float | None = None
     waiting: float | None = None
     kv_usage: float | None = None
+    prompt_tokens_per_second: float | None = None
 
 
 async def readings(view: FleetView, services: HostServices) -> dict[str, Metrics]:
@@ -73,12 +77,40 @@ class _Reader:
             self.found[workload.launch_id] = metrics
 
 
-def loads(earlier: Mapping[str, Metrics], later: Mapping[str, Metrics]) -> dict[str, Load]:
-    """The load by launch id; rates are between the earlier reading and the later one."""
-    return {name: _load(earlier.get(name), now) for name, now in later.items()}
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The load of a server, and the reading from which its next rates count."""
+
+    load: Load
+    base: Metrics
+
+
+def measured(earlier: Mapping[str, Measured], later: Mapping[str, Metrics]) -> dict[str, Measured]:
+    """The loads by launch id; rates are between the earlier reading of a server and its later one."""
+    return {name: _measured(earlier.get(name), now) for name, now in later.items()}
+
+
+def _measured(earlier: Measured | None, now: Metrics) -> Measured:
+    # The clock of this machine may have been set back.
+    if earlier is None or not 0 <= now.taken - earlier.base.taken <= OLD:
+        return Measured(_load(None, now), now)
+    before = earlier.base
+    if now.taken - before.taken < SOON and not restarted(before, now):
+        # The rates of a moment ago are better than those of this moment.
+        load = replace(
+            _load(None, now),
+            tokens_per_second=earlier.load.tokens_per_second,
+            prompt_tokens_per_second=earlier.load.prompt_tokens_per_second,
+        )
+        return Measured(load, before)
+    return Measured(_load(before, now), now)
 
 
 def _load(before: Metrics | None, now: Metrics) -> Load:
-    if before is not None and now.taken - before.taken > OLD:
-        before = None
-    return Load(tokens_per_second(before, now), now.running, now.waiting, now.kv_usage)
+    return Load(
+        tokens_per_second=tokens_per_second(before, now),
+        running=now.running,
+        waiting=now.waiting,
+        kv_usage=now.kv_usage,
+        prompt_tokens_per_second=prompt_tokens_per_second(before, now),
+    )

@@ -19,7 +19,9 @@ from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.ports.services import HostServices
 
 # No part matches past the end of its line: otherwise a page of open braces would take quadratic time.
-_SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)
+_SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)
+_SHARED = re.compile(r'(?:tp|pp|moe_ep)_rank="[^"]*",?')
+"""Labels of ranks that serve the same requests: with `--enable-metrics-for-all-schedulers` each of SGLang's reports."""
 
 _NAMES = tuple(family.metrics for family in FAMILIES.values())
 _RUNNING = tuple(chain.from_iterable(names.running for names in _NAMES))
@@ -56,20 +58,25 @@ class Metrics:
 def parse(text: str, taken: float) -> Metrics:
     """A Prometheus page as a reading at Unix time `taken`; samples of one name are added up (data parallel ranks).
 
-    A sum is unknown when one of its samples is negative, implausibly large or not a number.
+    Of ranks that serve the same requests the one that says most counts. A sum is unknown when one of its samples is
+    negative, implausibly large or not a number.
     """
-    totals: dict[str, float] = {}
-    counts: dict[str, int] = {}
+    samples: dict[tuple[str, str], float] = {}
     absurd: set[str] = set()
     for match in _SAMPLE.finditer(text):
         if match[1] not in _WANTED:
             continue
-        value = decimal(match[2], least=0.0, most=_MOST_COUNTED)
+        value = decimal(match[3], least=0.0, most=_MOST_COUNTED)
         if value is None:
             absurd.add(match[1])
             continue
-        totals[match[1]] = totals.get(match[1], 0.0) + value
-        counts[match[1]] = counts.get(match[1], 0) + 1
+        place = (match[1], _SHARED.sub("", match[2] or ""))
+        samples[place] = max(samples.get(place, 0.0), value)
+    totals: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for (name, _), value in samples.items():
+        totals[name] = totals.get(name, 0.0) + value
+        counts[name] = counts.get(name, 0) + 1
     for name in absurd:
         totals.pop(name, None)
     return Metrics(
@@ -97,13 +104,32 @@ def _first(names: tuple[str, ...], totals: Mapping[str, float]) -> float | None:
 
 
 def tokens_per_second(earlier: Metrics | None, later: Metrics) -> float | None:
-    """Tokens generated per second between two readings; without an earlier one, the rate that the engine reports."""
-    if earlier is not None and earlier.generated is not None and later.generated is not None:
-        seconds = later.taken - earlier.taken
-        # A counter that went down belongs to an engine that was restarted.
-        if seconds > 0 and later.generated >= earlier.generated:
-            return (later.generated - earlier.generated) / seconds
-    return later.throughput
+    """Tokens generated per second between two readings; where they give no rate, the one that the engine reports."""
+    rate = None
+    if earlier is not None:
+        rate = _rate(earlier, later, earlier.generated, later.generated)
+    return later.throughput if rate is None else rate
+
+
+def prompt_tokens_per_second(earlier: Metrics | None, later: Metrics) -> float | None:
+    """Tokens of prompts that were read per second between two readings; None where it is not known."""
+    if earlier is None:
+        return None
+    return _rate(earlier, later, earlier.prompted, later.prompted)
+
+
+def _rate(earlier: Metrics, later: Metrics, before: float | None, after: float | None) -> float | None:
+    """How much a counter grew a second; None when it is not known, or the engine was restarted in between."""
+    seconds = later.taken - earlier.taken
+    if before is None or after is None or seconds <= 0 or restarted(earlier, later):
+        return None
+    return (after - before) / seconds
+
+
+def restarted(earlier: Metrics, later: Metrics) -> bool:
+    """Whether the engine was restarted between two readings: its counters begin at zero again."""
+    pairs = ((earlier.generated, later.generated), (earlier.prompted, later.prompted))
+    return any(before is not None and after is not None and after < before for before, after in pairs)
 
 
 async def read(workload: Workload, services: HostServices) -> Metrics | None:

@@ -60,6 +60,13 @@ class Workload:
     """Where its server answers, as seen from its head host."""
 
     @property
+    def key(self) -> str:
+        """What tells it from other workloads of a survey, and is the same in the next one."""
+        if self.launch_id or not self.ranks:
+            return self.launch_id
+        return f"{self.head_host}/{self.ranks[0].container_name or self.ranks[0].container_id}"
+
+    @property
     def head_host(self) -> str:
         """The host whose port answers."""
         return self.ranks[0].host if self.ranks else ""

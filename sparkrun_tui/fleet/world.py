@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.fleet.load import Load, loads
+from sparkrun_tui.fleet.load import Load, Measured, measured
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload
+from sparkrun_tui.fleet.samples import Samples
 from sparkrun_tui.memory.hosts import IDLE
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
@@ -113,11 +114,13 @@ class World:
     workloads: tuple[Workload, ...] = ()
     loads: Mapping[str, Load] = field(default_factory=dict)
     """The load of servers by launch id."""
+    samples: Samples = field(default_factory=Samples)
+    """The figures of hosts and servers over the last minutes."""
     _hosts: dict[str, HostNow] = field(default_factory=dict)
     _judged: dict[str, int | None] = field(default_factory=dict)
     """The available memory by which verdicts were worked out."""
     _promises: dict[str, _Promise] = field(default_factory=dict)
-    _metrics: Mapping[str, Metrics] = field(default_factory=dict)
+    _measured: Mapping[str, Measured] = field(default_factory=dict)
 
     @classmethod
     def of(cls, cluster: Cluster | None) -> World:
@@ -168,8 +171,8 @@ class World:
     def holdings(self, hosts: Iterable[str] | None = None) -> tuple[Holding, ...]:
         """Who holds memory on these hosts (None: on all), the largest first.
 
-        What a workload holds is what its host has less than an idle one, when nothing else runs there: the driver of a
-        Spark does not say it for each program.
+        What a workload holds is what its host has less than an idle one, when nothing else runs there; else what the
+        driver says that its programs hold.
         """
         wanted = set(self._hosts if hosts is None else hosts)
         found: list[Holding] = []
@@ -178,7 +181,7 @@ class World:
             places = tuple(dict.fromkeys(rank.host for rank in item.ranks if rank.state == "running"))
             if wanted.intersection(places):
                 promise = self._promises.get(item.launch_id)
-                held = self._held(places) if promise is None else self._taken_by(promise)
+                held = self._held(item, places) if promise is None else self._taken_by(promise)
                 found.append(Holding(_named(item), item.launch_id, places, held, item, promise is not None))
         for launch_id, promise in self._promises.items():
             if launch_id not in known and wanted.intersection(promise.hosts):
@@ -186,14 +189,18 @@ class World:
                 found.append(Holding(promise.recipe, launch_id, promise.hosts, held, None, True))
         return tuple(sorted(found, key=lambda holding: holding.most or 0, reverse=True))
 
-    def _held(self, places: Sequence[str]) -> dict[str, int]:
+    def _held(self, workload: Workload, places: Sequence[str]) -> dict[str, int]:
         held: dict[str, int] = {}
         for name in places:
             host = self._hosts.get(name)
-            here = [item for item in self.running if any(rank.host == name for rank in item.ranks)]
-            if host is None or host.facts is None or len(here) != 1:
+            if host is None or host.facts is None:
                 continue
-            used = host.facts.memory_total - host.facts.memory_available - IDLE
+            here = [item for item in self.running if any(rank.host == name for rank in item.ranks)]
+            if len(here) == 1:
+                used = host.facts.memory_total - host.facts.memory_available - IDLE
+            else:
+                of_gpu = host.facts.gpu_held
+                used = sum(of_gpu.get(rank.container_id, 0) for rank in workload.ranks if rank.host == name)
             if used > 0:
                 held[name] = used
         return held
@@ -238,6 +245,7 @@ class World:
             return
         if host.facts is not None and host.facts.taken > facts.taken:
             facts = host.facts
+        self.samples.host_seen(facts, name)
         self._hosts[name] = replace(host, state=Seen.UP, facts=facts, problem="", remedy="", needs_user=False)
         self._judge(name)
 
@@ -272,10 +280,12 @@ class World:
                 self.up(status.facts, status.name)
             else:
                 link = status.link
+                self.samples.host_silent(status.name, view.taken)
                 self.down(status.name, link.detail, link.remedy, link.state is LinkState.NEEDS_USER)
         before = _ids(self.running)
         self.surveys += 1
         self.workloads, self.taken = view.workloads, view.taken
+        self.samples.keep_servers(item.launch_id for item in view.workloads)
         if _ids(self.running) != before:
             self.revision += 1
 
@@ -286,11 +296,18 @@ class World:
             return
         facts = replace(host.facts, memory_available=available, taken=when)
         self._hosts[name] = replace(host, facts=facts)
+        self.samples.memory_seen(name, facts.memory_total - available, when)
         self._judge(name)
 
     def measured(self, readings: Mapping[str, Metrics]) -> None:
-        """Servers have said how busy they are."""
-        self.loads, self._metrics = loads(self._metrics, readings), dict(readings)
+        """Servers have said how busy they are; those of the last survey that are not among them have not."""
+        self._measured = measured(self._measured, readings)
+        self.loads = {launch_id: found.load for launch_id, found in self._measured.items()}
+        for launch_id, load in self.loads.items():
+            self.samples.server_seen(launch_id, load, readings[launch_id].taken)
+        if self.taken is not None:
+            silent = [item.launch_id for item in self.workloads if item.launch_id not in readings]
+            self.samples.servers_silent(silent, self.taken)
 
     def launched(self, launch_id: str, recipe: str, hosts: Sequence[str], needed: int | None) -> None:
         """A launch begins that will take `needed` bytes of each of these hosts (None: unknown)."""

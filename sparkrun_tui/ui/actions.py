@@ -27,6 +27,7 @@ class Scope(StrEnum):
     CHAT = "chat"
     MESSAGE = "message being written"
     SNIPPETS = "code that calls the endpoint"
+    FIGURES = "host or workload"
     STORES = "models and images"
     HISTORY = "history"
     REGISTRIES = "registries"
@@ -67,7 +68,15 @@ _S = Scope
 ACTIONS: tuple[Action, ...] = (
     # Everywhere.
     _A(_S.APP, "help", "help", "Show the keys that work here and what each does.", "question_mark,f1", 90),
-    _A(_S.APP, "palette", "palette", "Find any action, recipe or theme by name.", "ctrl+p", 91, palette=False),
+    _A(
+        _S.APP,
+        "palette",
+        "palette",
+        "Find any action, recipe, host, workload or theme by name.",
+        "ctrl+p",
+        91,
+        palette=False,
+    ),
     _A(_S.APP, "quit", "quit", "Go back; on the first screen, quit. Models keep serving.", "q", 92),
     _A(_S.APP, "quit_now", "quit now", "Quit from any screen. Models keep serving.", "ctrl+q"),
     _A(_S.APP, "how_to_leave", "how to quit", "Show how to quit; on a launch, cancel it.", "ctrl+c", palette=False),
@@ -254,7 +263,15 @@ ACTIONS: tuple[Action, ...] = (
         _S.LOG, "raw", "as printed", "Show lines as printed, or without the engine's own date and source location.", "v"
     ),
     # The fleet.
-    _A(_S.FLEET, "open", "logs", "Attach to this workload and show its phases and logs.", "enter", 10),
+    _A(
+        _S.FLEET,
+        "open",
+        "figures",
+        "Show this host or workload on a page: its figures over the last minutes, and what it is.",
+        "enter",
+        10,
+    ),
+    _A(_S.FLEET, "logs", "logs", "Attach to this workload and show its phases and logs.", "v", 11),
     _A(_S.FLEET, "chat", "chat", "Talk to the model that is served, or try what else the server offers.", "t", 12),
     _A(_S.FLEET, "copy", "copy URL", "Copy the endpoint's URL.", "y", 13),
     _A(_S.FLEET, "stop", "stop", "Stop this workload on all its hosts, after a confirmation.", "x", 14),
@@ -310,6 +327,25 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.SNIPPETS, "previous", "previous", "Show the previous language or program.", "left,left_square_bracket", 11),
     _A(_S.SNIPPETS, "copy", "copy", "Copy the selection, or all of it.", "y", 12),
     _A(_S.SNIPPETS, "back", "back", "Go back.", "escape,q,s", 20),
+    # A host or a workload.
+    _A(_S.FIGURES, "logs", "logs", "Attach to this workload and show its phases and logs.", "enter,v", 10),
+    _A(_S.FIGURES, "chat", "chat", "Talk to the model that is served, or try what else the server offers.", "t", 12),
+    _A(_S.FIGURES, "copy", "copy URL", "Copy the endpoint's URL.", "y", 13),
+    _A(_S.FIGURES, "stop", "stop", "Stop this workload on all its hosts, after a confirmation.", "x", 14),
+    _A(_S.FIGURES, "next", "next", "Show the next host or workload.", "right_square_bracket,right", 15),
+    _A(_S.FIGURES, "previous", "previous", "Show the previous host or workload.", "left_square_bracket,left"),
+    _A(_S.FIGURES, "longer", "longer", "Show a longer time.", "minus", 16),
+    _A(_S.FIGURES, "shorter", "shorter", "Show a shorter time.", "plus", 17),
+    _A(_S.FIGURES, "refresh", "refresh", "Ask all hosts now.", "r", 18),
+    _A(
+        _S.FIGURES,
+        "snippets",
+        "code",
+        "Show code that calls the endpoint: curl, OpenAI clients, Open WebUI, LiteLLM.",
+        "s",
+        19,
+    ),
+    _A(_S.FIGURES, "back", "back", "Go back.", "escape", 20),
     # Models and images.
     _A(
         _S.STORES,

@@ -109,6 +109,12 @@ class AppPort(Protocol):
     def open_launch(self, launch: LaunchPort, past: PastLaunch | None = None) -> None:
         """Show a launch and follow it; `past` is the record of one that is over and does not change."""
 
+    def open_host(self, name: str) -> None:
+        """Show the page of a host of the cluster."""
+
+    def open_workload(self, key: str) -> None:
+        """Show the page of a workload, by its `Workload.key`."""
+
     def edit_recipe(self, key: str, changes: dict[str, str]) -> None:
         """Go to the overrides of the recipe whose file is `key`, with some changed."""
 

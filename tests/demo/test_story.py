@@ -175,9 +175,9 @@ async def test_visitors_make_the_counters_of_an_endpoint_move() -> None:
         while later[launch.launch_id].generated == first[launch.launch_id].generated:
             await asyncio.sleep(0.01)
             later = await load.readings(view, demo.services)
-        found = load.loads(first, later)[launch.launch_id]
-        assert (found.tokens_per_second or 0) > 0 and (found.running or 0) >= 1
-        assert found.waiting == 0 and 0 < (found.kv_usage or 0) < 1
+        before, found = first[launch.launch_id], later[launch.launch_id]
+        assert (metrics.tokens_per_second(before, found) or 0) > 0 and (found.running or 0) >= 1
+        assert found.waiting is not None and 0 < (found.kv_usage or 0) < 1
         await launch.stop()
         await launcher.close()
 

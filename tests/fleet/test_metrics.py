@@ -10,8 +10,8 @@ from typing import cast
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.fleet.load import OLD, Load, loads, readings
-from sparkrun_tui.fleet.metrics import Metrics, parse, tokens_per_second
+from sparkrun_tui.fleet.load import OLD, SOON, Load, Measured, measured, readings
+from sparkrun_tui.fleet.metrics import Metrics, parse, prompt_tokens_per_second, tokens_per_second
 from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
 from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.ports.services import HostServices
@@ -54,6 +54,15 @@ def test_sglang_reports_its_own_throughput() -> None:
     assert tokens_per_second(None, read) == 33.5
 
 
+def test_ranks_of_sglang_that_serve_the_same_requests_count_once_and_data_parallel_ones_each() -> None:
+    page = "".join(
+        f'sglang:num_running_reqs{{model_name="m",tp_rank="{tp}",pp_rank="0",dp_rank="{dp}"}} {2 + dp}\n'
+        for tp in (0, 1)
+        for dp in (0, 1)
+    )
+    assert parse(page, 10.0).running == 5.0
+
+
 def test_llama_cpp_has_no_cache_figure() -> None:
     read = parse(LLAMA, 10.0)
     assert (read.running, read.waiting, read.generated, read.kv_usage) == (1.0, 4.0, 77.0, None)
@@ -75,11 +84,40 @@ def test_garbage_is_no_reading() -> None:
     assert parse("<html>\n{}\nvllm:num_requests_running NaNsense\n", 1.0) == Metrics(1.0)
 
 
+def found(earlier: Mapping[str, Measured], later: Mapping[str, Metrics]) -> dict[str, Load]:
+    return {name: item.load for name, item in measured(earlier, later).items()}
+
+
 def test_the_load_is_computed_from_two_readings_that_are_not_too_far_apart() -> None:
-    first = {"a": Metrics(10.0, generated=100.0), "b": Metrics(10.0, generated=5.0)}
-    second = {"a": Metrics(15.0, 2.0, 1.0, 0.25, 305.0), "c": Metrics(15.0, generated=7.0)}
-    assert loads(first, second) == {"a": Load(41.0, 2.0, 1.0, 0.25), "c": Load()}
-    assert loads(second, {"a": Metrics(15.0 + OLD + 1, generated=400.0)}) == {"a": Load()}
+    first = measured({}, {"a": Metrics(10.0, generated=100.0, prompted=8.0), "b": Metrics(10.0, generated=5.0)})
+    second = {"a": Metrics(15.0, 2.0, 1.0, 0.25, 305.0, 58.0), "c": Metrics(15.0, generated=7.0)}
+    assert found(first, second) == {"a": Load(41.0, 2.0, 1.0, 0.25, 10.0), "c": Load()}
+    late = Metrics(15.0 + OLD + 1, generated=400.0)
+    assert found(measured(first, second), {"a": late}) == {"a": Load()}
+
+
+def test_readings_that_follow_at_once_keep_the_rate_and_the_reading_it_counts_from() -> None:
+    first = measured({}, {"a": Metrics(10.0, generated=100.0)})
+    second = measured(first, {"a": Metrics(15.0, generated=300.0)})
+    soon = measured(second, {"a": Metrics(15.0 + SOON / 2, 1.0, generated=300.0)})
+    assert soon["a"].load == Load(40.0, 1.0)
+    assert found(soon, {"a": Metrics(20.0, generated=400.0)}) == {"a": Load(20.0)}
+
+
+def test_a_clock_that_was_set_back_does_not_hold_up_the_rates() -> None:
+    first = measured({}, {"a": Metrics(5000.0, generated=100.0)})
+    second = measured(first, {"a": Metrics(1000.0, generated=300.0)})
+    assert second["a"].load == Load()
+    assert found(second, {"a": Metrics(1010.0, generated=400.0)}) == {"a": Load(10.0)}
+
+
+def test_a_counter_that_falls_is_a_restart_and_gives_no_rate_of_any_counter() -> None:
+    before, after = Metrics(10.0, generated=100.0, prompted=8.0), Metrics(15.0, generated=3.0, prompted=9.0)
+    assert tokens_per_second(before, after) is None and prompt_tokens_per_second(before, after) is None
+    first = measured(measured({}, {"a": before}), {"a": Metrics(11.0, generated=3.0, prompted=9.0)})
+    assert found(first, {"a": Metrics(13.0, generated=23.0, prompted=9.0)}) == {
+        "a": Load(10.0, prompt_tokens_per_second=0.0)
+    }
 
 
 class _Servers:

@@ -73,6 +73,14 @@ def test_of_two_workloads_on_one_host_it_is_not_known_who_holds_what(cluster: Fa
     assert not world.holdings(["spark-2"])
 
 
+def test_of_two_workloads_the_driver_may_say_who_holds_what(cluster: FakeCluster, world: World) -> None:
+    first, second = workload("spark-1"), workload("spark-1", launch_id="wxyz2345", name="small")
+    small = replace(second, ranks=(replace(second.ranks[0], container_id="other"),))
+    said = replace(facts(cluster, "spark-1", 33), gpu_held={"id0": 70 * GIB, "other": 9 * GIB})
+    world.surveyed(view(said, facts(cluster, "spark-2", 116), workloads=(first, small)))
+    assert [(holding.name, holding.most) for holding in world.holdings()] == [("coder", 70 * GIB), ("small", 9 * GIB)]
+
+
 def test_what_ended_holds_nothing(cluster: FakeCluster, world: World) -> None:
     over = (workload("spark-1", health=Health.EXITED),)
     world.surveyed(view(facts(cluster, "spark-1", 116), facts(cluster, "spark-2", 116), workloads=over))

@@ -61,7 +61,7 @@ runtimes=io.containerd.runc.v2 nvidia runc
 disk=/home/nvidia/.cache/huggingface\t/dev/nvme0n1p2 3844648956 1 2600000000 29% /\t/dev/nvme 244195328 1 244195327 1% /
 disk=/var/lib/docker\t/dev/nvme0n1p2 3844648956 1 2600000000 29% /\tbtrfs 0 0 0 - /
 [[gpus
-NVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41
+NVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41, 208, [N/A]
 NVIDIA RTX, 580.95.05, 24564, 97, 312.5, 83
 ]]
 [[smi

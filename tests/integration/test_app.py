@@ -135,6 +135,8 @@ async def test_vllm_on_two_hosts_goes_on_without_us(hosts: list[Host], recipes: 
         await until(pilot, shows(pilot, "tiny-vllm"), "the workload in the fleet")
         pilot.app.screen.query_one(FleetList).focus()
         await pilot.press("enter")
+        await until(pilot, shows(pilot, "serving for"), "the page of the workload")
+        await pilot.press("v")
         await until(pilot, lambda: isinstance(pilot.app.screen, LaunchScreen), "the launch, attached again")
         attached = pilot.app.screen
         assert isinstance(attached, LaunchScreen)

@@ -43,7 +43,7 @@ runtimes=io.containerd.runc.v2 nvidia runc
 disk=/home/nvidia/.cache/huggingface\t/dev/nvme0n1p2 3844648956 1 2600000000 29% /\t/dev/nvme 244195328 1 244195327 1% /
 disk=/var/lib/docker\t/dev/nvme0n1p2 3844648956 1 2600000000 29% /\tbtrfs 0 0 0 - /
 [[gpus
-NVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41
+NVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41, 208, [N/A]
 
 ]]
 [[smi
@@ -88,6 +88,7 @@ def test_a_spark_tells_all_that_matters() -> None:
     assert (gpu.name, gpu.memory_total, gpu.utilisation, gpu.power_watts, gpu.temperature) == (
         "NVIDIA GB10", None, 3.0, 9.51, 41.0,
     )  # fmt: skip
+    assert (gpu.clock_mhz, gpu.memory_used) == (208.0, None)
     assert (facts.driver, facts.cuda) == ("580.95.05", "13.0")
     assert (facts.docker_version, facts.docker_root, facts.docker_access) == ("29.1.0", "/var/lib/docker", "ok")
     assert facts.gpu_runtime
@@ -170,6 +171,23 @@ def test_ports_from_the_kernel_where_there_is_no_ss() -> None:
     assert facts_of("\n".join(["[[tcp", *rows, "]]"])).used_ports == {8000}
 
 
+def test_a_gpu_with_memory_of_its_own_says_how_much_is_used() -> None:
+    (gpu,) = facts_of("[[gpus\nNVIDIA L4, 580.95.05, 23034, 97, 71.20, 66, 2040, 20480\n]]\n").gpus
+    assert (gpu.memory_total, gpu.memory_used, gpu.clock_mhz) == (23034 << 20, 20480 << 20, 2040.0)
+
+
+def test_gpu_memory_is_added_up_by_container_and_unknown_where_a_figure_is() -> None:
+    one, other, third = "a" * 64, "b" * 64, "c" * 64
+    rows = [f"{one}\t79821", f"{one}\t300", f"{other}\t[N/A]", f"{other}\t5", "\t512", "nonsense\t7", f"{third}\t-4"]
+    facts = facts_of("".join(f"gpu_held={row}\n" for row in rows))
+    assert facts.gpu_held == {one: 80121 << 20}
+
+
+def test_a_driver_that_says_less_leaves_the_rest_unknown() -> None:
+    (gpu,) = facts_of("[[gpus\nNVIDIA GB10, 580.95.05, [N/A], 3, 9.51, 41\n]]\n").gpus
+    assert (gpu.temperature, gpu.clock_mhz, gpu.memory_used) == (41.0, None, None)
+
+
 def test_unreadable_fields_of_a_gpu_stay_unknown() -> None:
     (gpu,) = facts_of("[[gpus\nNVIDIA GB10, [Not Supported], [N/A], [N/A], [Unknown Error], [N/A]\n]]\n").gpus
     assert (gpu.driver, gpu.memory_total, gpu.utilisation, gpu.power_watts, gpu.temperature) == ("",) + (None,) * 4
@@ -229,6 +247,22 @@ async def test_docker_that_only_sudo_may_use(tmp_path: Path, monkeypatch: pytest
     assert (facts.docker_access, facts.docker_version) == ("ok", "29")
     (tmp_path / "sudo").write_text("#!/bin/sh\nexit 1\n")
     assert (await probe(LocalTransport())).docker_access == "denied"
+
+
+async def test_gpu_memory_is_read_by_the_containers_of_its_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = "0123456789abcdef" * 4
+    (tmp_path / "bin").mkdir()
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.write_text('#!/bin/sh\ncase $* in *compute-apps*) printf "41, 70000\\n42, 821\\n43, 9\\n[N/A], 5\\n" ;; esac\n')
+    smi.chmod(0o755)
+    for pid, group in (("41", f"0::/system.slice/docker-{container}.scope"), ("42", f"12:devices:/docker/{container}")):
+        (tmp_path / "proc" / pid).mkdir(parents=True)
+        (tmp_path / "proc" / pid / "cgroup").write_text(group + "\n")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    result = await LocalTransport().run(script(root=str(tmp_path)))
+    assert facts_of(result.stdout).gpu_held == {container: 70821 << 20}
 
 
 async def test_rdma_is_read_from_the_kernel(tmp_path: Path) -> None:

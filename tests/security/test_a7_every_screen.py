@@ -38,6 +38,7 @@ from sparkrun_tui.ui.screens.fleet import FleetScreen
 from sparkrun_tui.ui.screens.help import HelpScreen
 from sparkrun_tui.ui.screens.history import HistoryScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
+from sparkrun_tui.ui.screens.load_page import HostPage, WorkloadPage
 from sparkrun_tui.ui.screens.plan import PlanScreen
 from sparkrun_tui.ui.screens.registries import RegistriesScreen
 from sparkrun_tui.ui.screens.stores import StoresScreen
@@ -208,7 +209,14 @@ async def _fleet(walk: Walk) -> None:
     walk.on(FleetScreen)
     await walk.until(lambda: "keyed" in walk.seen, "survey")
     await walk.keys("y", "enter")
+    walk.on(WorkloadPage)
+    await walk.until(
+        lambda: "plain •••" in walk.seen or "none in its last lines" in walk.seen, "the warnings of its log"
+    )
+    await walk.keys("y", "enter")
     await walk.until(lambda: type(walk.app.screen) is LaunchScreen, "attached")
+    await walk.keys("escape", "right_square_bracket")
+    walk.on(HostPage)
     await walk.keys("escape", "x")
     walk.on(Confirm)
     await walk.keys("escape", "m")
@@ -259,7 +267,7 @@ async def test_what_an_app_attaches_to_later_shows_no_secret(machine: Machine) -
             if attaching:
                 await walk.keys("f")
                 await walk.until(lambda w=walk: "keyed" in w.seen, "survey")  # type: ignore[misc]
-                await walk.keys("enter")
+                await walk.keys("v")
             else:
                 await walk.keys("slash", *"keyed", "enter")
                 walk.app.state.edits_of(walk.app.state.selected).update({"api_key": CANARIES["typed"]})

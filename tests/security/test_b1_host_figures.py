@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from sparkrun_tui.base.bars import level_of
 from sparkrun_tui.cli.text.workloads import host_row, workload_row
-from sparkrun_tui.fleet.load import MOST_OF_A_HOST, Load, loads, readings
+from sparkrun_tui.fleet.load import MOST_OF_A_HOST, Load, measured, readings
 from sparkrun_tui.fleet.metrics import Metrics, parse
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
 from sparkrun_tui.launch.record.events import MemorySeen, Progressed
@@ -126,8 +126,8 @@ def test_a_share_above_one_and_a_counter_that_goes_back_tell_no_load() -> None:
     assert parse("vllm:kv_cache_usage_perc 40\n", 5.0).kv_usage is None
     assert parse("vllm:kv_cache_usage_perc 1.004\n", 5.0).kv_usage == 1.0
     before, after = Metrics(1.0, generated=1e9), Metrics(6.0, generated=5.0)
-    assert loads({"x": before}, {"x": after}) == {"x": Load()}
-    assert loads({"x": after}, {"x": before}) == {"x": Load()}
+    assert measured(measured({}, {"x": before}), {"x": after})["x"].load == Load()
+    assert measured(measured({}, {"x": after}), {"x": before})["x"].load == Load()
 
 
 class _Servers:

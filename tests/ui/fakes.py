@@ -32,7 +32,7 @@ from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.remote.probe.facts import Disk, Gpu, HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
-from sparkrun_tui.ui.model.ports import Ask, HostSeen, LaunchPort, Opened, PastLaunch
+from sparkrun_tui.ui.model.ports import Ask, HostSeen, Insight, LaunchPort, Opened, PastLaunch
 
 LAB = Cluster("lab", ("spark-1", "spark-2"))
 DEMO = Cluster("demo", ("demo-1", "demo-2"), source="demo")
@@ -118,6 +118,8 @@ class FakeBackend:
         self.calls: list[str] = []
         self.unreachable: dict[str, str] = {}
         self.surveys = 0
+        self.measurements = 0
+        """How often servers were asked how busy they are."""
         self.alive: set[str] = set()
         """Ids of earlier launches that still run."""
         self.ending: tuple[AnyEvent, ...] = ()
@@ -130,6 +132,7 @@ class FakeBackend:
         self.launches: list[FakeLaunch] = []
         self.view = FleetView("lab", 1000.0, (), ())
         self.metrics: dict[str, Metrics] = {}
+        self.insight = Insight(warnings=())
         self.past: list[PastLaunch] = []
         self.stored = StoresView("lab", 1000.0, ())
         self.checked: list[Checked] = []
@@ -225,8 +228,12 @@ class FakeBackend:
         return HostStatus(name, LinkStatus(LinkState.UP, 1.0), self.facts_of(name))
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
-        self.calls.append("readings")
+        self.measurements += 1
         return dict(self.metrics)
+
+    async def look_into(self, workload: Workload, cluster: Cluster) -> Insight:
+        self.calls.append(f"look_into {workload.key}")
+        return self.insight
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
         self.calls.append(f"stop_workload {workload.launch_id}")

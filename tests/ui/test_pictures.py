@@ -139,14 +139,19 @@ async def ask_the_model(pilot: Pilot[int]) -> None:
 
 
 async def look_at_the_fleet(pilot: Pilot[int]) -> None:
-    """Long enough for the notice to go that the launch goes on."""
+    """Long enough for lines that have something to show."""
     await pilot.press("escape", "escape", "f")
-    await pilot.pause(6.0)
+    await pilot.pause(200.0)
 
 
 async def open_help(pilot: Pilot[int]) -> None:
     await pilot.press("question_mark")
     await settled(pilot)
+
+
+async def look_at_the_workload(pilot: Pilot[int]) -> None:
+    await pilot.press("escape", "enter")
+    await pilot.pause(40.0)
 
 
 async def ask_for_too_much_context(pilot: Pilot[int]) -> None:
@@ -181,6 +186,7 @@ STORY: Sequence[tuple[str, Step]] = (
     ("chat", ask_the_model),
     ("fleet", look_at_the_fleet),
     ("help", open_help),
+    ("workload", look_at_the_workload),
 )
 FAILURE: Sequence[tuple[str, Step]] = (
     ("", open_recipes),

@@ -84,13 +84,13 @@ async def test_the_fleet_tells_the_rate_between_two_readings(open_app: Pilots, b
 def test_what_has_no_room_of_a_load_is_left_out_whole_from_the_right() -> None:
     view = fleet()
     found = {"abc": Load(41.4, 2.0, 1.0, 0.12)}
-    rows = {width: text_of(fleet_rows(view, 200.0, width, found)[0].line) for width in range(40, 160)}
+    rows = {width: text_of(fleet_rows(view, 200.0, width, found)[1].line) for width in range(40, 160)}
     assert rows[159].endswith("41 tok/s  2 running  1 waiting  KV 12 %")
     assert all(cell_len(row) <= width for width, row in rows.items())
     ends = {row.rpartition("  ")[2].strip() for width, row in rows.items() if width >= 76}
     assert ends <= {"3:19", "41 tok/s", "2 running", "1 waiting", "KV 12 %"}
     starting = replace(view, workloads=(replace(view.workloads[0], health=Health.STARTING),))
-    assert text_of(fleet_rows(starting, 200.0, 120, found)[0].line).endswith("starting")
+    assert text_of(fleet_rows(starting, 200.0, 120, found)[1].line).endswith("starting")
 
 
 async def test_a_workload_is_attached_tried_copied_and_stopped(open_app: Pilots, backend: FakeBackend) -> None:
@@ -100,7 +100,7 @@ async def test_a_workload_is_attached_tried_copied_and_stopped(open_app: Pilots,
         await settle(pilot)
         await press(pilot, "y")
         assert pilot.app.clipboard == "http://spark-1:8000/v1"
-        await press(pilot, "enter")
+        await press(pilot, "v")
         await settle(pilot)
         assert isinstance(pilot.app.screen, LaunchScreen)
         assert "attach abc" in backend.calls

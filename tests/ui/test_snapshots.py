@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,7 +18,9 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.plan import Phase
+from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
+from sparkrun_tui.launch.log_warnings import LogWarning
 from sparkrun_tui.launch.record.events import (
     EndpointUp,
     LaunchStatus,
@@ -30,7 +33,7 @@ from sparkrun_tui.remote.probe.facts import Gpu
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
-from sparkrun_tui.ui.model.ports import KeyQuestion, PastLaunch
+from sparkrun_tui.ui.model.ports import Insight, KeyQuestion, PastLaunch
 from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 
@@ -133,7 +136,9 @@ def fleet() -> FleetView:
     )
     hosts = (
         HostStatus(
-            "spark-1", up, host_facts("spark-1", 20, Gpu("GB10", utilisation=61, power_watts=74, temperature=63))
+            "spark-1",
+            up,
+            host_facts("spark-1", 20, Gpu("GB10", utilisation=61, power_watts=74, temperature=63, clock_mhz=2405)),
         ),
         HostStatus(
             "spark-2", up, host_facts("spark-2", 5.5, Gpu("GB10", utilisation=98, power_watts=90, temperature=81))
@@ -222,6 +227,40 @@ async def test_the_fleet(opened: Opened, backend: FakeBackend, screens: Snapshot
         app_of(pilot).choose_cluster(Cluster("lab", tuple(host.name for host in backend.view.hosts)))
         await settle(pilot)
         await press(pilot, "f")
+        await settle(pilot)
+        assert await as_text(pilot, THEMES) == screens
+
+
+def sampled(pilot: Pilot[int]) -> None:
+    """Ten minutes in the life of these hosts: they load, serve, are silent for a while, and serve again."""
+    world = app_of(pilot).state.world
+    for number in range(60):
+        when = NOW - 600 + 10 * number
+        if 30 <= number < 36:
+            world.samples.host_silent("spark-1", when)
+            world.samples.servers_silent(["abc"], when)
+            continue
+        load = 83.0 if number < 12 else 60.0 + 30 * math.sin(number / 5)
+        gpu = Gpu("GB10", "580", None, load, 10 + load, 40 + number / 3, 2405.0 if load > 50 else 1800.0)
+        world.samples.host_seen(host_facts("spark-1", 117 - min(number, 12) * 8, gpu, when), "spark-1")
+        if number >= 12:
+            busy = 2 + 2 * math.sin(number / 5)
+            world.samples.server_seen("abc", Load(20 * busy, busy, 0.0, busy / 10, 300 * busy), when)
+
+
+@SIZES
+@pytest.mark.parametrize("keys", [("enter",), ("k", "enter")], ids=["workload", "host"])
+async def test_figures_on_a_page(
+    opened: Opened, backend: FakeBackend, screens: SnapshotAssertion, size: Size, keys: tuple[str, ...]
+) -> None:
+    async with opened(size) as pilot:
+        backend.view = fleet()
+        warning = LogWarning(1050.0, "Using default MoE config. Performance might be sub-optimal!", False, 2)
+        backend.insight = Insight(262_144, (warning,))
+        app_of(pilot).choose_cluster(Cluster("lab", tuple(host.name for host in backend.view.hosts)))
+        sampled(pilot)
+        await settle(pilot)
+        await press(pilot, "f", *keys)
         await settle(pilot)
         assert await as_text(pilot, THEMES) == screens
 

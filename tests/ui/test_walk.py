@@ -22,6 +22,7 @@ WAYS = {
     "overrides": ("o",),
     "plan": ("p",),
     "fleet": ("f",),
+    "figures of a host": ("f", "enter"),
     "history": ("h",),
     "registries": ("R",),
     "models": ("M",),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import secrets
 from collections.abc import Callable
@@ -13,15 +12,12 @@ from sparkrun_tui.demo import http
 from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.engines.figures import Figures
 from sparkrun_tui.demo.engines.registry import simulated
+from sparkrun_tui.demo.engines.visitors import STEP, TOKEN_SECONDS, Visitors
 from sparkrun_tui.engines.family import MetricNames
 from sparkrun_tui.engines.registry import FAMILIES
 
-TOKEN_SECONDS = 0.045
 _LOAD_EVERY = 10.0
 _DEFAULT_TOKENS = 256
-
-_VISITORS = (2, 2, 3, 3, 3, 2, 1, 1, 2, 4, 4, 3, 2)
-"""How many requests of simulated visitors run in each second, repeated; never 0, so that a load is visible."""
 
 _TEXT = (
     "This is the demo of sparkrun-tui, so no model is thinking here: {name} was never loaded, and the Spark it runs on "
@@ -64,9 +60,30 @@ class Endpoint:
         self._engine = simulated(figures.engine)
         self._container = container
         self._clock = container.clock
-        self.prompted = 0
-        self.generated = 0
-        self.running = 0
+        self._visitors = Visitors()
+        self._prompted = 0
+        self._generated = 0
+        self._running = 0
+
+    @property
+    def prompted(self) -> int:
+        """Tokens of prompts so far."""
+        return self._prompted + int(self._visitors.prompted)
+
+    @property
+    def generated(self) -> int:
+        """Tokens of answers so far."""
+        return self._generated + int(self._visitors.generated)
+
+    @property
+    def running(self) -> int:
+        """Requests that run now."""
+        return self._running + self._visitors.running
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return self._visitors.waiting
 
     async def serve(self, reader: http.Reader, writer: http.Writer) -> None:
         """Answer on one connection."""
@@ -82,19 +99,17 @@ class Endpoint:
             if prompted or generated:
                 say(prompted / _LOAD_EVERY, generated / _LOAD_EVERY, self.running, self._usage)
 
-    async def visit(self) -> None:
-        """Simulate visitors without end: their requests run and their tokens are counted."""
-        here = 0
-        for wanted in itertools.cycle(_VISITORS):
-            self.running += wanted - here
-            self.prompted += max(wanted - here, 0) * 40
-            here = wanted
-            await self._clock.sleep(1.0)
-            self.generated += round(here / TOKEN_SECONDS)
+    async def visit(self, seen: Callable[[float], None]) -> None:
+        """Simulate visitors without end; `seen` gets how busy the GPUs are, from 0 to 1."""
+        while True:
+            await self._clock.sleep(STEP)
+            self._visitors.step(STEP)
+            seen(self._visitors.busy)
 
     @property
     def _usage(self) -> float:
-        return min(0.01 * self.running + self.running * 600 / max(self._is.kv_tokens, 1), 1.0)
+        held = self._running * 600 + self._visitors.held
+        return min(held / max(self._is.kv_tokens, 1), 1.0)
 
     async def _handle(self, request: http.Request, reply: http.Reply) -> None:
         if request.path in ("/health", "/ready", "/ping"):
@@ -118,23 +133,23 @@ class Endpoint:
         chat = "chat" in request.path
         said = _said(asked, chat)
         size = 8 + sum(len(text.split()) for _, text in said)
-        self.prompted += size
+        self._prompted += size
         wanted = int(asked.get("max_tokens") or asked.get("max_completion_tokens") or _DEFAULT_TOKENS)
         thoughts = []
         if chat and _THINKS in self._is.served:
             thoughts = _words(_THOUGHTS)
         whole = [*thoughts, *_words(_answer(self._is.served, said))]
         answer = _Answer(chat, whole[:wanted], len(thoughts), "stop" if wanted >= len(whole) else "length", size)
-        self.running += 1
+        self._running += 1
         try:
             if asked.get("stream"):
                 await self._stream(asked, answer, reply)
             else:
                 await self._clock.sleep(TOKEN_SECONDS * len(answer.words))
-                self.generated += len(answer.words)
+                self._generated += len(answer.words)
                 await reply.json(200, self._whole(answer))
         finally:
-            self.running -= 1
+            self._running -= 1
         text, stream = self._engine.answered
         self._container.say(text.format(path=request.path), stream)
 
@@ -156,7 +171,7 @@ class Endpoint:
         await reply.begin("text/event-stream")
         for number, word in enumerate(answer.words, 1):
             await self._clock.sleep(TOKEN_SECONDS)
-            self.generated += 1
+            self._generated += 1
             choice: dict[str, Any] = {"index": 0, "finish_reason": None}
             if not answer.chat:
                 choice["text"] = word
@@ -183,7 +198,7 @@ class Endpoint:
         label = f'{{model_name="{self._is.served}"}}' if self._engine.model_label else ""
         samples = (
             (names.running, self.running),
-            (names.waiting, 0),
+            (names.waiting, self.waiting),
             (names.kv_usage, self._usage),
             (names.generated, self.generated),
             (names.prompted, self.prompted),

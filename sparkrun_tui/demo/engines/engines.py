@@ -143,7 +143,12 @@ class Engines:
 
         say(log.up())
         load = asyncio.create_task(endpoint.report_load(lambda *now: say([(log.load(*now), "stdout")])))
-        visits = asyncio.create_task(endpoint.visit()) if self._site.visitors else None
+
+        def busy(share: float) -> None:
+            for each in self._peers(container):
+                each.busy = share
+
+        visits = asyncio.create_task(endpoint.visit(busy)) if self._site.visitors else None
         try:
             await container.term.wait()
         finally:

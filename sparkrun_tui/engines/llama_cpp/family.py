@@ -90,6 +90,7 @@ LLAMA_CPP = Family(
         generated=("llamacpp:tokens_predicted_total",),
         prompted=("llamacpp:prompt_tokens_total",),
     ),
+    metrics_flag="--metrics",
     # common/arg.cpp, set_env: the few that are not spelt like their flag are left to the engine.
     argument_prefix="LLAMA_ARG_",
     loading_status=503,

@@ -160,4 +160,5 @@ SGLANG = Family(
         prompted=("sglang:prompt_tokens_total",),
         throughput=("sglang:gen_throughput",),
     ),
+    metrics_flag="--enable-metrics",
 )

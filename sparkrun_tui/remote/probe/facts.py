@@ -40,6 +40,9 @@ class Gpu:
     utilisation: float | None = None
     power_watts: float | None = None
     temperature: float | None = None
+    clock_mhz: float | None = None
+    """What its multiprocessors run at."""
+    memory_used: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,8 @@ class HostFacts:
     """Whether the driver's libraries were updated and the kernel still runs the old driver."""
     lease: Lease | None = None
     """The launch that prepares this host, or has died while it did."""
+    gpu_held: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of GPU memory that the programs of each container hold, by its full id, as far as the driver says it."""
     models: Mapping[Wanted, CachedModel] = field(default_factory=dict)
     """Of the models that were asked for, those that lie in the host's cache."""
 

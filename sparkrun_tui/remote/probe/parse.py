@@ -29,9 +29,13 @@ _LATEST = 32_503_680_000.0
 """The year 3000, Unix seconds."""
 _MOST_WATTS = 100_000.0
 _MOST_DEGREES = 1000.0
+_MOST_MHZ = 100_000.0
 _MOST_DRIVER = 1e6
 _MOST_GPU_NAME = 100
 """Letters of a GPU's product name, which is looked for in tables with each estimate."""
+_CONTAINER = re.compile(r"[0-9a-f]{64}")
+_MOST_PROGRAMS = 1024
+"""Most programs on the GPUs of one host that are read."""
 _MOST_PARTS = 64
 """Most GPUs, RDMA ports and disks of one host that are read."""
 
@@ -101,6 +105,7 @@ def parse(
         infiniband=bool(answer.one("infiniband_dev")),
         used_ports=frozenset(owners),
         tools=frozenset(TOOLS).intersection(answer.values.get("tool", [])),
+        gpu_held=_gpu_held(answer.values.get("gpu_held", [])),
         lease=_lease(answer),
         port_owners={port: owners[port] for port in ports if owners.get(port)},
         models=answers(answer.block("models"), models),
@@ -208,18 +213,42 @@ def _gpus(lines: Sequence[str]) -> Iterator[Gpu]:
         driver = ""
         if _number(cells[1].partition(".")[0], most=_MOST_DRIVER) is not None:
             driver = clean_line(cells[1])
-        memory_total = None
-        memory = _number(cells[2], most=_MOST_MIB)
-        if memory is not None:
-            memory_total = int(memory * _MIB)
+        # Drivers leave out fields that they do not know.
+        clock, used = [*cells[6:], "", ""][:2]
         yield Gpu(
             name=shorten(clean_line(cells[0]), _MOST_GPU_NAME),
             driver=driver,
-            memory_total=memory_total,
+            memory_total=_mebibytes(cells[2]),
             utilisation=_number(cells[3], most=100),
             power_watts=_number(cells[4], most=_MOST_WATTS),
             temperature=_number(cells[5], least=-_MOST_DEGREES, most=_MOST_DEGREES),
+            clock_mhz=_number(clock, most=_MOST_MHZ),
+            memory_used=_mebibytes(used),
         )
+
+
+def _gpu_held(rows: Sequence[str]) -> dict[str, int]:
+    """Bytes by container; a container of which one program's figure is unknown is left out."""
+    held: dict[str, int] = {}
+    unknown: set[str] = set()
+    for row in rows[:_MOST_PROGRAMS]:
+        container, _, used = row.partition("\t")
+        if not _CONTAINER.fullmatch(container):
+            continue
+        size = _mebibytes(used)
+        if size is None:
+            unknown.add(container)
+        else:
+            held[container] = held.get(container, 0) + size
+    return {container: size for container, size in held.items() if container not in unknown}
+
+
+def _mebibytes(cell: str) -> int | None:
+    """The bytes that a cell of nvidia-smi states in MiB; None when it states none."""
+    size = _number(cell, most=_MOST_MIB)
+    if size is None:
+        return None
+    return int(size * _MIB)
 
 
 def _number(cell: str, *, least: float = 0.0, most: float) -> float | None:

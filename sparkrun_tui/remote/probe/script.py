@@ -13,7 +13,7 @@ TOOLS = ("rsync", "setsid", "tail", "sha256sum", "systemd-run", "git", "nvidia-s
 CONTAINERD_ROOT = "/var/lib/containerd"
 """Where containerd keeps images; Docker's own folder has none where its image store is containerd's."""
 
-GPU_FIELDS = "name,driver_version,memory.total,utilization.gpu,power.draw,temperature.gpu"
+GPU_FIELDS = "name,driver_version,memory.total,utilization.gpu,power.draw,temperature.gpu,clocks.sm,memory.used"
 
 # Every part is allowed to fail or be missing; nothing may hang: slow tools run under `timeout` where there is one.
 _SCRIPT = r"""# sparkrun-tui: probe
@@ -75,6 +75,12 @@ disk "$hf" "$hf"
 if command -v nvidia-smi >/dev/null 2>&1; then
   block gpus limit 10 nvidia-smi --query-gpu={fields} --format=csv,noheader,nounits
   block smi limit 10 nvidia-smi
+  limit 10 nvidia-smi --query-compute-apps=pid,used_memory --format=csv,noheader,nounits 2>/dev/null |
+    while IFS=', ' read -r pid used rest; do
+      case $pid in ''|*[!0-9]*) continue ;; esac
+      container=$(grep -oE '[0-9a-f]{{64}}' {root}/proc/"$pid"/cgroup 2>/dev/null | head -n 1)
+      printf 'gpu_held=%s\t%s\n' "$container" "$used"
+    done
 fi
 block route ip -4 route show default
 block interfaces ls {root}/sys/class/net

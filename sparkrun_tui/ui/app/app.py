@@ -285,6 +285,18 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
             self.follow(launch)
         self.push_screen(LaunchScreen(launch, past))
 
+    def open_host(self, name: str) -> None:
+        """Show the page of a host of the cluster."""
+        from sparkrun_tui.ui.screens.load_page import HostPage
+
+        self.push_screen(HostPage(name))
+
+    def open_workload(self, key: str) -> None:
+        """Show the page of a workload."""
+        from sparkrun_tui.ui.screens.load_page import WorkloadPage
+
+        self.push_screen(WorkloadPage(key))
+
     def follow(self, launch: LaunchPort) -> None:
         """Count this launch, and say when it is ready or has failed."""
         self.launches.follow(launch)
@@ -429,10 +441,17 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         """Find any action by name."""
         from textual.command import CommandPalette
 
-        from sparkrun_tui.ui.app.palette import ActionProvider, ChatProvider, RecipeProvider, ThemeProvider
+        from sparkrun_tui.ui.app.palette import (
+            ActionProvider,
+            ChatProvider,
+            HostProvider,
+            RecipeProvider,
+            ThemeProvider,
+        )
 
         if not isinstance(self.screen, CommandPalette):
-            self.push_screen(CommandPalette([ActionProvider, ChatProvider, RecipeProvider, ThemeProvider]))
+            providers = [ActionProvider, HostProvider, ChatProvider, RecipeProvider, ThemeProvider]
+            self.push_screen(CommandPalette(providers))
 
     def do_next_pane(self) -> None:
         """Move to the next pane."""

@@ -12,7 +12,8 @@ from sparkrun_tui.ui.model.launch_status import COMING
 from sparkrun_tui.ui.model.ports import HostSeen
 
 if TYPE_CHECKING:
-    from sparkrun_tui.fleet.model import HostStatus
+    from sparkrun_tui.fleet.model import FleetView, HostStatus
+    from sparkrun_tui.fleet.world import World
     from sparkrun_tui.launch.record.state import LaunchState
 
 CLOSE = 5.0
@@ -22,7 +23,7 @@ PERIOD = 10.0
 """Seconds between two surveys while the app is in use."""
 
 REST = 60.0
-"""Seconds between two surveys when no key was pressed for a while."""
+"""Seconds between two surveys when no key was pressed for a while and the hosts are not in sight."""
 
 _PATIENCE = 120.0
 """Seconds without a key or a click after which the app counts as not in use."""
@@ -40,6 +41,7 @@ class HostWatch:
         self._tried = 0.0
         """When hosts that do not answer were last asked."""
         self._used = time.monotonic()
+        self._measuring = False
         self._heard: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def start(self) -> None:
@@ -114,6 +116,20 @@ class HostWatch:
         if world is self._app.state.known_world:
             world.surveyed(view)
             self._app.world_changed()
+            if not self._measuring:
+                self._measuring = True
+                # A server that is slow to answer must not hold up the next survey.
+                self._app.background(self._measure(view, cluster, world), "measure")
+
+    async def _measure(self, view: FleetView, cluster: Cluster, world: World) -> None:
+        """Ask the servers that this survey has found how busy they are."""
+        try:
+            readings = await self._app.backend.readings(view, cluster)
+        finally:
+            self._measuring = False
+        if world is self._app.state.known_world:
+            world.measured(readings)
+            self._app.world_changed()
 
     # When.
 
@@ -143,9 +159,11 @@ class HostWatch:
         self._sooner.set()
 
     def _every(self) -> float:
+        watches = self._app.watches_hosts()
         if time.monotonic() - self._used > _PATIENCE:
-            return REST
-        return CLOSE if self._app.watches_hosts() else PERIOD
+            # Lines that are watched from across the room must go on.
+            return PERIOD if watches else REST
+        return CLOSE if watches else PERIOD
 
     # What launches say.
 

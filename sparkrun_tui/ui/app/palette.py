@@ -1,4 +1,4 @@
-"""The command palette: actions that apply now, recipes and themes, found by name."""
+"""The command palette: actions that apply now, recipes, hosts, workloads and themes, found by name."""
 
 from __future__ import annotations
 
@@ -86,6 +86,29 @@ class ChatProvider(Provider):
     def _chat(self, workload: Workload) -> None:
         app = port_of(self.app)
         app.background(app.chat_with(workload), "chat")
+
+
+class HostProvider(Provider):
+    """Hosts of the cluster and what runs on them, by name."""
+
+    async def search(self, query: str) -> Hits:
+        """Those whose name matches."""
+        app = port_of(self.app)
+        world = app.state.known_world
+        if world is None:
+            return
+        pages = [
+            (f"host {name}", "its figures over the last minutes", partial(app.open_host, name)) for name in world.hosts
+        ]
+        for item in world.workloads:
+            about = f"{item.health.value} on {', '.join(dict.fromkeys(rank.host for rank in item.ranks))}"
+            label = f"workload {item.recipe or item.model}"
+            pages.append((label, about, partial(app.open_workload, item.key)))
+        matcher = self.matcher(query)
+        for label, about, go in pages:
+            score = matcher.match(label)
+            if score > 0:
+                yield Hit(score, _plain(label), go, text=label, help=clean_line(about))
 
 
 class ThemeProvider(Provider):

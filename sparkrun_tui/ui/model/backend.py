@@ -18,10 +18,12 @@ from sparkrun_tui.fleet.choose import silent_hosts, unseen_ranks
 from sparkrun_tui.fleet.load import readings
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
+from sparkrun_tui.fleet.served import context_of
 from sparkrun_tui.fleet.stop import Outcome, RankStopped, StopReport, stop
 from sparkrun_tui.fleet.survey import survey
 from sparkrun_tui.launch.chat.pieces import Asked, Piece
 from sparkrun_tui.launch.launcher import Launcher
+from sparkrun_tui.launch.log_warnings import recent_warnings
 from sparkrun_tui.launch.plan import dry_run as dryrun
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.plan.web_recipes import any_recipe
@@ -55,7 +57,16 @@ from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.ssh.host_key_policy import YES, HostKeyQuestion, LoginNotice, Question
-from sparkrun_tui.ui.model.ports import Ask, HostSeen, KeyQuestion, LaunchPort, Opened, PassphraseAsked, PastLaunch
+from sparkrun_tui.ui.model.ports import (
+    Ask,
+    HostSeen,
+    Insight,
+    KeyQuestion,
+    LaunchPort,
+    Opened,
+    PassphraseAsked,
+    PastLaunch,
+)
 
 if TYPE_CHECKING:
     from sparkrun_tui.demo.cluster import DemoCluster
@@ -263,6 +274,18 @@ class LocalBackend:
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
         """The metrics of the servers."""
         return await readings(view, self._services(cluster))
+
+    async def look_into(self, workload: Workload, cluster: Cluster) -> Insight:
+        """The context of a server, and the newest warnings of its log."""
+        services = self._services(cluster)
+        context = await context_of(workload, services)
+        if not workload.ranks:
+            return Insight(context)
+        try:
+            found = await recent_warnings(workload.ranks[0], workload.recipe, services, self._settings)
+        except HostError as error:
+            return Insight(context, problem=f"the log cannot be read: {error.what}")
+        return Insight(context, found)
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
         """Stop a workload on all its hosts; a launch of this session is stopped as such, so that it knows by whom."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
     from sparkrun_tui.fleet.stop import StopReport
     from sparkrun_tui.launch.chat.pieces import Asked, Piece
+    from sparkrun_tui.launch.log_warnings import LogWarning
     from sparkrun_tui.launch.plan.plan import LaunchPlan
     from sparkrun_tui.launch.record.export import Exported
     from sparkrun_tui.launch.record.logs import LogBuffer
@@ -131,6 +132,18 @@ class PassphraseAsked:
     again: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What its server and its log say of a workload."""
+
+    context: int | None = None
+    """The longest context that its server takes, in tokens; None where it is not known."""
+    warnings: Sequence[LogWarning] | None = None
+    """The newest warnings of its log, oldest first; None before it was read, and where it cannot be read."""
+    problem: str = ""
+    """Why the log cannot be read."""
+
+
 class Ask(Protocol):
     """Questions that the backend puts to the user."""
 
@@ -197,6 +210,9 @@ class Backend(Protocol):
 
     async def readings(self, view: FleetView, cluster: Cluster) -> Mapping[str, Metrics]:
         """The metrics of the servers of launched workloads, by launch id, without those that do not answer."""
+
+    async def look_into(self, workload: Workload, cluster: Cluster) -> Insight:
+        """What the server and the log of a workload say now. What cannot be had is left out; never raises."""
 
     async def stop_workload(self, workload: Workload, view: FleetView, cluster: Cluster) -> StopReport:
         """Stop a workload, as `view` shows it, on all its hosts. Only what was seen to stop is reported as stopped."""

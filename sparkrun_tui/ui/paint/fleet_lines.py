@@ -1,4 +1,4 @@
-"""What is running on a cluster, as lines: one row per host with its load, and the workloads on it."""
+"""What is running on a cluster, as lines: a row for each host with its load, below it those of its workloads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rich.cells import cell_len
 
 from sparkrun_tui.base.bars import level_of
 from sparkrun_tui.base.text import clean_line
-from sparkrun_tui.base.units import GIB, format_duration
+from sparkrun_tui.base.units import GIB, TIB, format_duration
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
-from sparkrun_tui.remote.probe.facts import HostFacts
+from sparkrun_tui.remote.probe.facts import Disk, HostFacts
 from sparkrun_tui.ui.ink import Line, Span, cells_of, clip, fit, width_of
 
 HEALTH: dict[Health, tuple[str, str]] = {
@@ -29,10 +29,15 @@ _EIGHTHS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True, slots=True)
 class FleetRow:
-    """One line of the fleet; `workload` is what actions on this line work on."""
+    """One line of the fleet: a host, or a rank of the `workload` that actions on this line work on.
+
+    `key` is the same for the same row of another survey.
+    """
 
     line: Line
     workload: Workload | None = None
+    host: str = ""
+    key: str = ""
 
 
 def name_width(view: FleetView | None, width: int) -> int:
@@ -45,39 +50,49 @@ def name_width(view: FleetView | None, width: int) -> int:
     return min(longest + 2, most)
 
 
+_COLUMNS = (("memory left", 21), ("gpu", 9), ("power", 7), ("temp", 8), ("disk", 11), ("clock", 9))
+"""The columns of a host behind its name, the most important first, with their widths."""
+
+
+def _columns(view: FleetView | None, width: int) -> dict[str, int]:
+    """The columns that there is room for."""
+    room = width - name_width(view, width)
+    found: dict[str, int] = {}
+    for name, size in _COLUMNS:
+        room -= size
+        if room < 0:
+            break
+        found[name] = size
+    return found
+
+
 def header(view: FleetView | None, width: int) -> Line:
     """The names of the columns."""
-    host = name_width(view, width)
-    text = fit("host", host) + fit("memory left", 21)
-    if width >= 100:
-        text += fit("gpu", 8) + fit("power", 7) + fit("temp", 7)
-    if width >= 80:
-        text += fit("disk", 11)
-    return [(clip([(text + "workload", "dim")], width)[0])]
+    text = fit("host", name_width(view, width))
+    for name, size in _columns(view, width).items():
+        text += fit(name, size)
+    return [(clip([(text, "dim")], width)[0])]
 
 
 def fleet_rows(view: FleetView, now: float, width: int, loads: Mapping[str, Load] | None = None) -> list[FleetRow]:
-    """One row for each rank on each host, and one for a host without any. `loads` are by launch id."""
+    """One row for each host, and below it one for each rank on it. `loads` are by launch id."""
     rows: list[FleetRow] = []
+    columns = _columns(view, width)
     for host in view.hosts:
-        start: list[Span] = _host(host, now, width, name_width(view, width))
-        found = _on_host(view, host.name)
-        if not found:
-            if host.facts:
-                start.append(("–", "dim"))
-            rows.append(FleetRow(clip(start, width)))
-        for workload, rank in found:
+        line = clip(_host(host, now, name_width(view, width), columns), width)
+        rows.append(FleetRow(line, host=host.name, key=f"host {host.name}"))
+        for workload, rank in _on_host(view, host.name):
             load = None
             if workload.ours and loads is not None:
                 load = loads.get(workload.launch_id)
-            spans = _workload(workload, rank, now, load, width - width_of(start))
-            rows.append(FleetRow(clip([*start, *spans], width), workload))
-            # The host is named on its first row only.
-            start = [(" " * width_of(start), "")]
+            spans: list[Span] = [("  ", ""), *_workload(workload, rank, now, load, width - 2)]
+            key = f"rank {host.name} {workload.key} {rank.rank}"
+            rows.append(FleetRow(clip(spans, width), workload, host.name, key))
     listed = {host.name for host in view.hosts}
     for workload in view.workloads:
         if not any(rank.host in listed for rank in workload.ranks):
-            rows.append(FleetRow(clip([("? ", "tight"), (clean_line(workload.recipe), "")], width), workload))
+            line = clip([("? ", "tight"), (clean_line(workload.recipe), "")], width)
+            rows.append(FleetRow(line, workload, key=f"lost {workload.key}"))
     return rows
 
 
@@ -91,50 +106,73 @@ def _on_host(view: FleetView, host: str) -> list[tuple[Workload, WorkloadRank]]:
     return found
 
 
-def _host(host: HostStatus, now: float, width: int, room: int) -> list[Span]:
+def _host(host: HostStatus, now: float, room: int, columns: Mapping[str, int]) -> list[Span]:
     name: Span = (fit(clean_line(host.name), room - 1) + " ", "bold")
     if host.facts is None:
         ago = now - host.link.since if host.link.since else 0.0
         since = f" since {format_duration(ago)}" if ago >= 1 else ""
         return [name, ("? ", "tight"), (f"{host.link.state.value}{since}  {clean_line(host.link.detail)}", "dim")]
     facts = host.facts
-    share = facts.memory_available / facts.memory_total if facts.memory_total else 0.0
-    used = cells_of(1 - share, 10)
-    style = "kv"
-    if facts.memory_available < 4 * GIB:
-        style = "bad"
-    elif facts.memory_available < 8 * GIB:
-        style = "tight"
-    spans: list[Span] = [name, ("▇" * used, style), ("▁" * (10 - used), "dim")]
-    spans.append((f"{facts.memory_available / GIB:5.0f} GiB ", ""))
+    spans: list[Span] = [name]
+    for column, size in columns.items():
+        spans += _cell(facts, column, size)
     if host.note:
         spans.append((f"{host.note} ", "tight"))
-    if width >= 100:
-        spans += _gpu(facts)
-    if width >= 80:
-        spans.append((fit(_disk(facts), 11), "dim"))
     return spans
 
 
-def _gpu(facts: HostFacts) -> list[Span]:
+def _cell(facts: HostFacts, column: str, size: int) -> list[Span]:
+    """One column of a host."""
+    if column == "memory left":
+        return _memory(facts)
+    if column == "disk":
+        return [(fit(_disk(facts), size), "dim")]
+    return [(fit(_gpu(facts, column), size), "accent" if column == "gpu" else "")]
+
+
+def _memory(facts: HostFacts) -> list[Span]:
+    share = facts.memory_available / facts.memory_total if facts.memory_total else 0.0
+    used = cells_of(1 - share, 10)
+    style = free_style(facts) or "kv"
+    return [("▇" * used, style), ("▁" * (10 - used), "dim"), (f"{facts.memory_available / GIB:5.0f} GiB ", "")]
+
+
+def free_style(facts: HostFacts) -> str:
+    """The style of what a host has left: empty while it is enough."""
+    if facts.memory_available < 4 * GIB:
+        return "bad"
+    return "tight" if facts.memory_available < 8 * GIB else ""
+
+
+def _gpu(facts: HostFacts, column: str) -> str:
+    """A column of the first GPU of a host; empty where it is not known."""
     if not facts.gpus:
-        return [(fit("no GPU", 22), "dim")]
+        return "no GPU" if column == "gpu" else ""
     gpu = facts.gpus[0]
-    load, power, temperature = "?", "", ""
-    if gpu.utilisation is not None:
-        load = f"{level_of(gpu.utilisation / 100, _EIGHTHS)} {gpu.utilisation:3.0f} %"
-    if gpu.power_watts is not None:
-        power = f"{gpu.power_watts:3.0f} W"
-    if gpu.temperature is not None:
-        temperature = f"{gpu.temperature:.0f} °C"
-    return [(fit(load, 8), "accent"), (fit(power, 7), ""), (fit(temperature, 7), "")]
+    if column == "gpu":
+        if gpu.utilisation is None:
+            return "?"
+        return f"{level_of(gpu.utilisation / 100, _EIGHTHS)} {gpu.utilisation:3.0f} %"
+    if column == "power":
+        return "" if gpu.power_watts is None else f"{gpu.power_watts:3.0f} W"
+    if column == "temp":
+        return "" if gpu.temperature is None else f"{gpu.temperature:.0f} °C"
+    return "" if gpu.clock_mhz is None else f"{gpu.clock_mhz / 1000:.1f} GHz"
+
+
+def disk_words(disk: Disk) -> str:
+    """What is left on a disk: `812 GiB free of 3.6 TiB`."""
+    return f"{_size(disk.free)} free of {_size(disk.total)}"
 
 
 def _disk(facts: HostFacts) -> str:
     if not facts.disks:
         return ""
-    free = min(disk.free for disk in facts.disks)
-    return f"{free / (1 << 40):.1f} TiB" if free >= 1 << 40 else f"{free / GIB:.0f} GiB"
+    return _size(min(disk.free for disk in facts.disks))
+
+
+def _size(count: int) -> str:
+    return f"{count / TIB:.1f} TiB" if count >= TIB else f"{count / GIB:.0f} GiB"
 
 
 def _workload(workload: Workload, rank: WorkloadRank, now: float, load: Load | None, room: int) -> list[Span]:
