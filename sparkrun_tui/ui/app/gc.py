@@ -20,9 +20,13 @@ class Collector:
         self._timer: Timer | None = None
 
     def calm(self) -> None:
-        """Make full collections rare: with hundreds of thousands of log lines in memory, one makes the screen stall."""
+        """Collect again, which `entry` stopped for the start, and make full collections rare.
+
+        With hundreds of thousands of log lines in memory, one makes the screen stall.
+        """
         gc.freeze()
         gc.set_threshold(4_000, 5, 2_000)
+        gc.enable()
 
     def screen_left(self) -> None:
         """Collect a moment after the last screen was left."""
