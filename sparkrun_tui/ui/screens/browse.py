@@ -20,7 +20,7 @@ from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.query import KEYS, Query, half_typed_key, parse_query, without_word
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.rows import RecipeRow
-from sparkrun_tui.ui.paint.recipe_rows import ago, judged_cells, recipe_row
+from sparkrun_tui.ui.paint.list_rows import ago, judged_cells, recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.detail import Detail
 from sparkrun_tui.ui.widgets.filter_chips import FilterChips
