@@ -15,11 +15,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     # and the commands collect again once they have started.
     gc.disable()
     try:
+        if argv is None and len(sys.argv) == 1:
+            return _app_alone()
         from sparkrun_tui.cli.main import run
 
         return run(argv, open_app=_open_app)
     finally:
         gc.enable()
+
+
+def _app_alone() -> int:
+    """Open the app without the command line, which loads another library; the same errors end it the same way."""
+    try:
+        return _open_app(False, "", "")
+    except (KeyboardInterrupt, Exception) as error:
+        from sparkrun_tui.cli.exits import report
+
+        return report(error)
 
 
 def _open_app(demo: bool, cluster: str, query: str) -> int:

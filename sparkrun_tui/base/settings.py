@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base import paths, shell
+from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageError
 from sparkrun_tui.base.files import behind_links, read_text, update_private
 from sparkrun_tui.base.kept_settings import Parsed, keep_parsed, parsed_before
@@ -202,6 +201,8 @@ def save_cluster(cluster: Cluster) -> bool:
         nonlocal is_default
         clusters = file.mapping("clusters")
         if cluster.name in clusters:
+            from sparkrun_tui.base import shell
+
             remove = shell.words(["sparkrun-tui", "cluster", "remove", cluster.name])
             raise UsageError(
                 f"there is already a cluster `{cluster.name}`",
@@ -252,6 +253,8 @@ def remove_cluster(name: str) -> None:
 
 def _near(word: str, known: Iterable[str]) -> str:
     """A sentence with the known word that is most like this one; empty when none is."""
+    import difflib  # only for messages
+
     found = difflib.get_close_matches(word, list(known), n=1)
     return f"Did you mean `{found[0]}`?" if found else ""
 

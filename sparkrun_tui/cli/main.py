@@ -6,7 +6,6 @@ import gc
 import importlib
 import io
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -121,9 +120,6 @@ def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
         return Exit.USAGE
     except click.Abort:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Exit.OK
     except (SparkrunError, KeyboardInterrupt, Exception) as error:
         return report(error)
     return int(result) if isinstance(result, int) else Exit.OK

@@ -37,8 +37,6 @@ class Engine(ABC):
     """Whether it serves from one host only."""
     joined_by: str = ""
     """The flag by which its ranks on several hosts find each other; empty where something else connects them."""
-    short: str = ""
-    """What a narrow column shows instead of the name."""
 
     def image(self, recipe: Recipe) -> str:
         """The image to run: the recipe's, else the engine's default."""

@@ -80,7 +80,6 @@ class EugrVllm(Engine):
     title: str = "vLLM (eugr)"
     family: Family = VLLM
     image_prefix: str = DEFAULT_IMAGE
-    short: str = "eugr"
 
     def image(self, recipe: Recipe) -> str:
         """The recipe's image, else the name of the image that the scripts build."""

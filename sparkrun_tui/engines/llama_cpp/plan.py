@@ -70,7 +70,6 @@ class LlamaCpp(Engine):
     title: str = "llama.cpp"
     family: Family = LLAMA_CPP
     image_prefix: str = IMAGE_PREFIX
-    short: str = "llama"
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """One host, or as many as the recipe's `min_nodes` says. Raises `LaunchError` when there are fewer."""

@@ -215,9 +215,7 @@ class Vllm(Engine):
 
 def without_ray() -> Vllm:
     """vLLM whose ranks on several hosts are connected by its own distribution."""
-    return Vllm(
-        name="vllm-distributed", title="vLLM without Ray", aliases=(), short="vllm-d", ray=False, joined_by="--nnodes"
-    )
+    return Vllm(name="vllm-distributed", title="vLLM without Ray", aliases=(), ray=False, joined_by="--nnodes")
 
 
 def _has_token(request: PlanRequest) -> bool:

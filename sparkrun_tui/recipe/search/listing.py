@@ -72,6 +72,19 @@ def list_recipes(settings: Settings, words: KnownWords, budget: float | None = N
         return _list(settings, words, budget)
 
 
+def first_entries(settings: Settings, count: int) -> list[Entry]:
+    """The entries of the first `count` recipes, sketched: a first look while no index is there and all are read."""
+    found: list[Entry] = []
+    for folder, file in all_files(settings):
+        with suppress(OSError):
+            entry = _sketch_of(file.path, folder.source(file.path))
+            if entry is not None:
+                found.append(entry)
+        if len(found) >= count:
+            break
+    return found
+
+
 @contextmanager
 def _collector_paused() -> Iterator[None]:
     # Ten thousand long-lived entries make the cyclic collector run again and again: a third of the time.
@@ -208,13 +221,18 @@ def _parse(path: str, source: Source, words: KnownWords, patience: Patience, bef
 
 
 def _sketched(path: str, source: Source, words: KnownWords) -> Entry | None:
-    from sparkrun_tui.recipe.format.quick_read import sketch
-
     try:
-        with open_regular(path) as file:
-            text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")
+        return _sketch_of(path, source)
     except OSError:
         return _parse(path, source, words, _patience(), None)
+
+
+def _sketch_of(path: str, source: Source) -> Entry | None:
+    """What can be seen of a recipe without parsing it; None when it is none. Raises `OSError`."""
+    from sparkrun_tui.recipe.format.quick_read import sketch
+
+    with open_regular(path) as file:
+        text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")
     return sketch(text, source)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+from typing import TYPE_CHECKING
 
-from textual.timer import Timer
+if TYPE_CHECKING:
+    from textual.timer import Timer
 
-from sparkrun_tui.ui.app.shell import Timers
+    from sparkrun_tui.ui.app.shell import Timers
 
 _REST = 1.0
 """Seconds after the last screen was left, when the user is not likely to press a key."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from textual.timer import Timer
+if TYPE_CHECKING:
+    from textual.timer import Timer
 
-from sparkrun_tui.ui.app.shell import Timers
-from sparkrun_tui.ui.model.ports import Changed, LaunchPort
+    from sparkrun_tui.ui.app.shell import Timers
+    from sparkrun_tui.ui.model.ports import Changed, LaunchPort
 
 TICK = 0.1
 """Seconds between two polls while something changes."""

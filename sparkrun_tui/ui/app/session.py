@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.ui.model.ports import Backend
+
+if TYPE_CHECKING:
+    from sparkrun_tui.ui.model.ports import Backend
 
 
 @dataclass(frozen=True, slots=True)

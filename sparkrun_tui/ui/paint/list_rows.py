@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.base.units import GIB
-from sparkrun_tui.recipe.model import SourceKind
-from sparkrun_tui.recipe.search.entry import Entry, dtype_text
-from sparkrun_tui.recipe.search.index import light
-from sparkrun_tui.recipe.search.query import Query
+from sparkrun_tui.engines.short_words import SHORT_WORDS
 from sparkrun_tui.ui.model.rows import Figures, RecipeRow
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.search.entry import Entry
+    from sparkrun_tui.recipe.search.query import Query
 
 
 def short_count(count: int | None) -> str:
@@ -78,22 +80,27 @@ def judged_cells(figures: Figures | None) -> Mapping[str, str]:
 def recipe_row(
     entry: Entry,
     title: str,
-    query: Query,
+    query: Query | None,
     has_overrides: bool,
     favourite: bool = False,
     last: str = "",
 ) -> RecipeRow:
     """One entry as the list shows it, with the letters marked that the query matched; `last` is its last launch."""
-    from sparkrun_tui.engines.registry import ENGINES  # not before the first paint
+    from sparkrun_tui.recipe.model import SourceKind  # not before the first paint
+    from sparkrun_tui.recipe.search.entry import dtype_text
 
     source = entry.source
     origin = source.registry if source.kind is SourceKind.REGISTRY else source.kind.value
-    engine = ENGINES.get(entry.runtime)
+    matched: frozenset[int] = frozenset()
+    if query is not None and query.words:
+        from sparkrun_tui.recipe.search.index import light
+
+        matched = frozenset(light(title, query))
     return RecipeRow(
         key=source.path,
         name=title,
         cells={
-            "engine": (engine.short if engine is not None else "") or visible_line(entry.runtime),
+            "engine": SHORT_WORDS.get(entry.runtime) or visible_line(entry.runtime),
             "size": size_word(entry),
             "hosts": hosts_word(entry),
             "dtype": visible_line(dtype_text(entry)),
@@ -102,7 +109,7 @@ def recipe_row(
             "origin": origin,
         },
         broken=bool(entry.error),
-        matched=frozenset(light(title, query)) if query.words else frozenset(),
+        matched=matched,
         has_overrides=has_overrides,
         favourite=favourite,
     )
