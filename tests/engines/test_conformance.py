@@ -112,6 +112,7 @@ ALLOWED = {
     "recipe/values/shellwords.py": "which command of a script is shown; engines.command.built asks the engine itself",
     "launch/run/watch.py": "what runs in the containers of eugr's scripts",
     "models/gguf/layers.py": "an architecture of models",
+    "engines/short_words.py": "words of a narrow column, which the first screen needs before any engine is loaded",
 }
 """Modules that may name an engine, and why."""
 
