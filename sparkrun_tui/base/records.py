@@ -11,6 +11,8 @@ import dataclasses
 import threading
 from typing import TYPE_CHECKING, Any
 
+__all__ = ("dataclass",)
+
 if TYPE_CHECKING:
     from dataclasses import dataclass
 else:

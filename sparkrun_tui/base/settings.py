@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageEr
 from sparkrun_tui.base.files import behind_links, read_text, update_private
 from sparkrun_tui.base.kept_settings import Parsed, keep_parsed, parsed_before
 from sparkrun_tui.base.numbers import decimal_of, whole_of
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 
 DEMO_CLUSTER = "demo"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.fleet.metrics import Metrics, read, tokens_per_second
 from sparkrun_tui.fleet.model import FleetView, Health, Workload
 from sparkrun_tui.remote.ports.services import HostServices

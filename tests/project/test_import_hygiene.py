@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pkgutil
 import subprocess
@@ -15,6 +16,7 @@ from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.model.first_rows import FirstRows, keep_first_rows
 from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.model.state import AppState
+from tests.project.test_repo import ROOT, sources
 
 FACES = ("sparkrun_tui.cli", "sparkrun_tui.ui", "sparkrun_tui.__main__")
 FACE_LIBRARIES = ("textual", "rich", "click")
@@ -169,3 +171,15 @@ def test_the_first_frame_of_the_app_loads_nothing_that_only_recipes_need() -> No
         "sparkrun_tui.recipe.values",
         "sparkrun_tui.recipe.values.favourites",
     }
+
+
+def test_data_classes_write_their_methods_late() -> None:
+    """A class of the standard library writes them when its module is imported: the start pays for all of them."""
+    found = []
+    for path in sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            takes = isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
+            if takes and any(name.name == "dataclass" for name in node.names):
+                found.append(path.relative_to(ROOT / "sparkrun_tui").as_posix())
+    assert [name for name in found if name != "base/records.py"] == [], "take it from sparkrun_tui.base.records"

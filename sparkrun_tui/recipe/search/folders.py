@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.model import ENDINGS, Source, SourceKind
 

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from sparkrun_tui import __version__
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import open_regular, read_text, write_private
 from sparkrun_tui.base.json_text import parse_flat_json
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.model import Source
 from sparkrun_tui.recipe.registry.registries import registry_folders

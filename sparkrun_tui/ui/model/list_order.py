@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.values.favourites import change_favourites, favourites
 from sparkrun_tui.ui.model.columns import BY_KEY, VERDICT, Sorting
 from sparkrun_tui.ui.model.rows import Figures

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.ui.model.catalog import Catalog, is_recipe
 from sparkrun_tui.ui.model.edits import Edits
