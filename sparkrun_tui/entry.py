@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 
 from sparkrun_tui.base.errors import UsageError
+
+_COMPLETED = "_SPARKRUN_TUI_COMPLETE"
+"""Set by a shell that asks the command line to complete what is typed (`cli.groups.COMPLETED`)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -15,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # and the commands collect again once they have started.
     gc.disable()
     try:
-        if argv is None and len(sys.argv) == 1:
+        if argv is None and len(sys.argv) == 1 and _COMPLETED not in os.environ:
             return _app_alone()
         from sparkrun_tui.cli.main import run
 

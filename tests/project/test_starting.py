@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
 
 import pytest
 
 from sparkrun_tui import entry
-from sparkrun_tui.cli import main
+from sparkrun_tui.cli import groups, main
 
 
 def test_nothing_is_collected_while_a_command_starts_and_again_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,6 +37,20 @@ def test_nothing_is_collected_while_a_command_starts_and_again_while_it_runs(mon
         gc.unfreeze()
     assert (seen[0], seen[-1]) == (False, True)
     assert gc.isenabled()
+
+
+def test_the_app_alone_needs_no_command_line_but_a_shell_that_completes_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sparkrun-tui"])
+    assert entry.main() == 2
+    assert "the app needs a terminal" in capsys.readouterr().err
+    assert entry._COMPLETED == groups.COMPLETED
+    monkeypatch.setenv(groups.COMPLETED, "bash_source")
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == 0
+    assert "sparkrun" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["no-such-command"], []])
