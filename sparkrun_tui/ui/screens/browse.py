@@ -91,6 +91,7 @@ class BrowseScreen(PageScreen):
             self.list.show_kept(first.rows, first.cursor, first.below, first.longest)
         chips = FilterChips(id="chips")
         self.list_panel = Panel(search, chips, self.list, Choices(id="choices"), title="Recipes", id="list-panel")
+        self._lay_out(self.app.size)
         yield Container(self.list_panel, self._side, id="browse")
 
     async def show_first_look(self) -> None:
