@@ -126,7 +126,9 @@ def _init_of(owner: Any, fields: dict[str, Field[Any]], frozen: bool) -> Callabl
             argument = f"{name}=_missing"
             value = f"_make_{name}() if {name} is _missing else {name}"
         if not item.init:
-            value = argument.partition("=")[2] if item.default is not MISSING else f"_make_{name}()"
+            if item.default is MISSING and item.default_factory is MISSING:
+                continue  # `__post_init__` sets it
+            value = f"_of_{name}" if item.default is not MISSING else f"_make_{name}()"
         elif item.kw_only:
             by_name.append(argument)
         else:

@@ -43,9 +43,11 @@ def classes(dataclass: Maker) -> dict[str, Any]:
     class Mutable:
         items: list[int] = field(default_factory=list)
         seen: int = 0
+        _late: int = field(init=False)
 
         def __post_init__(self) -> None:
             self.seen += 1
+            self._late = 8
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Named:
