@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.made_recipes import home_with
 from benchmarks.table import Row
+from benchmarks.versus import measured_checkout
 
 _ROUNDS = 9
 
@@ -31,7 +32,7 @@ def _median(argv: list[str], env: Mapping[str, str], rounds: int) -> float:
 def run(quick: bool = False) -> list[Row]:
     """Measure."""
     rounds = 3 if quick else _ROUNDS
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(measured_checkout())
     program = [sys.executable, "-P", "-m", "sparkrun_tui"]
     reference = _median([sys.executable, "-c", "pass"], os.environ, rounds)
     rows = [Row("empty interpreter", f"{reference:.0f} ms", "reference")]

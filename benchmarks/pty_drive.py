@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 
 _STEERING = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
@@ -57,10 +58,24 @@ class Terminal:
 
     def press(self, key: str, marker: str, timeout: float = 30.0) -> float:
         """Send a key and wait for its answer; how long that took."""
-        self.text = b""
         began = time.perf_counter()
-        os.write(self._fd, key.encode())
+        self.send(key)
         return self.wait_for(marker, timeout) - began
+
+    def send(self, key: str) -> None:
+        """Send a key, and forget what was on the screen before it."""
+        self.text = b""
+        os.write(self._fd, key.encode())
+
+    def quit(self, key: str, timeout: float = 10.0) -> None:
+        """Send the key that ends the program, and wait until it has ended, as the terminal has then."""
+        self.send(key)
+        end = time.perf_counter() + timeout
+        while time.perf_counter() < end and not self._has_ended():
+            self.drain(0.05)
+
+    def _has_ended(self) -> bool:
+        return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def drain(self, seconds: float) -> None:
         """Read for a while, as a terminal would."""
@@ -74,7 +89,15 @@ class Terminal:
 
     @property
     def cpu(self) -> float:
-        """CPU seconds of the child so far."""
+        """CPU seconds of the child so far, of the threads that run now; in ticks where the kernel keeps no more."""
+        spent = 0
+        try:
+            for thread in Path(f"/proc/{self.pid}/task").iterdir():
+                spent += int((thread / "schedstat").read_text(encoding="ascii").split()[0])
+        except OSError:
+            spent = 0
+        if spent:
+            return spent / 1e9
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS

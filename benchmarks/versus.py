@@ -23,6 +23,11 @@ _WORST = re.compile(r" *\(worst [^)]*\)")
 """A part of a row's name that differs from run to run."""
 _NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
 
+OF_WHOLE_PROGRAMS = ("cli_start", "ui_start")
+"""Parts that start the program of `measured_checkout` as a user does: this checkout's own part measures both."""
+
+_CHECKOUT = "SPARKRUN_BENCH_CHECKOUT"
+
 _RUN_PART = """
 import importlib, json, sys
 part = importlib.import_module("benchmarks." + sys.argv[1])
@@ -102,11 +107,17 @@ def measured(part: str, before: Path, after: Path, *, quick: bool, rounds: int) 
             yield Compared(name, values[before], values[after])
 
 
+def measured_checkout() -> Path:
+    """The checkout whose program a part of `OF_WHOLE_PROGRAMS` starts: this one, unless another one is compared."""
+    return Path(os.environ.get(_CHECKOUT) or ROOT)
+
+
 def run_part(checkout: Path, part: str, *, quick: bool) -> Figures:
     """The figures of one run of a part, with the packages of this environment. Raises `CalledProcessError`."""
     argv = [sys.executable, "-c", _RUN_PART, part, "quick" if quick else ""]
-    environ = {**os.environ, "PYTHONPATH": str(checkout)}
-    done = subprocess.run(argv, cwd=checkout, env=environ, capture_output=True, text=True, check=False)
+    home = ROOT if part in OF_WHOLE_PROGRAMS else checkout
+    environ = {**os.environ, "PYTHONPATH": str(home), _CHECKOUT: str(checkout)}
+    done = subprocess.run(argv, cwd=home, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         raise subprocess.CalledProcessError(done.returncode, [str(checkout)], done.stdout, done.stderr)
     return figures_of(json.loads(done.stdout.splitlines()[-1]))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from itertools import islice
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.numbers import MOST, decimal_of, whole_of
+from sparkrun_tui.base.records import dataclass
 
 MOST_ITEMS = 200_000
 """The most items that a list may have: the longest, those of a model's files, have some ten thousand."""

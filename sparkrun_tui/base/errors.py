@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, clean_text
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
+
+from sparkrun_tui.base.records import dataclass
 
 GAP = r".{0,300}"
 """A pattern for anything between two words of a line; bounded, so that repeated words stay cheap."""

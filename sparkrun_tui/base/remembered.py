@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import read_text, write_private
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import log_line
 
 _LONGEST = 2000

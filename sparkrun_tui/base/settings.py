@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from sparkrun_tui.base import paths, shell
+from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageError
 from sparkrun_tui.base.files import behind_links, read_text, update_private
+from sparkrun_tui.base.kept_settings import Parsed, keep_parsed, parsed_before
 from sparkrun_tui.base.numbers import decimal_of, whole_of
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 
 DEMO_CLUSTER = "demo"
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MOST_DEPTH = 30
-"""Lists and mappings inside one another in a file of settings."""
 
 _KEYS = ("clusters", "default_cluster", "recipe_dirs", "data_dirs", "defaults", "theme", "keys")
 _CLUSTER_KEYS = (
@@ -207,6 +202,8 @@ def save_cluster(cluster: Cluster) -> bool:
         nonlocal is_default
         clusters = file.mapping("clusters")
         if cluster.name in clusters:
+            from sparkrun_tui.base import shell
+
             remove = shell.words(["sparkrun-tui", "cluster", "remove", cluster.name])
             raise UsageError(
                 f"there is already a cluster `{cluster.name}`",
@@ -257,6 +254,8 @@ def remove_cluster(name: str) -> None:
 
 def _near(word: str, known: Iterable[str]) -> str:
     """A sentence with the known word that is most like this one; empty when none is."""
+    import difflib  # only for messages
+
     found = difflib.get_close_matches(word, list(known), n=1)
     return f"Did you mean `{found[0]}`?" if found else ""
 
@@ -264,6 +263,7 @@ def _near(word: str, known: Iterable[str]) -> str:
 def _update(change: Callable[[_File], None]) -> None:
     """Change `config.yaml`: `change` gets the file and changes its data. Raises `SettingsError`, and what it raises."""
     # Needed for a change only; the settings are read at every start.
+    from sparkrun_tui.base.settings_yaml import plain_yaml
     from sparkrun_tui.base.yaml_edit import with_data
 
     path = config_file()
@@ -287,25 +287,26 @@ class _File:
     def __init__(self, path: Path, text: str | None = None) -> None:
         """Reads the file unless its text is given; a missing file is empty. Raises `SettingsError`."""
         self.path = path
-        self._text = _text_of(path) if text is None else text
-        self._places: dict[tuple[str, ...], Spot] | None = None
-        self._double: tuple[str, Spot] | None = None
-        self.data = _parse(path, self._text)
+        self._parsed = _parsed(path) if text is None else _parse(path, text)
+        self.data = self._parsed.data
 
     def spot(self, *keys: str) -> Spot:
         """The place of a key, else of the nearest key around it (a merged key has none of its own)."""
-        places = self._found_places()
+        places = self._parsed.places
         for count in range(len(keys), 0, -1):
-            if keys[:count] in places:
-                return places[keys[:count]]
+            place = places.get(keys[:count])
+            if place is not None:
+                return Spot(str(self.path), *place)
         return Spot(str(self.path), 1, 1)
 
     def refuse_doubles(self) -> None:
         """Raises `SettingsError` for a key that is given twice: YAML silently takes the last."""
-        self._found_places()
-        if self._double is not None:
-            name, spot = self._double
-            raise SettingsError(f"`{name}` is given twice", spot=spot, remedy="Keep one of them.")
+        double = self._parsed.double
+        if double is not None:
+            name, place = double
+            raise SettingsError(
+                f"`{name}` is given twice", spot=Spot(str(self.path), *place), remedy="Keep one of them."
+            )
 
     def unknown_keys(self, at: tuple[str, ...], body: Mapping[Any, Any], known: Sequence[str]) -> list[str]:
         """A note for each key of `body`, the mapping at `at`, that is not one of `known`."""
@@ -350,28 +351,6 @@ class _File:
             raise SettingsError(f"`{'.'.join(keys)}` must be text, not {kind}", spot=self.spot(*keys))
         return str(value)
 
-    def _found_places(self) -> dict[tuple[str, ...], Spot]:
-        if self._places is None:
-            self._places = {}
-            if self.data:
-                self._visit(yaml.compose(self._text, Loader=_LOADER), (), set())
-        return self._places
-
-    def _visit(self, node: Any, at: tuple[str, ...], inside: set[int]) -> None:
-        """Note the places of the keys of a mapping, and of those within it; an alias is followed once."""
-        if not isinstance(node, yaml.MappingNode) or id(node) in inside:
-            return
-        inside.add(id(node))
-        assert self._places is not None
-        for key, value in node.value:
-            keys = (*at, str(key.value))
-            spot = Spot(str(self.path), key.start_mark.line + 1, key.start_mark.column + 1)
-            is_merge = key.tag == "tag:yaml.org,2002:merge"
-            if keys in self._places and not is_merge and self._double is None:
-                self._double = ".".join(keys), spot
-            self._places[keys] = spot
-            self._visit(value, keys, inside)
-
 
 def _text_of(path: Path) -> str:
     try:
@@ -382,88 +361,22 @@ def _text_of(path: Path) -> str:
         raise SettingsError(f"{path} cannot be read: {error}") from error
 
 
-def plain_yaml(text: str) -> Any:
-    """The data of a YAML text. Raises `yaml.YAMLError`, also for what no settings are: too deep, too long, endless.
-
-    This is judged on the events first: building the data may take minutes, and using it for ever.
-    """
-    counts = _Counts()
-    for event in yaml.parse(text, Loader=_LOADER):
-        counts.take(event)
-    return yaml.load(text, Loader=_LOADER)
-
-
-_MOST_VALUES = 100_000
-"""Values in a file of settings, each counted as often as an alias repeats it."""
-_MOST_TEXT = 4 << 20
-"""Characters of all texts in a file of settings, each counted as often as an alias repeats it."""
-_MOST_DIGITS = 40
-_NUMBER = re.compile(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
-"""What YAML may read as a whole number, to any base: one of many thousand digits takes minutes, and no text."""
+def _parsed(path: Path) -> Parsed:
+    """The content of a file of settings, without the YAML library where this very text was parsed before."""
+    text = _text_of(path)
+    known = parsed_before(path, text)
+    if known is None:
+        known = _parse(path, text)
+        keep_parsed(path, text, known)
+    return known
 
 
-class _Counts:
-    """Counts the values of a YAML text by its events, what aliases repeat included."""
+def _parse(path: Path, text: str) -> Parsed:
+    if not text.strip():
+        return Parsed({}, {}, None)
+    from sparkrun_tui.base.settings_yaml import parse_settings  # loads the YAML library
 
-    def __init__(self) -> None:
-        self._open: list[tuple[str, int, int]] = []
-        """The lists and mappings around: the anchor of each, and the counts at its beginning."""
-        self._sizes: dict[str, tuple[int, int]] = {}
-        """The values below each anchor, and the characters of their texts."""
-        self._count = 0
-        self._length = 0
-
-    def take(self, event: Any) -> None:
-        """Count one event. Raises `yaml.YAMLError` when a limit is exceeded."""
-        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
-            self._open.append((event.anchor or "", self._count, self._length))
-            if len(self._open) > _MOST_DEPTH:
-                raise yaml.YAMLError(f"lists and mappings are nested more than {_MOST_DEPTH} deep")
-            self._add(1, 0)
-        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-            anchor, count, length = self._open.pop()
-            self._sizes[anchor] = self._count - count, self._length - length
-        elif isinstance(event, yaml.AliasEvent):
-            self._alias(event.anchor or "")
-        elif isinstance(event, yaml.ScalarEvent):
-            self._scalar(event)
-
-    def _alias(self, anchor: str) -> None:
-        if any(anchor == around for around, _, _ in self._open):
-            raise yaml.YAMLError(f"`*{anchor[:60]}` is inside of what it repeats")
-        self._add(*self._sizes.get(anchor, (1, 0)))
-
-    def _scalar(self, event: Any) -> None:
-        self._add(1, len(event.value))
-        self._sizes[event.anchor or ""] = 1, len(event.value)
-        is_text = bool(event.style) and event.tag is None
-        if not is_text and len(event.value) > _MOST_DIGITS and _NUMBER.fullmatch(event.value):
-            raise yaml.YAMLError(f"`{event.value[:20]}...` is a number of {len(event.value)} digits")
-
-    def _add(self, values: int, length: int) -> None:
-        self._count += values
-        self._length += length
-        if self._length > _MOST_TEXT:
-            raise yaml.YAMLError(f"it has more than {_MOST_TEXT >> 20} MiB of text")
-        if self._count > _MOST_VALUES:
-            raise yaml.YAMLError(f"it has more than {_MOST_VALUES:,} values")
-
-
-def _parse(path: Path, text: str) -> dict[str, Any]:
-    try:
-        data = plain_yaml(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        spot = Spot(str(path), mark.line + 1, mark.column + 1) if mark else None
-        raise SettingsError(f"not valid YAML: {error.problem}", spot=spot) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        # ValueError: a tag or a number that YAML allows and Python cannot represent.
-        raise SettingsError(f"{path} is not valid YAML: {error}") from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise SettingsError("the settings must be a mapping of keys", spot=Spot(str(path), 1, 1))
-    return data
+    return parse_settings(path, text)
 
 
 def _folder(path: Path, text: str) -> Path:

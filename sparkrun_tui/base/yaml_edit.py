@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 import yaml
+
+from sparkrun_tui.base.records import dataclass
 
 _COMMENT_LINE = re.compile(r"([ ]*)#[^\n]*(?:\n|\Z)")
 

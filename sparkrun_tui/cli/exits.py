@@ -54,6 +54,10 @@ def piece(text: str) -> None:
 
 def report(error: BaseException) -> Exit:
     """Print an error on stderr for the user; returns its exit code."""
+    if isinstance(error, BrokenPipeError):
+        # Whoever read the output has seen enough.
+        sys.stderr.close()
+        return Exit.OK
     if isinstance(error, KeyboardInterrupt):
         say("interrupted")
         return Exit.INTERRUPTED

@@ -7,9 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.context import Target, open_services

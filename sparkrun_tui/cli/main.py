@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,6 +92,15 @@ def cli(ctx: click.Context, demo: bool, cluster_name: str, query: str) -> None:
     open_app: OpenApp = ctx.obj
     if ctx.invoked_subcommand is None:
         ctx.exit(open_app(demo, cluster_name, query))
+    _collect_rarely()
+
+
+def _collect_rarely() -> None:
+    """Collect garbage again if `entry` stopped that; what a command has imported stays to its end."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 20)
+        gc.enable()
 
 
 def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
@@ -112,9 +121,6 @@ def run(argv: Sequence[str] | None, *, open_app: OpenApp) -> int:
         return Exit.USAGE
     except click.Abort:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return Exit.OK
     except (SparkrunError, KeyboardInterrupt, Exception) as error:
         return report(error)
     return int(result) if isinstance(result, int) else Exit.OK

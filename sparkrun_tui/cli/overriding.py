@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import UsageError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.cli.completions import overrides, variable_names
 from sparkrun_tui.cli.gate import hide_overrides
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
+
+from sparkrun_tui.base.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.demo.clock import Clock, News
 
 SIGTERM, SIGKILL = 15, 9

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.demo.host import Host
 from sparkrun_tui.demo.jobs import Print
 from sparkrun_tui.remote.guard import script

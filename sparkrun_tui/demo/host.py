@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.clock import Clock, News
 from sparkrun_tui.demo.container import Container

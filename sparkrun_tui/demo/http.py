@@ -6,11 +6,13 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import h11
+
+from sparkrun_tui.base.records import dataclass
 
 _CHUNK = 65_536
 _MAX_BODY = 8 << 20

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.demo.clock import News
 
 Print = Callable[[str], None]

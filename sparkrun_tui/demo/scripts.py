@@ -6,8 +6,8 @@ import base64
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.demo.guard import answer as guard_answer
 from sparkrun_tui.demo.guard import guard_in
 from sparkrun_tui.demo.host import HOME, Host

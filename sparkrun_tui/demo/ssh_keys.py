@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.ssh.host_key_policy import Ask, HostKeyPolicy
 from sparkrun_tui.remote.ssh.known_hosts import KnownHosts

@@ -6,8 +6,8 @@ import base64
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.host import DISK_TOTAL, HF_CACHE, Host
 from sparkrun_tui.demo.ssh_keys import USER

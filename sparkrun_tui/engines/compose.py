@@ -12,7 +12,7 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,6 +21,7 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import RecipeError, UsageError
 from sparkrun_tui.base.identifiers import port as port_number
 from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import LONG, Redactor, flag_gives_secret, holds_password, looks_secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.command.arguments import Arguments, Given, is_flag, read_arguments

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.command.built import command_of, left_out
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.layout import hosts as host_rules
@@ -37,8 +37,6 @@ class Engine(ABC):
     """Whether it serves from one host only."""
     joined_by: str = ""
     """The flag by which its ranks on several hosts find each other; empty where something else connects them."""
-    short: str = ""
-    """What a narrow column shows instead of the name."""
 
     def image(self, recipe: Recipe) -> str:
         """The image to run: the recipe's, else the engine's default."""

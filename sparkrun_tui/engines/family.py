@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.flags import FlagTable, Read
 from sparkrun_tui.engines.logs.causes import Cause
 from sparkrun_tui.engines.logs.rules import NO_LOG, LogRules

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.fields.types import Field
 
 NOTHING = "nothing"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import UsageError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.checks.fields import valid_model
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.registry import FAMILIES

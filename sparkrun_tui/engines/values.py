@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from sparkrun_tui.base import numbers
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.records import dataclass
 
 _MOST = 10**15
 _PLAIN = re.compile(r"[+-]?[0-9]{1,24}(?:_[0-9]{1,24}){0,8}")

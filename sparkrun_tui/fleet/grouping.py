@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.identifiers import LaunchId
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.layout.common import role_of
 from sparkrun_tui.engines.layout.labels import (
     engine_is_exec,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.fleet.metrics import Metrics, prompt_tokens_per_second, read, restarted, tokens_per_second
 from sparkrun_tui.fleet.model import FleetView, Health, Workload
 from sparkrun_tui.remote.ports.services import HostServices

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import chain
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.engines.offers import NO_ENTRY

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.plan import HEALTH_PATH
 from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.remote.transport import LinkStatus

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.fleet.load import OLD, Load
 from sparkrun_tui.remote.probe.facts import Gpu, HostFacts
 

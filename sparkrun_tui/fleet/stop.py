@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Protocol
 
 from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.fleet.choose import unseen_ranks
 from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
 from sparkrun_tui.remote.guard.guards import Guard

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.layout.common import ENGINE_BEGUN
 from sparkrun_tui.engines.offers import NO_ENTRY

@@ -6,9 +6,10 @@ Everything that the user sees of hosts is drawn from here, so that no two places
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.fleet.load import Load, Measured, measured
 from sparkrun_tui.fleet.metrics import Metrics

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import clean_line, shorten

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.llama_cpp.gguf_files import choose
 from sparkrun_tui.remote.docker.listening import Listeners
 from sparkrun_tui.remote.docker.processes import ServerKeys

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import ContextCurve, Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.facts import ModelFacts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from sparkrun_tui.base.records import dataclass
 
 AUTO_LENGTH = -1
 """`max_model_len` when the engine is to fit the length itself (`--max-model-len auto`)."""

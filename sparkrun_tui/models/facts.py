@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.layers import MOST_LAYERS, Attention, AttentionKind, Layer
 

@@ -7,12 +7,12 @@ it is read by its name, which often says both, or names the model that it was ma
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from sparkrun_tui.base.json_text import parse_flat_json
 from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.records import dataclass
 
 PATH = Path(__file__).with_name("shipped_sizes.json")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
+
+from sparkrun_tui.base.records import dataclass
 
 MOST_LAYERS = 1024
 """More layers than any model has: a file that states more is damaged."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sparkrun_tui.base.by_identity import ByIdentity
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.listing import modules_of
 from sparkrun_tui.models.modules.module import Kind, count

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from threading import Lock
 
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import whole, whole_of
+from sparkrun_tui.base.records import dataclass
 
 FIRST = 100_000
 """Bytes of the first request: most headers are shorter."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.digest import Digest, digest_config
 from sparkrun_tui.models.facts import WeightFacts
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from math import floor
 
 from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, QuantFacts
 from sparkrun_tui.models.gguf.types import file_bits

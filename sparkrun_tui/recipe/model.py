@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.records import dataclass
 
 
 class Severity(StrEnum):

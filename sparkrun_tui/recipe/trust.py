@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import read_text, update_private
 from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.recipe.bundled_files.attachments import Attachments, Bundle, find_attachments

@@ -7,11 +7,11 @@ A lease is the folder `~/.cache/sparkrun-tui/lock` on a host: `owner.json` names
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.identifiers import LaunchId
 from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.transport import Transport
 

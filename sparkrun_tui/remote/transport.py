@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.shell import Text
 from sparkrun_tui.base.text import clean_line, clean_text
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import locale
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from sparkrun_tui.base.records import dataclass
 
 _CONSOLES = ("linux", "cons", "vt", "dumb")
 """How the names of terminals begin whose fonts have few signs."""

@@ -17,6 +17,8 @@ from sparkrun_tui.engines.family import Dialect, Family, Starter
 from sparkrun_tui.engines.flags import NOTHING, Flag, FlagTable
 from sparkrun_tui.engines.plan import PlanRequest, ServePlan
 from sparkrun_tui.engines.registry import ENGINES, FAMILIES
+from sparkrun_tui.engines.short_words import SHORT_WORDS
+from sparkrun_tui.ui.model.columns import BY_KEY
 from tests.engines.conformance import PARTS, missing
 
 ALL = list({engine.name: engine for engine in ENGINES.values()}.values())
@@ -110,6 +112,7 @@ ALLOWED = {
     "recipe/values/shellwords.py": "which command of a script is shown; engines.command.built asks the engine itself",
     "launch/run/watch.py": "what runs in the containers of eugr's scripts",
     "models/gguf/layers.py": "an architecture of models",
+    "engines/short_words.py": "words of a narrow column, which the first screen needs before any engine is loaded",
 }
 """Modules that may name an engine, and why."""
 
@@ -142,3 +145,8 @@ def test_the_registry_is_one_line_an_engine() -> None:
     source = Path(registry.__file__).read_text(encoding="utf-8")
     listed = source[source.index("_ENGINES: ") : source.index("ENGINES: Mapping")]
     assert len(re.findall(r"^    \w+\(\),$", listed, re.MULTILINE)) == len(ALL)
+
+
+def test_a_short_word_is_that_of_an_engine() -> None:
+    assert set(SHORT_WORDS) <= set(ENGINES)
+    assert all(len(word) <= BY_KEY["engine"].width for word in SHORT_WORDS.values())

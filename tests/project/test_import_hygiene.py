@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import pkgutil
 import subprocess
@@ -10,6 +11,12 @@ import sys
 import pytest
 
 import sparkrun_tui
+from sparkrun_tui.base.settings import Settings, config_file
+from sparkrun_tui.ui.model.catalog import Catalog
+from sparkrun_tui.ui.model.first_rows import FirstRows, keep_first_rows
+from sparkrun_tui.ui.model.rows import RecipeRow
+from sparkrun_tui.ui.model.state import AppState
+from tests.project.test_repo import ROOT, sources
 
 FACES = ("sparkrun_tui.cli", "sparkrun_tui.ui", "sparkrun_tui.__main__")
 FACE_LIBRARIES = ("textual", "rich", "click")
@@ -113,9 +120,66 @@ def test_a_list_from_the_cache_loads_neither_parser_nor_engines() -> None:
     assert not parsing & loaded_by(["list", "--json"])
 
 
-def test_the_first_frame_of_the_app_loads_no_engines() -> None:
-    loaded = "import json, sys, sparkrun_tui.ui.app.app; print(json.dumps(list(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
-    modules = set(json.loads(done.stdout))
+# Opens the app as it is opened without arguments, and tells what it had loaded when its first frame was painted.
+FIRST_FRAME = """
+import asyncio, json, sys
+import sparkrun_tui.entry
+from sparkrun_tui.ui.app import app as opened
+
+def begin(app):
+    print(json.dumps([sorted(sys.modules), len(app.screen.list.rows)]))
+    app.exit(0)
+
+opened.SparkrunApp._begin = begin
+def headless(session):
+    async def painted():
+        async with opened.SparkrunApp(session).run_test(size=(120, 40)) as pilot:
+            await pilot.pause()
+    asyncio.run(painted())
+    return 0
+
+opened.run = headless
+opened.open_app()
+"""
+
+
+def painted() -> tuple[set[str], int]:
+    """What is loaded when the first frame is painted, and how many rows of recipes it has."""
+    done = subprocess.run([sys.executable, "-c", FIRST_FRAME], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    modules, rows = json.loads(done.stdout.splitlines()[-1])
+    return set(modules), rows
+
+
+def test_the_first_frame_of_the_app_loads_nothing_that_only_recipes_need() -> None:
+    config_file().parent.mkdir(parents=True, exist_ok=True)
+    config_file().write_text("clusters: {lab: [spark-1]}\ntheme: nord\n", encoding="utf-8")
+    row = RecipeRow("/one.yaml", "one", {"size": "8B"})
+    keep_first_rows(AppState(Settings(), Catalog(Settings())).listed, FirstRows((row,), 0, False, 3))
+    assert "yaml" in painted()[0]  # the settings are parsed once
+    modules, rows = painted()
+    assert rows == 1
     assert "sparkrun_tui.ui.screens.browse" in modules
-    assert not modules & {"sparkrun_tui.engines.registry", "sparkrun_tui.engines.plan"}
+    libraries = ("yaml", "click", "asyncssh", "huggingface_hub", "httpx2", "httpcore2")
+    assert not modules & set(libraries)
+    upper = ("memory", "models", "remote", "launch", "fleet", "demo", "cli")
+    assert not modules & {f"sparkrun_tui.{name}" for name in upper}
+    assert {name for name in modules if name.startswith("sparkrun_tui.engines.")} == {
+        "sparkrun_tui.engines.short_words"
+    }
+    assert not {name for name in modules if name.startswith("sparkrun_tui.recipe.")} - {
+        "sparkrun_tui.recipe.values",
+        "sparkrun_tui.recipe.values.favourites",
+    }
+
+
+def test_data_classes_write_their_methods_late() -> None:
+    """A class of the standard library writes them when its module is imported: the start pays for all of them."""
+    found = []
+    for path in sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            takes = isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
+            if takes and any(name.name == "dataclass" for name in node.names):
+                found.append(path.relative_to(ROOT / "sparkrun_tui").as_posix())
+    assert [name for name in found if name != "base/records.py"] == [], "take it from sparkrun_tui.base.records"

@@ -35,6 +35,7 @@ WHOLE = {
     "recipe/search/listing.py": "the index is made from the recipes",
     "recipe/values/saved_overrides.py": "the overrides of one recipe as they are in the form",
     "launch/plan/web_recipes.py": "the file as the web has it now",
+    "base/kept_settings.py": "a parse is made from the settings",
     "base/remembered.py": "the last session as it ended",
     "launch/record/report.py": "the report of a launch at one moment",
 }

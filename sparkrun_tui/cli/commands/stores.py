@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from sparkrun_tui.base.errors import UsageError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.context import Target, open_services, settings_now, target_options
 from sparkrun_tui.cli.exits import Exit, say

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.demo import http
 from sparkrun_tui.demo.container import Container
 from sparkrun_tui.demo.engines.figures import Figures

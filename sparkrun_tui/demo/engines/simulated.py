@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.demo.engines.figures import Figures
 from sparkrun_tui.demo.engines.log_script import LogStep, Stamp
 from sparkrun_tui.engines.plan import Role

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from random import Random
+
+from sparkrun_tui.base.records import dataclass
 
 TOKEN_SECONDS = 0.045
 """Seconds for a token of one answer while it is the only one."""

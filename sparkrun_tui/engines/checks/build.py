@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.dumps import EngineFlag, History, load_flags, release_numbers
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.image_version import repository_of, version_in_tag

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.dumps import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.engines.family import Dialect, Family
 from sparkrun_tui.engines.flags import Flag

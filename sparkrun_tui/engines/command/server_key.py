@@ -6,9 +6,9 @@ Requests for readiness, test prompts and metrics must send it. It is never shown
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import MOST_LETTERS, Secret
 from sparkrun_tui.engines.command.arguments import flag_of, is_flag, plain_spelling
 from sparkrun_tui.engines.command.serving import ServeCommand

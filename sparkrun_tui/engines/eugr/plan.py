@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.secret_flags import hand_over
@@ -80,7 +81,6 @@ class EugrVllm(Engine):
     title: str = "vLLM (eugr)"
     family: Family = VLLM
     image_prefix: str = DEFAULT_IMAGE
-    short: str = "eugr"
 
     def image(self, recipe: Recipe) -> str:
         """The recipe's image, else the name of the image that the scripts build."""

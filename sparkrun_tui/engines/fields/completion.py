@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.filled import engine_keys, field_of, spelling_of

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.numbers import MOST, decimal, whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.values import PLAIN, Numbers
 from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.values.overrides import parse_value

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.dumps import load_flags

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 
 OWN_PROJECTOR = "*mmproj*.gguf"
 """In place of a projector's name: the projector of the repository nearest to the model, if it has one."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.secret_flags import hand_over
@@ -70,7 +70,6 @@ class LlamaCpp(Engine):
     title: str = "llama.cpp"
     family: Family = LLAMA_CPP
     image_prefix: str = IMAGE_PREFIX
-    short: str = "llama"
 
     def host_count(self, rendered: Rendered, available: int, gpus_per_host: int) -> tuple[int, str]:
         """One host, or as many as the recipe's `min_nodes` says. Raises `LaunchError` when there are fewer."""

@@ -7,8 +7,8 @@ with which it takes none, so the projector is fetched with the model and passed 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.command.serving import ServeCommand
 from sparkrun_tui.engines.command.shell_edit import plain_value
 from sparkrun_tui.engines.llama_cpp.gguf_files import OWN_PROJECTOR

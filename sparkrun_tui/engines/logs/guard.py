@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
+
+from sparkrun_tui.base.records import dataclass
 
 P = ParamSpec("P")
 T = TypeVar("T")

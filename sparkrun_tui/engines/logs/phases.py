@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.logs.guard import Report, RuleGuard
 from sparkrun_tui.engines.logs.lines import Line, strip_prefixes
 from sparkrun_tui.engines.logs.rules import Figures, LogMark, LogRules

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.base.patterns import AnyOf, LinePattern
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.plan import Phase
 
 

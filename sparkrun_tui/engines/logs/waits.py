@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.records import dataclass
 
 _MOST_READ = 2000
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.command.serving import ServeCommand
 from sparkrun_tui.engines.command.shell_edit import Splice, serve_commands, splice
 from sparkrun_tui.engines.logs.causes import Repair

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.command.secret_flags import hand_over
 from sparkrun_tui.engines.command.serving import ServeCommand, locate, port_of, served_name_of
 from sparkrun_tui.engines.command.shell_edit import insert_after
@@ -215,9 +216,7 @@ class Vllm(Engine):
 
 def without_ray() -> Vllm:
     """vLLM whose ranks on several hosts are connected by its own distribution."""
-    return Vllm(
-        name="vllm-distributed", title="vLLM without Ray", aliases=(), short="vllm-d", ray=False, joined_by="--nnodes"
-    )
+    return Vllm(name="vllm-distributed", title="vLLM without Ray", aliases=(), ray=False, joined_by="--nnodes")
 
 
 def _has_token(request: PlanRequest) -> bool:

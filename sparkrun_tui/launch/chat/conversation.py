@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.defects import defect
 from sparkrun_tui.base.errors import SparkrunError, UsageError
 from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import answer_text, clean_line
 from sparkrun_tui.launch.chat.pieces import CUT, LENGTH, STOP, Asked, Figures, Message, Piece
 from sparkrun_tui.remote.aio import Turns, closing

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from sparkrun_tui.base.records import dataclass
 
 STOP = "stop"
 """An answer that is complete."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import escape_hidden
 from sparkrun_tui.engines.offers import BY_NAME, CHAT, TEXT, Offer
 from sparkrun_tui.engines.plan import KEY_VARIABLE

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.plan import ContainerSpec, ModelNeed, ServePlan
 from sparkrun_tui.engines.registry import family_of

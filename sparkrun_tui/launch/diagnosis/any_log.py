@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.logs.guard import Report
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis

@@ -7,9 +7,10 @@ import re
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from sparkrun_tui.base.patterns import GAP, AnyOf, LinePattern
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import log_line, shorten
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.engines.logs.causes import (

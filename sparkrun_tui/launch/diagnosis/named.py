@@ -8,9 +8,9 @@ it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, flag_in, set_env, set_value

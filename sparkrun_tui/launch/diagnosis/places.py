@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, set_env, set_value
 
 NEWER = by_hand("use a newer image", "or the one that the recipe was made with")

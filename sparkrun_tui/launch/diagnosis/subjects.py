@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand
 from sparkrun_tui.launch.diagnosis.places import (
     EAGER,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import shorten
 
 _FRAME = re.compile(r'^ *File "([^"]{1,400})", line (\d{1,9}), in ([\w<>.]{0,100})')

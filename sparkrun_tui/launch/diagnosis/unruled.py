@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, set_env
 from sparkrun_tui.launch.diagnosis.named import named_settings, names_a_flag

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from sparkrun_tui.base.defects import explained
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.engine import Engine

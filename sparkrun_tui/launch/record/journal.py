@@ -6,13 +6,13 @@ import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from sparkrun_tui.base import identifiers, paths
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.files import claim, private_folder, read_text
 from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import MIB

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import without_named
 from sparkrun_tui.base.text import log_line
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.launch.record.events import AnyEvent
 from sparkrun_tui.launch.record.journal import log_lines, read_events
 from sparkrun_tui.launch.record.logs import LogLine

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import Diagnosed, EndpointUp, GuardState, LaunchStatus, Noticed, StepState
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.launch.run.guarding import end_guard

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.plan import ContainerExec, RankPlan, Role
 from sparkrun_tui.launch.plan.archive import exec_paths

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.sizing.evaluation import Evaluation
 from sparkrun_tui.memory.result import Estimate, HostPicture, Level, Verdict

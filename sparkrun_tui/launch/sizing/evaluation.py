@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeVar
 
 from sparkrun_tui.base.defects import REPORT, defect
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.engines.checks.validation import ordered, validate
 from sparkrun_tui.engines.checks.values import refused_values

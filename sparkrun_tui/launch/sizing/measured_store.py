@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.kept_json import keep_newest, read_kept, update_kept
 from sparkrun_tui.base.numbers import decimal_of, whole_of
+from sparkrun_tui.base.records import dataclass
 
 MAX_RECORDS = 16
 """How many records are kept of one recipe, newest first."""

@@ -6,11 +6,11 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.checks.fields import valid_model
 from sparkrun_tui.models.digest import Digest

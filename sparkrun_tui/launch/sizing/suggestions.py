@@ -8,9 +8,9 @@ was made for, and needs no hosts that are not there. Where one change leads to t
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.command.added import added_text, has_place, with_value
 from sparkrun_tui.launch.sizing.evaluation import CANNOT_RUN, Evaluation, Target, evaluate
 from sparkrun_tui.launch.sizing.sizing import FactsStore, engine_settings, model_facts

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.docker.types import ContainerInfo, ImageListed
 from sparkrun_tui.remote.hub.host_store import HostStore, StoredRepo
 

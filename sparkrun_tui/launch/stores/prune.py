@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.files import Busy, hold
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.launch.launcher import new_launch_id

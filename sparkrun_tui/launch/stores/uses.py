@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from sparkrun_tui.base.by_identity import ByIdentity
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.layout.labels import label_of
 from sparkrun_tui.launch.run.parts.leases import holder_of
 from sparkrun_tui.launch.stores.model import HostStores, NamedBy, Use, User

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings, LlamaOptions
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.gguf.types import CACHE_TYPES, block_length, element_size

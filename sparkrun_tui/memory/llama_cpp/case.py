@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.memory.bands import NOTHING, add, exact
 from sparkrun_tui.memory.hosts import free_at_start, others

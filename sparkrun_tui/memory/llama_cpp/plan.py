@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.memory.llama_cpp.cache import (
     PAD,

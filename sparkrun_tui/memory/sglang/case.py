@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import floor
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB, MIB
 from sparkrun_tui.memory.assistants import reads_targets_cache
 from sparkrun_tui.memory.bands import add, exact

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.cell import SglangRefusal
 from sparkrun_tui.memory.sglang.family import page_size, window_ratio

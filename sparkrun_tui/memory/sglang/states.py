@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, SglangRefusal, attention_ranks
 from sparkrun_tui.memory.sglang.family import attention_replicas, page_size

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 
 OLDEST, NEWEST = (0, 5, 17), (0, 5, 23)
 """The versions whose rules are known; those of the newest are assumed when the image does not state one."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sparkrun_tui.base.by_identity import ByIdentity
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weights.holdings import holding_of
 from sparkrun_tui.memory.weights.kernels import COMMON

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import HostMemory, Level
 from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sparkrun_tui.base.gpus import compute_capability
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.hosts import is_blackwell_spark
 from sparkrun_tui.memory.result import HostMemory

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil, gcd
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 
 

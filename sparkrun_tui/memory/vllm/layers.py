@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import Device, has_flashinfer_gdn
 from sparkrun_tui.memory.vllm.groups import common_multiple

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.overheads import Band, activation_memory, context_memory, graph_memory

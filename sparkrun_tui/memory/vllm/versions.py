@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 
 NEWEST = (0, 33)
 """The version assumed when an image does not state one."""

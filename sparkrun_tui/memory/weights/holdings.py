@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from sparkrun_tui.base.by_identity import ByIdentity
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weights.kernels import Kernels, Loading, bytes_on_rank, kernel_refusal
 from sparkrun_tui.models.dtypes import element_bytes

@@ -6,9 +6,9 @@ The layouts are those of vLLM's kernels; each engine says which of them it uses.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from math import ceil
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.models.config.values import word
 from sparkrun_tui.models.facts import ModelFacts

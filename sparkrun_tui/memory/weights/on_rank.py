@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.overheads import Band
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weights.holdings import Holding, Sums, holding_of, model_kernels

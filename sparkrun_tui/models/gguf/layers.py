@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.config.values import positive, word
 from sparkrun_tui.models.gguf.architectures import ARCHITECTURES
 from sparkrun_tui.models.gguf.keys import Keys, block_count, draft_blocks, per_layer, widest

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.config.values import positive, word
 from sparkrun_tui.models.facts import ModelFacts, QuantFacts, WeightFacts
 from sparkrun_tui.models.gguf.keys import Keys, block_count, draft_blocks, plain_keys, widest

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
+
+from sparkrun_tui.base.records import dataclass
 
 
 class Form(StrEnum):

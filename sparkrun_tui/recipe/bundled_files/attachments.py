@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.recipe.bundled_files.sent_files import MAX_FILES, MAX_TOTAL, SentFile, contents, find_files, read_text
 from sparkrun_tui.recipe.format.hooks import hooks_of

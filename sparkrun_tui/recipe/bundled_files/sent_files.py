@@ -8,10 +8,10 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from sparkrun_tui.base.errors import LaunchError, RecipeError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.recipe.search.folders import is_inside
 

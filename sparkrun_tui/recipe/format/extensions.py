@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.keys import MEANINGS
 from sparkrun_tui.recipe.model import Recipe, Runtime
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.keys import NOT_DONE
 from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed, timed_command
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity

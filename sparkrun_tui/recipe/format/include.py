@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError, Spot
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.reader import repeated_keys
 from sparkrun_tui.recipe.format.recipe_file import read_recipe
 from sparkrun_tui.recipe.format.yamltree import (

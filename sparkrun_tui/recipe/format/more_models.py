@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.detect import is_repository, is_revision, split_gguf
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.numbers import decimal_of
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.template import TemplateError
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.model import Mode, Problem, Severity
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import isfinite
 from typing import Any
 
 import yaml
 
 from sparkrun_tui.base.errors import RecipeError, Spot
+from sparkrun_tui.base.records import dataclass
 
 MAX_BYTES = 1 << 20
 """The most bytes of a recipe file."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.names.mounts import (
     Judgement,
     is_below,

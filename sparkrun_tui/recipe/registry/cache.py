@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sparkrun_tui.base import files, paths
@@ -23,6 +23,7 @@ from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.files import open_regular, read_text
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.recipe.model import ENDINGS
 from sparkrun_tui.recipe.registry import git

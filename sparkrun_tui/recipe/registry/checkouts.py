@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError, SparkrunError, UsageError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.registry import cache as registry_cache
 from sparkrun_tui.recipe.registry.cache import MANIFEST, Snapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import RecipeError, SettingsError, SparkrunError, UsageError
 from sparkrun_tui.base.files import behind_links, read_text, update_private
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.suggestions import did_you_mean
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError, SparkrunError, UsageError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.model import SourceKind
 from sparkrun_tui.recipe.registry import cache as registry_cache

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.query import FITS_VALUES, KEYS
 

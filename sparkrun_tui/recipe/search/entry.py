@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, Source, SourceKind, stem
 from sparkrun_tui.recipe.names.params import format_params
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sparkrun_tui.base import paths
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.model import ENDINGS, Source, SourceKind
 
@@ -88,6 +88,19 @@ def is_inside(path: str | Path, root: str | Path) -> bool:
     """Whether a path, with its links followed, is below `root` (itself already resolved)."""
     real = os.path.realpath(path)
     return real == str(root) or real.startswith(str(root).rstrip(os.sep) + os.sep)
+
+
+def source_in(folders: Iterable[Folder], path: str) -> Source | None:
+    """The source of a recipe file that a list of these folders would show; None for any other file."""
+    if not path.lower().endswith(ENDINGS):
+        return None
+    for folder in folders:
+        root = str(folder.path)
+        below = os.path.relpath(path, root) if path.startswith(root.rstrip(os.sep) + os.sep) else ""
+        is_shown = folder.visible and below and not any(part.startswith(".") for part in below.split(os.sep))
+        if is_shown and is_inside(path, os.path.realpath(root)):
+            return folder.source(path)
+    return None
 
 
 def source_notes(settings: Settings) -> list[str]:

@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from sparkrun_tui import __version__
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.files import open_regular, read_text, write_private
 from sparkrun_tui.base.json_text import parse_flat_json
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.recipe.model import Source
 from sparkrun_tui.recipe.registry.registries import registry_folders
@@ -70,6 +71,19 @@ def list_recipes(settings: Settings, words: KnownWords, budget: float | None = N
     """
     with _collector_paused():
         return _list(settings, words, budget)
+
+
+def first_entries(settings: Settings, count: int) -> list[Entry]:
+    """The entries of the first `count` recipes, sketched: a first look while no index is there and all are read."""
+    found: list[Entry] = []
+    for folder, file in all_files(settings):
+        with suppress(OSError):
+            entry = _sketch_of(file.path, folder.source(file.path))
+            if entry is not None:
+                found.append(entry)
+        if len(found) >= count:
+            break
+    return found
 
 
 @contextmanager
@@ -208,13 +222,18 @@ def _parse(path: str, source: Source, words: KnownWords, patience: Patience, bef
 
 
 def _sketched(path: str, source: Source, words: KnownWords) -> Entry | None:
-    from sparkrun_tui.recipe.format.quick_read import sketch
-
     try:
-        with open_regular(path) as file:
-            text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")
+        return _sketch_of(path, source)
     except OSError:
         return _parse(path, source, words, _patience(), None)
+
+
+def _sketch_of(path: str, source: Source) -> Entry | None:
+    """What can be seen of a recipe without parsing it; None when it is none. Raises `OSError`."""
+    from sparkrun_tui.recipe.format.quick_read import sketch
+
+    with open_regular(path) as file:
+        text = file.read(_SKETCH_SIZE).decode("utf-8", "replace")
     return sketch(text, source)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.filling import TooLongError, filled_in
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT
 from sparkrun_tui.recipe.model import Recipe

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Value
 
 

@@ -10,9 +10,10 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import decode
 
 QUOTES = ("'", '"', "$'")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 
 MAX_ROUNDS = 32

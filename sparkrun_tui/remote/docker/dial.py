@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.failures import DaemonSilent, LinkLost, NoDocker, SocketRefused
 from sparkrun_tui.remote.transport import ByteStream, Outcome, Transport
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.docker.processes import TIME, Runs
 from sparkrun_tui.remote.failures import LinkLost
 

@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import decode, log_line
 from sparkrun_tui.remote.docker.client import DockerClient
 from sparkrun_tui.remote.docker.types import ContainerInfo, DockerError, Frame, unix_time

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.records import dataclass
 
 _KIB = 1024
 _MOST_TEXT = 200_000

@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.make_room import room_for_models
 from sparkrun_tui.base.memory_limit import half_of_memory
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote import children

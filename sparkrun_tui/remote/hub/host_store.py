@@ -9,12 +9,13 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.identifiers import Commit
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.failures import LinkLost

@@ -9,10 +9,11 @@ import base64
 import binascii
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from sparkrun_tui.base import identifiers, shell
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.snapshot import folder_name
 
 MOST_MODELS = 3

@@ -6,10 +6,11 @@ import ipaddress
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 
 from sparkrun_tui.base.numbers import MOST, decimal, whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.lease import Lease, lease_of
 from sparkrun_tui.remote.probe.cached_model import Wanted, answers

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import secrets
-from dataclasses import dataclass
+
+from sparkrun_tui.base.records import dataclass
 
 COMMAND = "sh -s"
 """The one command line that is ever sent to a host's shell."""

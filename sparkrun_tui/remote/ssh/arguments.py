@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy
 from sparkrun_tui.remote.ssh.names import parse_host
 from sparkrun_tui.remote.ssh.resolve import Endpoint, Resolver

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base import paths, shell
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.ssh.known_hosts import (
     KnownHosts,

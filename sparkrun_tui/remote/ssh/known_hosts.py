@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.files import behind_links, open_append, read_text
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.ssh.resolve import Endpoint
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.ssh.resolve import Endpoint
 from sparkrun_tui.remote.ssh.unlocked_keys import KeyRing

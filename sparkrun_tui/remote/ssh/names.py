@@ -5,9 +5,9 @@ from __future__ import annotations
 import getpass
 import re
 import socket
-from dataclasses import dataclass
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 
 _HOST = re.compile(r"(?:(?P<user>[A-Za-z0-9._][A-Za-z0-9._-]*)@)?(?P<rest>(?!-)[A-Za-z0-9._:%\[\]-]{1,255})")

@@ -10,12 +10,12 @@ import shlex
 import shutil
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.ssh.names import HostName, parse_host

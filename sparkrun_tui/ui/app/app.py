@@ -13,14 +13,9 @@ from textual.screen import Screen
 
 from sparkrun_tui.base import paths
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.text import clean_line, clean_text, visible
-from sparkrun_tui.recipe.names.mounts import agreed_folders
-from sparkrun_tui.recipe.values.masking import redactor
-from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.app.clipboard import copy_natively
 from sparkrun_tui.ui.app.ending import end_by_signals
 from sparkrun_tui.ui.app.freshness import Freshness
 from sparkrun_tui.ui.app.gate import Gate
@@ -29,13 +24,11 @@ from sparkrun_tui.ui.app.host_watch import HostWatch
 from sparkrun_tui.ui.app.launch_poll import LaunchPoll
 from sparkrun_tui.ui.app.launches import Launches
 from sparkrun_tui.ui.app.persistence import Persistence
-from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.app.terminal_input import read_safely
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.model.chats import Chats
-from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort, PastLaunch
 from sparkrun_tui.ui.model.registries import Registries
 from sparkrun_tui.ui.model.rows import Status
 from sparkrun_tui.ui.model.state import AppState
@@ -44,8 +37,13 @@ from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.widgets.line_pane import INKS
 
 if TYPE_CHECKING:
+    from sparkrun_tui.base.settings import Cluster, Settings
     from sparkrun_tui.fleet.model import Workload
     from sparkrun_tui.launch.chat.conversation import Conversation
+    from sparkrun_tui.recipe.values.rendered import Rendered
+    from sparkrun_tui.ui.app.session import Session
+    from sparkrun_tui.ui.model.first_rows import FirstRows
+    from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort, PastLaunch
 
 Answer = TypeVar("Answer")
 _SEVERITY = {"note": ("information", ""), "warning": ("warning", "! "), "error": ("error", "✗ ")}
@@ -82,8 +80,9 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.loaded = False
         self.opened = asyncio.Event()
         self._listed = asyncio.Event()
+        self._completed = asyncio.Event()
         self._backend: Backend | None = session.backend
-        self.persistence = Persistence(self, session, self.state, self.say)
+        self.persistence = Persistence(self, session, self.state, self.say, self._first_rows)
         self.terminal_title = TerminalTitle(self)
         self._gate = Gate()
 
@@ -115,13 +114,14 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        self.collector.calm()
-        self.read_recipes()
+        self.background(self._complete(), "complete")
         self.background(self._open_backend(), "open")
         self.freshness.start()
         for action_id in unknown_keys(self.session.settings.keys):
             spot = self.session.settings.spots.get(f"keys.{action_id}", "config.yaml")
             self.say(f"{spot}: there is no action `{action_id}`", "warning")
+        from sparkrun_tui.recipe.names.mounts import agreed_folders  # not before the first paint
+
         settings = self.session.settings
         for note in (*settings.notes, *agreed_folders(settings.data_dirs)[1]):
             self.say(note, "warning")
@@ -134,11 +134,16 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         return self._backend
 
     async def _open_backend(self) -> None:
-        await self._listed.wait()  # the list comes first: importing the backend slows it down
+        # The list and the detail come first: importing the backend slows both down.
+        await self._listed.wait()
+        await self._completed.wait()
         backend = self._backend
-        if backend is None:
-            backend = await asyncio.to_thread(_real_backend, self.session.settings)
-            self._backend = backend
+        try:
+            if backend is None:
+                backend = await asyncio.to_thread(_real_backend, self.session.settings)
+                self._backend = backend
+        finally:
+            self.collector.calm()
         await backend.open(self.launches)
         self.opened.set()
         self.call_later(self.host_watch.start)
@@ -150,6 +155,11 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
             self.host_watch.choose()
         self.state.catalog.store = backend.facts
         self.state_changed()
+
+    def exit(self, result: int | None = None, return_code: int = 0, message: Any = None) -> None:
+        """Quit. What is kept of the screens is kept now: they are gone when the app is."""
+        self.persistence.keep()
+        super().exit(result, return_code, message)
 
     async def on_unmount(self) -> None:
         """Save the session and disconnect from the hosts; what runs there keeps running."""
@@ -178,10 +188,35 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
             self.loaded = True
             self.state.forget_verdicts()
             self.state_changed()
+            screen = self._browse()
+            if screen is not None:
+                screen.do_what_waits()
             if not listing.pending:
                 return
             # Many files are new: their entries are incomplete, so that the list shows early. Complete them now.
             listing = await asyncio.to_thread(finish, listing)
+
+    async def _complete(self) -> None:
+        """Fill the first screen: rows of recipes, the detail of the selected one, then all recipes."""
+        screen = self._browse()
+        try:
+            if screen is not None:
+                await screen.show_first_look()
+                if not screen.list.rows:
+                    self.read_recipes()
+                    await self._listed.wait()
+                await screen.complete()
+        finally:
+            self._completed.set()
+            if not self._listed.is_set():
+                self.read_recipes()
+
+    def _browse(self) -> BrowseScreen | None:
+        return next((screen for screen in self.screen_stack if isinstance(screen, BrowseScreen)), None)
+
+    def _first_rows(self) -> FirstRows | None:
+        screen = self._browse() if self.screen_stack else None
+        return screen.first_rows() if screen is not None and screen.whole else None
 
     def _registries_changed(self) -> None:
         screen = self._page()
@@ -392,6 +427,8 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
 
     def hide(self, text: str) -> str:
         """`text` with the secrets that the app knows masked."""
+        from sparkrun_tui.recipe.values.masking import redactor  # not before the first paint
+
         return redactor(typed=self.session.settings.defaults, known=self.state.secrets())(text)
 
     def _fatal_error(self) -> None:
@@ -417,6 +454,8 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         Secrets are masked, and invisible characters are replaced by signs as on screen, so that a shell does not act on
         them when the text is pasted.
         """
+        from sparkrun_tui.ui.app.clipboard import copy_natively
+
         text = visible(self.hide(text))
         self.copy_to_clipboard(text)
         self.background(copy_natively(text), "copy")
@@ -514,6 +553,7 @@ def open_app(*, demo: bool = False, cluster: str = "", query: str = "") -> int:
     Raises `UsageError` for an unknown cluster.
     """
     from sparkrun_tui.base.settings import load_settings
+    from sparkrun_tui.ui.app.session import Session
 
     settings = load_settings()
     if cluster:

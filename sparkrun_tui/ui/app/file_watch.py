@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from sparkrun_tui.base.records import dataclass
 
 Stamp = tuple[int, int]
 """Modification time in nanoseconds, and size in bytes; zeros when the file is not there."""

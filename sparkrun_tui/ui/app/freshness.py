@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.ui.app.file_watch import Scan, compare, scan
-from sparkrun_tui.ui.app.shell import AppShell
+from typing import TYPE_CHECKING
+
 from sparkrun_tui.ui.daemon_thread import in_daemon
+
+if TYPE_CHECKING:
+    from sparkrun_tui.ui.app.file_watch import Scan
+    from sparkrun_tui.ui.app.shell import AppShell
 
 PERIOD = 2.0
 """Seconds between two checks of the recipe files."""
@@ -15,7 +19,7 @@ class Freshness:
 
     def __init__(self, app: AppShell) -> None:
         self._app = app
-        self._seen = Scan()
+        self._seen: Scan | None = None
 
     def start(self) -> None:
         """Start, after the first paint."""
@@ -28,14 +32,17 @@ class Freshness:
 
     async def scan(self) -> None:
         """Read again the visible recipes that changed since the last check."""
+        from sparkrun_tui.ui.app.file_watch import Scan, compare, scan  # not before the first paint
+
         app, catalog = self._app, self._app.state.catalog
         visible = {app.state.selected, *app.recipes_in_sight()} - {""}
         including = catalog.including(visible)
         files = {*visible, *including}
         now = await in_daemon(lambda: scan(files, catalog.folders))
-        found = compare(self._seen, now)
+        seen = self._seen or Scan()
+        found = compare(seen, now)
         # Recipes that were visible before are remembered: they may change while they are not.
-        self._seen = Scan({**self._seen.files, **now.files}, now.folders)
+        self._seen = Scan({**seen.files, **now.files}, now.folders)
         changed: dict[str, None] = {}
         for path in found.changed:
             if path in visible or path not in including:

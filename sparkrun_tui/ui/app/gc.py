@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+from typing import TYPE_CHECKING
 
-from textual.timer import Timer
+if TYPE_CHECKING:
+    from textual.timer import Timer
 
-from sparkrun_tui.ui.app.shell import Timers
+    from sparkrun_tui.ui.app.shell import Timers
 
 _REST = 1.0
 """Seconds after the last screen was left, when the user is not likely to press a key."""
@@ -20,9 +22,13 @@ class Collector:
         self._timer: Timer | None = None
 
     def calm(self) -> None:
-        """Make full collections rare: with hundreds of thousands of log lines in memory, one makes the screen stall."""
+        """Collect again, which `entry` stopped for the start, and make full collections rare.
+
+        With hundreds of thousands of log lines in memory, one makes the screen stall.
+        """
         gc.freeze()
         gc.set_threshold(4_000, 5, 2_000)
+        gc.enable()
 
     def screen_left(self) -> None:
         """Collect a moment after the last screen was left."""

@@ -6,15 +6,15 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.ui.app.shell import AppShell
 from sparkrun_tui.ui.model.launch_status import COMING
-from sparkrun_tui.ui.model.ports import HostSeen
 
 if TYPE_CHECKING:
+    from sparkrun_tui.base.settings import Cluster
     from sparkrun_tui.fleet.model import FleetView, HostStatus
     from sparkrun_tui.fleet.world import World
     from sparkrun_tui.launch.record.state import LaunchState
+    from sparkrun_tui.ui.app.shell import AppShell
+    from sparkrun_tui.ui.model.ports import HostSeen
 
 CLOSE = 5.0
 """Seconds between two surveys while the user watches what runs."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from textual.timer import Timer
+from sparkrun_tui.base.records import dataclass
 
-from sparkrun_tui.ui.app.shell import Timers
-from sparkrun_tui.ui.model.ports import Changed, LaunchPort
+if TYPE_CHECKING:
+    from textual.timer import Timer
+
+    from sparkrun_tui.ui.app.shell import Timers
+    from sparkrun_tui.ui.model.ports import Changed, LaunchPort
 
 TICK = 0.1
 """Seconds between two polls while something changes."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.base import shell
-from sparkrun_tui.ui.app.shell import AppShell
 from sparkrun_tui.ui.model.launch_status import COMING, OVER, SERVING
-from sparkrun_tui.ui.model.ports import KeyQuestion, LaunchPort, PassphraseAsked
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.record.events import LaunchStatus
     from sparkrun_tui.launch.record.state import LaunchState
+    from sparkrun_tui.ui.app.shell import AppShell
+    from sparkrun_tui.ui.model.ports import KeyQuestion, LaunchPort, PassphraseAsked
 
 _KEPT_OVER = 8
 """How many launches that ended are kept in memory with recipe and logs; the journal has all of them."""
@@ -164,6 +163,8 @@ class Launches:
             if state.status in OVER or launch.launch_id in self._demo:
                 continue  # the demo cluster ends with the app
             if state.endpoint and state.status in SERVING:
+                from sparkrun_tui.base import shell
+
                 stop = shell.words(["sparkrun-tui", "stop", launch.launch_id])
                 lines.append(f"{state.recipe} keeps serving at {state.endpoint.url} (to stop it: {stop})")
             else:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from textual.app import App
-from textual.theme import Theme
-from textual.timer import Timer
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.remembered import Remembered, recall, remember
-from sparkrun_tui.base.settings import Cluster
-from sparkrun_tui.recipe.values.saved_overrides import lasting_place
-from sparkrun_tui.ui.app.session import Session
-from sparkrun_tui.ui.model.state import AppState
+from sparkrun_tui.ui.model.first_rows import FirstRows, keep_first_rows
+
+if TYPE_CHECKING:
+    from textual.app import App
+    from textual.theme import Theme
+    from textual.timer import Timer
+
+    from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.ui.app.session import Session
+    from sparkrun_tui.ui.model.state import AppState
 
 _REST = 1.0
 """Seconds without a change before overrides are saved."""
@@ -24,12 +27,24 @@ _EVERY = 5.0
 class Persistence:
     """Writes once typing has stopped, from time to time, and when the app ends."""
 
-    def __init__(self, app: App[int], session: Session, state: AppState, say: Callable[[str, str], None]) -> None:
-        """`app` gives the themes and timers; `say` shows a message with its level."""
+    def __init__(
+        self,
+        app: App[int],
+        session: Session,
+        state: AppState,
+        say: Callable[[str, str], None],
+        first_rows: Callable[[], FirstRows | None],
+    ) -> None:
+        """`app` gives the themes and timers; `say` shows a message with its level.
+
+        `first_rows` gives the rows of recipes in sight, None when they are not to be kept now.
+        """
         self._app = app
         self._opened_with = session
         self._state = state
         self._say = say
+        self._first_rows = first_rows
+        self._rows_before: tuple[str, FirstRows] | None = None
         self._timer: Timer | None = None
         self._before = recall()
         self._chosen = self._before.theme if self._before.theme_then == session.settings.theme else ""
@@ -93,16 +108,28 @@ class Persistence:
                 remember(now)
                 self._before = now
             self._warned = False
+            self._keep_first_rows()
         except OSError as error:
             if not self._warned:
                 self._say(f"overrides and this session cannot be saved: {error}", "warning")
             self._warned = True
+
+    def _keep_first_rows(self) -> None:
+        rows = self._first_rows()
+        if rows is None:
+            return
+        now = (self._state.listed, rows)
+        if now != self._rows_before:
+            keep_first_rows(*now)
+            self._rows_before = now
 
     def _session(self) -> Remembered:
         state, cluster = self._state, self._state.cluster
         recipe = state.wanted
         entry = state.catalog.entry(state.selected) if state.selected else None
         if entry is not None:
+            from sparkrun_tui.recipe.values.saved_overrides import lasting_place  # not before the first paint
+
             recipe = lasting_place(entry.source)
         name = self._before.cluster
         if cluster is not None and not cluster.is_demo:

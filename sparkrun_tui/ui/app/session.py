@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import TYPE_CHECKING
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Settings
-from sparkrun_tui.ui.model.ports import Backend
+
+if TYPE_CHECKING:
+    from sparkrun_tui.ui.model.ports import Backend
 
 
 @dataclass(frozen=True, slots=True)

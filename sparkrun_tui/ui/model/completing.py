@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
+
+from sparkrun_tui.base.records import dataclass
 
 if TYPE_CHECKING:
     from sparkrun_tui.recipe.search.completion import Completer, Completion

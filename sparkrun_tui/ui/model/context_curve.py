@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from sparkrun_tui.base.records import dataclass
 
 if TYPE_CHECKING:  # the estimator is imported with the first estimate, not before the first paint
     from sparkrun_tui.launch.sizing.evaluation import Evaluation

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.memory.result import Level, badness
-from sparkrun_tui.recipe.search.entry import Entry
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.values.favourites import change_favourites, favourites
-from sparkrun_tui.recipe.values.saved_overrides import lasting_place
 from sparkrun_tui.ui.model.columns import BY_KEY, VERDICT, Sorting
 from sparkrun_tui.ui.model.rows import Figures
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.search.entry import Entry
 
 SMALLEST, LARGEST, STEP = 25, 75, 5
 """Limits and steps of the list's share of the screen, in percent."""
@@ -72,10 +74,16 @@ class ListOrder:
 
     def is_favourite(self, entry: Entry) -> bool:
         """Whether a recipe is a favourite."""
-        return bool(self.favourites) and lasting_place(entry.source) in self.favourites
+        if not self.favourites:
+            return False
+        from sparkrun_tui.recipe.values.saved_overrides import lasting_place  # not before the first paint
+
+        return lasting_place(entry.source) in self.favourites
 
     def toggle_favourites(self, entries: Sequence[Entry]) -> bool:
         """Make recipes favourites, or no longer when all of them are; whether they are now. Raises `OSError`."""
+        from sparkrun_tui.recipe.values.saved_overrides import lasting_place  # not before the first paint
+
         places = [lasting_place(entry.source) for entry in entries]
         favourite = not all(place in self.favourites for place in places)
         change_favourites(places, favourite)
@@ -145,7 +153,11 @@ class ListOrder:
             case "origin":
                 return f"{entry.source.kind.value} {entry.source.registry}"
         level = verdict(key)
-        return badness(Level(level)) if level else None
+        if not level:
+            return None
+        from sparkrun_tui.memory.result import Level, badness  # not before the first paint
+
+        return badness(Level(level))
 
 
 def _share(text: str) -> int | None:

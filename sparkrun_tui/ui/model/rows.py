@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from sparkrun_tui.base.secrets import MASK
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import visible_line
 
 
@@ -54,12 +54,18 @@ class FieldRow:
     @property
     def shown(self) -> str:
         """The value as the form shows it."""
-        return MASK if self.secret and self.value else visible_line(self.value) or "(empty)"
+        return self._mask(self.value) or visible_line(self.value) or "(empty)"
 
     @property
     def own_shown(self) -> str:
         """The value without an override, as the form shows it."""
-        return MASK if self.secret and self.own else visible_line(self.own) or "unset"
+        return self._mask(self.own) or visible_line(self.own) or "unset"
+
+    def _mask(self, text: str) -> str:
+        """What is shown of a secret text; empty for any other."""
+        from sparkrun_tui.base.secrets import MASK  # not before the first paint
+
+        return MASK if self.secret and text else ""
 
 
 @dataclass(frozen=True, slots=True)

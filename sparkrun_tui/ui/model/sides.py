@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.kept_sets import kept_sets
 from sparkrun_tui.recipe.values.masking import shown_settings

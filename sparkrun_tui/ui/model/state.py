@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Cluster, Settings
-from sparkrun_tui.memory.result import HostMemory, Level
-from sparkrun_tui.recipe.model import BrokenRecipe, Recipe
-from sparkrun_tui.recipe.values.masking import private_texts, secrets_of_recipe
-from sparkrun_tui.recipe.values.saved_overrides import lasting_place, save_overrides, saved_overrides
-from sparkrun_tui.ui.model.catalog import AnyRecipe, Catalog
+from sparkrun_tui.ui.model.catalog import Catalog, is_recipe
 from sparkrun_tui.ui.model.edits import Edits
 from sparkrun_tui.ui.model.list_order import ListOrder
 from sparkrun_tui.ui.model.rows import Figures
@@ -22,7 +19,10 @@ if TYPE_CHECKING:
     from sparkrun_tui.fleet.world import World
     from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
     from sparkrun_tui.launch.sizing.suggestions import Suggestion
+    from sparkrun_tui.memory.result import HostMemory
+    from sparkrun_tui.recipe.model import Recipe
     from sparkrun_tui.recipe.search.listing import Listing
+    from sparkrun_tui.ui.model.catalog import AnyRecipe
 
 SUPPOSED = "supposed"
 """The sign of a recipe that fits an idle Spark, where its own hosts have not been asked or do not answer."""
@@ -117,6 +117,11 @@ class AppState:
         return Target(self.cluster, self._memory, picked)
 
     @property
+    def listed(self) -> str:
+        """What the list of recipes shows, and in which order, as far as that is known before they are read."""
+        return "\n".join((self.query, self.order.sorting.text, *map(str, self.settings.recipe_dirs)))
+
+    @property
     def clusters(self) -> tuple[Cluster, ...]:
         """All clusters that can be chosen, newest definition of a name first."""
         named: dict[str, Cluster] = {}
@@ -140,16 +145,24 @@ class AppState:
         found = self.edits.get(key)
         if found is None:
             recipe = self.catalog.recipe(key)
-            kept = saved_overrides(recipe) if isinstance(recipe, Recipe) else {}
+            kept: dict[str, str] = {}
+            if is_recipe(recipe):
+                from sparkrun_tui.recipe.values.saved_overrides import saved_overrides  # not before the first paint
+
+                kept = saved_overrides(recipe)
             found = self.edits[key] = Edits(kept)
             self._saved[key] = dict(kept)
         return found
 
     def save_edits(self) -> None:
         """Keep the overrides that changed for the next session. Raises `OSError`."""
+        if not self.edits:
+            return
+        from sparkrun_tui.recipe.values.saved_overrides import save_overrides
+
         for key, edits in self.edits.items():
             recipe = self.catalog.recipe(key)
-            if isinstance(recipe, Recipe) and self._saved.get(key) != edits.kept:
+            if is_recipe(recipe) and self._saved.get(key) != edits.kept:
                 save_overrides(recipe, edits.kept)
                 self._saved[key] = dict(edits.kept)
 
@@ -162,6 +175,8 @@ class AppState:
 
         The files of a registry are in another folder after each update.
         """
+        from sparkrun_tui.recipe.values.saved_overrides import lasting_place  # not before the first paint
+
         watched = [self.catalog.entry(key) for key in {*self.edits, self.selected}]
         before = {entry.source.path: lasting_place(entry.source) for entry in watched if entry is not None}
         self.catalog.take(listing)
@@ -182,10 +197,12 @@ class AppState:
                 self.selected = path
 
     def _select_wanted(self, listing: Listing) -> None:
+        from sparkrun_tui.recipe.values.saved_overrides import lasting_place
+
         name = os.path.basename(self.wanted)
         found = (key for key in listing.by_path if key.endswith(name))
         same = (key for key in found if lasting_place(listing.by_path[key].source) == self.wanted)
-        self.selected, self.wanted = self.selected or next(same, ""), ""
+        self.selected, self.wanted = next(same, "") or self.selected, ""
 
     def evaluation(self, recipe: Recipe) -> Evaluation:
         """The selected recipe with its overrides on the cluster; computed once for each change."""
@@ -254,7 +271,7 @@ class AppState:
         if known is None:
             known = _Judged("bad")
             recipe = self.catalog.recipe(key)
-            if recipe is not None and not isinstance(recipe, BrokenRecipe):
+            if is_recipe(recipe):
                 found = self.catalog.evaluate(recipe, self.edits_of(key).kept, self.view, checks=False)
                 known = _judged(found)
             self._verdicts[key] = known
@@ -262,9 +279,11 @@ class AppState:
 
     def secrets(self) -> list[str]:
         """The secrets in the overrides of any recipe, and those of the selected recipe."""
+        from sparkrun_tui.recipe.values.masking import private_texts, secrets_of_recipe  # not before the first paint
+
         found = [text for edits in self.edits.values() for text in private_texts(edits.overrides)]
         recipe = self.catalog.loaded(self.selected)
-        return found + (secrets_of_recipe(recipe) if isinstance(recipe, Recipe) else [])
+        return found + (secrets_of_recipe(recipe) if is_recipe(recipe) else [])
 
     def unjudged(self, keys: Iterable[str]) -> list[str]:
         """Those of `keys` that have no verdict yet."""
@@ -295,6 +314,8 @@ def _judged(evaluation: Evaluation) -> _Judged:
 
 def _figures_of(evaluation: Evaluation) -> Figures:
     """What the list shows of an estimate; of what does not start or fit, nothing is known."""
+    from sparkrun_tui.memory.result import Level  # not before the first paint
+
     estimate = evaluation.estimate
     free = [picture.free for picture in estimate.hosts]
     left = None

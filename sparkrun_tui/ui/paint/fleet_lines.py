@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from rich.cells import cell_len
 
 from sparkrun_tui.base.bars import level_of
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, TIB, format_duration
 from sparkrun_tui.fleet.load import Load

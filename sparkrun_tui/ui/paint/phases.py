@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sparkrun_tui.base.bars import bars
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_bytes, format_duration, format_rate
 from sparkrun_tui.engines.plan import Phase

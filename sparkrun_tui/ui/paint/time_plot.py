@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.fleet.samples import Series
 from sparkrun_tui.ui.glyphs import Glyphs
 from sparkrun_tui.ui.ink import Line, Span, fit, spread

@@ -14,6 +14,11 @@ from sparkrun_tui.ui.widgets.footer_keys import FooterKeys
 from sparkrun_tui.ui.widgets.top_bar import TopBar
 
 
+def _classes(cells: int, breakpoints: list[tuple[int, str]]) -> list[str]:
+    """The class of the highest breakpoint that a size reaches."""
+    return [name for least, name in breakpoints if cells >= least][-1:]
+
+
 class PageScreen(Screen[None], Actor):
     """A full screen. Subclasses give `body` and, when they follow the app's state, `state_changed`."""
 
@@ -25,6 +30,11 @@ class PageScreen(Screen[None], Actor):
 
     def compose(self) -> ComposeResult:
         """Bar, body, keys."""
+        # Textual sets these classes after the first paint, which would show the layout of another size.
+        size = self.app.size
+        self.add_class(
+            *_classes(size.width, self.HORIZONTAL_BREAKPOINTS), *_classes(size.height, self.VERTICAL_BREAKPOINTS)
+        )
         yield TopBar(self.WHERE)
         yield from self.body()
         yield FooterKeys()

@@ -6,7 +6,8 @@ import asyncio
 import os
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from textual import events, on
 from textual.containers import Container
@@ -15,20 +16,23 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input
 
-from sparkrun_tui.recipe.model import Recipe
-from sparkrun_tui.recipe.search.entry import Entry
-from sparkrun_tui.recipe.search.query import KEYS, Query, half_typed_key, parse_query, without_word
 from sparkrun_tui.ui.actions import Scope, bindings
+from sparkrun_tui.ui.model.catalog import is_recipe
+from sparkrun_tui.ui.model.first_rows import FirstRows, read_first_rows
 from sparkrun_tui.ui.model.rows import RecipeRow
-from sparkrun_tui.ui.paint.recipe_rows import ago, judged_cells, recipe_row
+from sparkrun_tui.ui.paint.list_rows import ago, judged_cells, recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
-from sparkrun_tui.ui.screens.detail import Detail
 from sparkrun_tui.ui.widgets.filter_chips import FilterChips
 from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
-from sparkrun_tui.ui.widgets.recipe_list import RecipeList, Rows
+from sparkrun_tui.ui.widgets.recipe_list import NO_ROWS, RecipeList, Rows
 from sparkrun_tui.ui.widgets.search_box import SearchBox
+
+if TYPE_CHECKING:
+    from sparkrun_tui.recipe.search.entry import Entry
+    from sparkrun_tui.recipe.search.query import Query
+    from sparkrun_tui.ui.screens.detail import Detail
 
 _SLICE = 0.006
 """Seconds of estimating recipes at a time, so that keys are handled in between."""
@@ -39,6 +43,20 @@ WIDE_FROM = 100
 """From this width on, in cells, list and detail stand side by side."""
 _BESIDE_NAME = 21
 """The cells of a row beside the name: signs, size, hosts, verdict, and the border."""
+_FIRST_LOOK = 60
+"""Rows of a first look: those of a high screen."""
+_AT_ANY_TIME = frozenset({"search", "reload", "back", "columns"})
+"""What can be done before recipes are read and the detail is there; everything else waits for both."""
+
+
+def _detail_class() -> type[Detail]:
+    """The detail, with all that it needs to show a recipe: call it in a thread, since the import takes a while."""
+    import sparkrun_tui.engines.fields.filled
+    import sparkrun_tui.launch.sizing.evaluation
+    import sparkrun_tui.recipe.format.loader  # noqa: F401  (as the two above: used with the first recipe)
+    from sparkrun_tui.ui.screens.detail import Detail
+
+    return Detail
 
 
 class BrowseScreen(PageScreen):
@@ -49,7 +67,11 @@ class BrowseScreen(PageScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self._query = Query()
+        self._query: Query | None = None
+        self._detail: Detail | None = None
+        self._side: Widget = Panel(id="detail-soon")
+        """What stands beside the list: the detail, and before it is there an empty panel."""
+        self._waiting: Callable[[], None] | None = None
         self._title = "Recipes"
         self._judging = False
         self._searched = 0.0
@@ -59,15 +81,79 @@ class BrowseScreen(PageScreen):
     def body(self) -> Iterable[Widget]:
         """List and detail."""
         state = self.sparkrun.state
-        self._query = parse_query(state.query)
         hint = "/ to search: qwen fp8 runtime:vllm nodes:2, tab: filters"
         search = SearchBox(hint, value=state.query, id="search", completer=lambda: state.catalog.completer)
         self.list = RecipeList(state.sign, lambda key: judged_cells(state.figures(key)), id="recipes")
         self.list.message = "reading recipes …"
+        self.list.hidden, self.list.sorting = state.order.hidden, state.order.sorting
+        first = read_first_rows(state.listed)
+        if first is not None:
+            self.list.show_kept(first.rows, first.cursor, first.below, first.longest)
         chips = FilterChips(id="chips")
         self.list_panel = Panel(search, chips, self.list, Choices(id="choices"), title="Recipes", id="list-panel")
-        self.detail = Detail()
-        yield Container(self.list_panel, self.detail, id="browse")
+        self._lay_out(self.app.size)
+        yield Container(self.list_panel, self._side, id="browse")
+
+    async def show_first_look(self) -> None:
+        """Without rows of the last session, show the first recipes before all are read, if they will be the first."""
+        state, order = self.sparkrun.state, self.sparkrun.state.order
+        if self.list.rows or state.query or state.wanted or order.sorting.key or order.favourites:
+            return
+        entries = await asyncio.to_thread(state.catalog.first_entries, _FIRST_LOOK)
+        if not entries or state.query or not self.is_attached:
+            return
+        rows = [recipe_row(entry, entry.name, None, False) for entry in entries]
+        self.list.show_kept(rows, 0, False, max(len(row.name) for row in rows))
+        self._lay_out(self.size)
+
+    async def complete(self) -> None:
+        """Put the detail in the place of the empty panel: it takes too long for the first frame."""
+        make = await asyncio.to_thread(_detail_class)
+        if not self.is_attached:
+            return
+        detail = make()
+        with self.app.batch_update():
+            await self.query_one("#browse").mount(detail)
+            await self._side.remove()
+            self._side = self._detail = detail
+            self._lay_out(self.size)
+        self.show_selected(keep_place=True)
+        self.do_what_waits()
+
+    @property
+    def detail(self) -> Detail:
+        """The detail; not before `ready`."""
+        assert self._detail is not None
+        return self._detail
+
+    @property
+    def ready(self) -> bool:
+        """Whether recipes are read and the detail is there: only then anything is done with a recipe."""
+        return self.sparkrun.loaded and self._detail is not None
+
+    def do_what_waits(self) -> None:
+        """Do what was asked for before it could be done, if it can be now."""
+        if self._waiting is None or not self.ready:
+            return
+        waiting, self._waiting = self._waiting, None
+        self.show_selected(keep_place=True)
+        waiting()
+
+    def _when_ready(self, act: Callable[[], None]) -> None:
+        """Do this now, or as soon as it can be done; of several only the last one is."""
+        if self.ready:
+            act()
+        else:
+            self._waiting = act
+
+    def first_rows(self) -> FirstRows | None:
+        """The rows in sight, for the first frame of the next start; None before recipes are read."""
+        view = self.list
+        if not self.sparkrun.loaded or not view.rows or view.size.height == 0:
+            return None
+        first = max(view.top - view.head, 0)
+        cursor = min(max(view.cursor - first, 0), len(view.visible_rows) - 1)
+        return FirstRows(tuple(view.visible_rows), cursor, view.top > 0, view.longest)
 
     def on_mount(self) -> None:
         """Read when each recipe was launched last."""
@@ -98,6 +184,8 @@ class BrowseScreen(PageScreen):
 
     def state_changed(self) -> None:
         """Recipes, cluster or hosts changed: search and estimate again."""
+        if not self.sparkrun.loaded:
+            return
         self.search_again()
         self._lay_out(self.size)
         row = self.list.current
@@ -106,48 +194,82 @@ class BrowseScreen(PageScreen):
 
     def world_changed(self) -> None:
         """The hosts were asked: the verdicts are as old as their answers."""
-        self.detail.show_around()
+        if self._detail is not None:
+            self._detail.show_around()
 
     def search_again(self, keep: bool = True) -> None:
         """Run the query over all recipes and show the matches."""
         state = self.sparkrun.state
+        if not self.sparkrun.loaded:
+            return
         self._searched = time.monotonic()
-        notes = [*self._query.notes, *self._query.hints]
+        asked = self._asked
+        notes = [*asked.notes, *asked.hints] if asked is not None else []
         found = self._found(state.query)
-        word = half_typed_key(state.query)
-        if not found and word:
-            # A key that is being typed does not empty the list.
-            without = without_word(state.query, word)
-            found = self._found(without)
-            if found:
-                self._query = parse_query(without)
-                notes.append(f"{word} is in no recipe; if it is to be a filter, tab completes it")
+        if not found and state.query:
+            found = self._found_without_half_typed_key(notes)
         found = state.order.sorted(found, state.catalog.title, state.figures, state.verdict, bool(state.query))
         rows = Rows([entry.source.path for entry in found], lambda place: self._row(found[place]))
         self.list.longest, self.list.hidden = state.catalog.longest, state.order.hidden
         self.list.sorting = state.order.sorting
-        total = len(state.catalog.index.entries)
-        title = "Recipes"
-        if self.sparkrun.loaded:
-            title = f"Recipes {len(rows)} of {total}"
-        left = len(state.unjudged(entry.source.path for entry in state.catalog.index.entries)) if self._needs_all else 0
-        if left and self.sparkrun.loaded:
+        total = state.catalog.count
+        title = f"Recipes {len(rows)} of {total}"
+        left = len(state.unjudged(entry.source.path for entry in state.catalog.entries)) if self._needs_all else 0
+        if left:
             title += ", so far"
             what = "fits:" if self._filters_by_verdict else "the order"
             notes.append(f"{what} is being worked out, {total - left} of {total} recipes are judged")
         self._title = title
         self._entitle()
-        filters = self._query.filters
-        help_text = KEYS.get(filters[-1].key, "") if filters else ""
-        chips = [condition.shown for condition in filters]
-        self.query_one(FilterChips).show(chips, help_text, notes, bool(state.query))
-        message = "nothing so far: recipes are still judged" if left else self._empty_message(total)
+        self._show_chips(notes)
+        message = "nothing matches: esc clears the search" if total else "no recipes found"
+        if left:
+            message = "nothing so far: recipes are still judged"
         self.list.show(rows, message, keep)
         if state.selected and not self._selected_is_current():
             self.list.select(state.selected)
         if not self._selected_is_current():
             self._show_soon()
         self._judge_later()
+
+    def _found_without_half_typed_key(self, notes: list[str]) -> list[Entry]:
+        """A key that is being typed does not empty the list: what is found without it, with a note."""
+        from sparkrun_tui.recipe.search.query import half_typed_key, parse_query, without_word
+
+        query = self.sparkrun.state.query
+        word = half_typed_key(query)
+        if not word:
+            return []
+        without = without_word(query, word)
+        found = self._found(without)
+        if found:
+            self._query = parse_query(without)
+            notes.append(f"{word} is in no recipe; if it is to be a filter, tab completes it")
+        return found
+
+    def _show_chips(self, notes: list[str]) -> None:
+        """Show the filters in force, what the last one means, and what was not understood."""
+        asked = self._asked
+        chips: list[str] = []
+        help_text = ""
+        if asked is not None and asked.filters:
+            from sparkrun_tui.recipe.search.query import KEYS
+
+            chips = [condition.shown for condition in asked.filters]
+            help_text = KEYS.get(asked.filters[-1].key, "")
+        self.query_one(FilterChips).show(chips, help_text, notes, asked is not None)
+
+    @property
+    def _asked(self) -> Query | None:
+        """The query as it is understood; None for an empty one."""
+        text = self.sparkrun.state.query
+        if not text:
+            return None
+        if self._query is None:
+            from sparkrun_tui.recipe.search.query import parse_query
+
+            self._query = parse_query(text)
+        return self._query
 
     def _found(self, query: str) -> list[Entry]:
         """The entries that match; those without a verdict yet match no `fits:`."""
@@ -156,7 +278,8 @@ class BrowseScreen(PageScreen):
 
     @property
     def _filters_by_verdict(self) -> bool:
-        return any(condition.key == "fits" for condition in self._query.filters)
+        asked = self._asked
+        return asked is not None and any(condition.key == "fits" for condition in asked.filters)
 
     @property
     def _needs_all(self) -> bool:
@@ -179,12 +302,7 @@ class BrowseScreen(PageScreen):
         order = state.order
         last = ago(order.launched.get(entry.name), time.time())
         overrides = state.has_overrides(entry.source.path)
-        return recipe_row(entry, state.catalog.title(entry), self._query, overrides, order.is_favourite(entry), last)
-
-    def _empty_message(self, total: int) -> str:
-        if not self.sparkrun.loaded:
-            return "reading recipes …"
-        return "nothing matches: esc clears the search" if total else "no recipes found"
+        return recipe_row(entry, state.catalog.title(entry), self._asked, overrides, order.is_favourite(entry), last)
 
     @on(Input.Changed, "#search")
     def _search_typed(self, event: Input.Changed) -> None:
@@ -192,7 +310,10 @@ class BrowseScreen(PageScreen):
         if event.value and event.value == state.query:
             return  # the initial text: the recipe of the last session is still to be selected
         state.query = event.value
-        self._query = parse_query(event.value)
+        self._query = None
+        if self.list.kept:
+            # The rows of the last session were found by another query.
+            self.list.show(NO_ROWS, "reading recipes …")
         if event.value:
             state.selected = ""  # the best match is the first one
         self.search_again(keep=not event.value)
@@ -212,7 +333,12 @@ class BrowseScreen(PageScreen):
 
     @on(FilterChips.Removed)
     def _chip_removed(self, event: FilterChips.Removed) -> None:
-        word = self._query.filters[event.number].text
+        from sparkrun_tui.recipe.search.query import without_word
+
+        asked = self._asked
+        if asked is None:
+            return
+        word = asked.filters[event.number].text
         self.query_one(SearchBox).value = without_word(self.sparkrun.state.query, word)
 
     @on(SearchBox.Left, "#search")
@@ -239,6 +365,7 @@ class BrowseScreen(PageScreen):
 
     @on(ListPane.Highlighted, "#recipes")
     def _highlighted(self) -> None:
+        self.sparkrun.state.wanted = ""  # the user has gone to another recipe
         self.show_selected()
 
     @on(RecipeList.Scrolled)
@@ -247,7 +374,7 @@ class BrowseScreen(PageScreen):
 
     @on(ListPane.Chosen, "#recipes")
     def _chosen(self) -> None:
-        self.do_open()
+        self.action_do("open")
 
     @property
     def keys_in_sight(self) -> list[str]:
@@ -258,7 +385,10 @@ class BrowseScreen(PageScreen):
         """Show the recipe under the cursor in the detail."""
         row = self.list.current
         state = self.sparkrun.state
-        state.selected = row.key if row else ""
+        if row is not None or self.sparkrun.loaded:
+            state.selected = row.key if row else ""
+        if self._detail is None:
+            return
         self.detail.show(state.recipe, keep_place)
         self.refresh_bindings()
         self._judge_later()
@@ -269,15 +399,15 @@ class BrowseScreen(PageScreen):
         self.state_changed()
         self.list.select(key)
         self.show_selected()
-        self.detail.focus_form(field)
+        self._when_ready(lambda: self.detail.focus_form(field))
 
     def search_for(self, query: str) -> None:
         """Put another query in the search box."""
         self.query_one(SearchBox).value = query
         self.list.focus()
 
-    @on(Detail.Edited)
-    def _edited(self) -> None:
+    def on_detail_edited(self) -> None:
+        """The overrides of the shown recipe changed."""
         row = self.list.current
         if row is not None:
             has_overrides = self.sparkrun.state.has_overrides(row.key)
@@ -289,17 +419,19 @@ class BrowseScreen(PageScreen):
     # Verdicts, a few at a time.
 
     def _judge_later(self) -> None:
-        if not self._judging and self.is_current:
+        if self.ready and not self._judging and self.is_current:
             self._judging = True
             self.set_timer(_REST, self._judge_some)
 
     def _judge_some(self) -> None:
         state = self.sparkrun.state
         self._judging = False
+        if not self.ready:
+            return
         wanted = state.unjudged([row.key for row in self.list.visible_rows])
         needs_all = self._needs_all
         if not wanted and needs_all:
-            wanted = state.unjudged([entry.source.path for entry in state.catalog.index.entries])
+            wanted = state.unjudged([entry.source.path for entry in state.catalog.entries])
         if not wanted:
             return
         end = time.perf_counter() + _SLICE
@@ -319,12 +451,30 @@ class BrowseScreen(PageScreen):
 
     # Actions.
 
+    def action_do(self, name: str, *arguments: str) -> None:
+        """Run an action. What needs a recipe waits until it is read, and is not done if another one is there then."""
+        row = self.list.current
+        if self.ready or name in _AT_ANY_TIME or row is None:
+            super().action_do(name, *arguments)
+            return
+
+        def later() -> None:
+            now = self.list.current
+            if now is not None and now.key == row.key:
+                super(BrowseScreen, self).action_do(name, *arguments)
+            else:
+                self.sparkrun.say("The list has changed meanwhile: nothing was done.", "warning")
+
+        self._when_ready(later)
+
     def why_not(self, name: str) -> str:
         """Most actions need a recipe that can be read."""
+        if not self.ready:
+            return "" if name in _AT_ANY_TIME else "Recipes are still being read."
         recipe = self.sparkrun.state.recipe
         if name in ("launch", "plan", "overrides", "open", "copy", "changes", "edit_file") and recipe is None:
             return "No recipe is selected."
-        if name in ("launch", "plan", "overrides", "open", "copy", "changes") and not isinstance(recipe, Recipe):
+        if name in ("launch", "plan", "overrides", "open", "copy", "changes") and not is_recipe(recipe):
             return "This recipe cannot be read: see its problems."
         if name in ("overrides", "open") and self.detail.form.has_focus:
             return "You are already there."
@@ -334,7 +484,7 @@ class BrowseScreen(PageScreen):
             return self._why_no_look_up()
         if name == "favourite" and not self._chosen_keys:
             return "No recipe is selected."
-        if name == "compare" and not self.list.marked and not isinstance(recipe, Recipe):
+        if name == "compare" and not self.list.marked and not is_recipe(recipe):
             return "This recipe cannot be read: see its problems."
         if name == "suggest" and not self.detail.may_help:
             return "The memory estimate has no suggestions."
@@ -350,7 +500,7 @@ class BrowseScreen(PageScreen):
 
     def _why_no_look_up(self) -> str:
         recipe = self.sparkrun.state.recipe
-        if not isinstance(recipe, Recipe) or not recipe.model:
+        if not is_recipe(recipe) or not recipe.model:
             return "No model is named here."
         if recipe.model in self._looking_up:
             return "The model is already being looked up."
@@ -377,7 +527,7 @@ class BrowseScreen(PageScreen):
     async def do_look_up(self) -> None:
         """Read the headers of the model, then estimate again."""
         recipe = self.sparkrun.state.recipe
-        if not isinstance(recipe, Recipe):
+        if not is_recipe(recipe):
             return
         self.sparkrun.say(f"reading the headers of {recipe.model} …")
         self._looking_up.add(recipe.model)
@@ -406,7 +556,7 @@ class BrowseScreen(PageScreen):
         from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
 
         recipe = self.sparkrun.state.recipe
-        if isinstance(recipe, Recipe):
+        if is_recipe(recipe):
             self.app.push_screen(ChangesScreen(recipe))
 
     def do_zoom(self) -> None:
@@ -443,26 +593,27 @@ class BrowseScreen(PageScreen):
 
     def _share(self, size: Size) -> int:
         """The list's share of the screen in percent: as chosen, else what the longest name needs."""
-        order, catalog = self.sparkrun.state.order, self.sparkrun.state.catalog
+        order = self.sparkrun.state.order
         if size.width < WIDE_FROM:
             return order.narrow_share
         if order.wide_share:
             return order.wide_share
-        wanted = (catalog.longest + _BESIDE_NAME) * 100 // size.width
+        wanted = (self.list.longest + _BESIDE_NAME) * 100 // size.width
         return min(max(wanted, 36), 50)
 
     def _lay_out(self, size: Size) -> None:
         """Share the screen between list and detail: side by side where it is wide, else one above the other."""
         wide, share = size.width >= WIDE_FROM, self._share(size)
         one, other = f"{share}fr", f"{100 - share}fr"
-        across = (self.list_panel, one), (self.detail, other)
+        across = (self.list_panel, one), (self._side, other)
         for pane, part in across:
             pane.styles.width = part if wide else "1fr"
             pane.styles.height = "1fr" if wide else part
         detail_width = size.width
         if wide and self.list_panel.display:
             detail_width = size.width * (100 - share) // 100
-        self.detail.arrange_for(wide, detail_width, size.height)
+        if self._detail is not None:
+            self._detail.arrange_for(wide, detail_width, size.height)
 
     def do_compare(self) -> None:
         """Compare the marked recipes, or the values of the current one."""
@@ -470,7 +621,7 @@ class BrowseScreen(PageScreen):
         from sparkrun_tui.ui.screens.compare import CompareScreen
 
         found = [self.sparkrun.state.catalog.recipe(key) for key in self._chosen_keys]
-        sides = sides_of(self.sparkrun.state, [recipe for recipe in found if isinstance(recipe, Recipe)])
+        sides = sides_of(self.sparkrun.state, [recipe for recipe in found if is_recipe(recipe)])
         if sides:
             self.app.push_screen(CompareScreen(sides))
 
@@ -539,7 +690,7 @@ class BrowseScreen(PageScreen):
         """From the detail to the list; from the list, clear the marks, then the search."""
         if not self.list_panel.display:
             self.do_zoom()
-        elif not self.detail.display:
+        elif not self._side.display:
             self.do_list_only()
         elif self.list.has_focus and self.list.marked:
             self.list.unmark()

@@ -23,7 +23,6 @@ from sparkrun_tui.recipe.values.masking import dotted, redactor, shown_source
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.ink import Line
-from sparkrun_tui.ui.model.catalog import AnyRecipe
 from sparkrun_tui.ui.model.edits import Edits
 from sparkrun_tui.ui.paint import detail as paint
 from sparkrun_tui.ui.paint.command_view import argv_lines, shell_lines, yaml_lines
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
     from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.completion import Completer
+    from sparkrun_tui.ui.model.catalog import AnyRecipe
 
 _REST = 0.12
 """Seconds after the last change before suggestions are tried."""

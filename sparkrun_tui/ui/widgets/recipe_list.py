@@ -96,6 +96,8 @@ class RecipeList(ListPane):
         self.longest = 0
         """The cells of the longest name among all recipes."""
         self.sorting = Sorting()
+        self.kept = False
+        """Whether the rows are those of the last session, or of a first look, until the recipes are read."""
         self.marked: dict[str, None] = {}
         """The keys of the marked recipes, in the order in which they were marked."""
 
@@ -130,14 +132,33 @@ class RecipeList(ListPane):
         `Highlighted` is not posted: the caller knows that the row may have changed.
         """
         current = self.current
+        line = self.cursor + self.head - self.top
         self.rows = rows
         self.message = message
         place = (rows.place(current.key) if keep and current else None) or 0
         self.cursor = min(place, max(len(rows) - 1, 0))
         if place == 0:
             self.top = 0
+        elif self.kept:
+            # The cursor stays on its line of the screen.
+            self.top = self.cursor + self.head - line
+        self.kept = False
         self.reveal(self.cursor + 1 if self.cursor else 0)
         self.refresh()
+
+    def show_kept(self, rows: Sequence[RecipeRow], cursor: int, below: bool, longest: int) -> None:
+        """Show these rows until the recipes are read; `below`: without the names of the columns."""
+        self.rows = Rows([row.key for row in rows], rows.__getitem__)
+        self.cursor, self.longest = cursor, longest
+        self.top = self.head if below else 0
+        self.kept = True
+        self.refresh()
+
+    def why_not(self, name: str) -> str:
+        """Rows that are not those of recipes cannot be marked."""
+        if name == "mark" and self.kept:
+            return "Recipes are still being read."
+        return super().why_not(name)
 
     def scrolled(self) -> None:
         """The wheel moved the view."""

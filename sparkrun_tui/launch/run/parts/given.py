@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.layout.common import role_of
 from sparkrun_tui.engines.plan import ContainerSpec, RankPlan

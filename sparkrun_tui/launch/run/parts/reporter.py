@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.bus import Bus
 from sparkrun_tui.launch.record.events import LinkChanged, Noticed, Progressed, StepChanged, StepState

@@ -6,10 +6,11 @@ import re
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import itemgetter
 from typing import Protocol
 
+from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine, Numbered, line_weight
 
 _SLICE = 0.004
