@@ -83,8 +83,9 @@ def test_the_engine_is_guessed(cli: Cli, log: Path, text: str, title: str) -> No
 
 
 def test_the_engine_can_be_said(cli: Cli, log: Path) -> None:
-    log.write_text("error: invalid argument: --bogus\n")
-    assert cli("diagnose", str(log), "--engine", "llama-cpp", "--json").json[0]["title"] == "Unknown flag"
+    log.write_text("common_init: failed to load model 'tiny.gguf'\nllama_model_load: error loading model: x\n")
+    found = cli("diagnose", str(log), "--engine", "llama-cpp", "--json").json
+    assert "llama.cpp" in found[0]["explanation"]
     assert cli("diagnose", str(log), "--engine", "vllm", "--json").json == []
     done = cli("diagnose", str(log), "--engine", "abacus")
     assert done.code == 2

@@ -226,7 +226,7 @@ FLAG_CAUSES: tuple[Cause, ...] = (
     cause(
         r"^error: (?:invalid|unknown) argument: (-.+)",
         "Unknown flag",
-        "This build of llama-server does not know `{0}`.",
+        "The program that was started does not know `{0}`.",
         repairs_for=_unknown_flag,
     ),
     cause(

@@ -220,7 +220,8 @@ KIND_CAUSES: tuple[Cause, ...] = (
     ),
     cause(
         r"CUDA driver initialization failed, you might not have a CUDA gpu|Found no NVIDIA driver|"
-        r"no CUDA-capable device is detected",
+        # llama.cpp's own line is a hint: it goes on without a GPU.
+        r"(?<!initialize CUDA: )no CUDA-capable device is detected",
         "No GPU in the container",
         "CUDA finds no GPU or no driver in this container.",
         by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker"),
