@@ -14,7 +14,26 @@ from sparkrun_tui.launch.plan.containers import LOG_OPTIONS
 def compose_file(service: Service) -> str:
     """The text of `compose.yaml` for a service on one host."""
     body = {"services": {service.name: _container(service.head, service)}}
-    return comments(_head(service)) + document(body)
+    return comments(_head(service)) + document(_escaped(body))
+
+
+class _Reference(str):
+    """A text in which Compose replaces variables."""
+
+    __slots__ = ()
+
+
+def _escaped(data: Any) -> Any:
+    """Values in which Compose replaces nothing but in a `_Reference`: it reads `$` in every value, and `$$` as one."""
+    if isinstance(data, dict):
+        return {key: _escaped(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_escaped(item) for item in data]
+    if isinstance(data, _Reference):
+        return str(data)
+    if isinstance(data, str):
+        return _literal(data)
+    return data
 
 
 def _head(service: Service) -> list[str]:
@@ -28,15 +47,15 @@ def _head(service: Service) -> list[str]:
 
 
 def _container(spec: ContainerSpec, service: Service) -> dict[str, Any]:
-    environment = {name: _literal(value) for name, value in spec.env.items()}
+    environment = dict(spec.env)
     for name in spec.secret_env:
-        environment[name] = f"${{{name}:?set {name}}}"
+        environment[name] = _Reference(f"${{{name}:?set {name}}}")
     body: dict[str, Any] = {
         "image": spec.image,
         "container_name": service.name,
         "init": True,
-        "entrypoint": [_literal(word) for word in spec.entrypoint] + ["bash", "-c"],
-        "command": [_literal(service.scripts[0])],
+        "entrypoint": [*spec.entrypoint, "bash", "-c"],
+        "command": [str(service.scripts[0])],
         "environment": environment,
         "volumes": [_volume(mount) for mount in spec.mounts],
         "shm_size": spec.shm_size,
@@ -74,10 +93,11 @@ def _literal(text: str) -> str:
 
 def _volume(mount: Mount) -> str:
     """A mount in the short form, in which every version of Compose makes a folder that is missing."""
-    source = _literal(mount.source)
-    if mount.source == "~" or mount.source.startswith("~/"):
-        source = f"${{HOME}}{source[1:]}"
-    return f"{source}:{_literal(mount.target)}{mount.suffix}"
+    source = mount.source
+    rest = f"{mount.target}{mount.suffix}"
+    if source == "~" or source.startswith("~/"):
+        return _Reference(f"${{HOME}}{_literal(source[1:])}:{_literal(rest)}")
+    return f"{source}:{rest}"
 
 
 def _limit(value: int | tuple[int, int]) -> Any:

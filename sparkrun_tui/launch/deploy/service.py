@@ -9,6 +9,7 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.engines.plan import ContainerSpec, ModelNeed, ServePlan
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.launch.plan.containers import whole
@@ -112,8 +113,8 @@ def fetch_command(need: ModelNeed) -> shell.Text:
 
 
 def comments(lines: Sequence[str]) -> str:
-    """Lines as comments of YAML and of units; a line never ends its comment."""
-    return "".join(f"# {line}".rstrip() + "\n" for text in lines for line in text.splitlines() or [""])
+    """Lines as comments of YAML and of units. A line never ends its comment; what cannot be seen becomes a sign."""
+    return "".join(f"# {visible_line(line)}".rstrip() + "\n" for line in lines)
 
 
 def _reads_gguf(serve: ServePlan) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.launch.deploy.service import START_SECONDS, Service, comments, fetch_command
 from sparkrun_tui.launch.plan.containers import foreground_words
 
@@ -54,7 +55,8 @@ WantedBy=default.target
 
 
 def _plain(text: str) -> str:
-    return text.replace("%", "%%")
+    """A foreign text as the value of a setting: on one line, with signs for what cannot be seen."""
+    return visible_line(text).replace("%", "%%")
 
 
 def _word(text: str) -> str:

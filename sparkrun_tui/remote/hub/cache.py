@@ -116,12 +116,6 @@ def _size_within(path: str, roots: Sequence[str]) -> int | None:
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def cached_size(hub: Path, repo: str, commit: str, name: str) -> int | None:
-    """The size of one file of a snapshot; None when it is not there, or leads out of the cache."""
-    path = hub / folder_name(repo) / "snapshots" / commit / name
-    return _size_within(str(path), _roots(hub, repo))
-
-
 def looks_whole(hub: Path, repo: str, commit: str, files: Iterable[ModelFile]) -> bool:
     """Whether these files look like a whole model: all parts, the files of the index, a tokenizer, none cut off.
 

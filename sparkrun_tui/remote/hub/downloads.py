@@ -114,8 +114,9 @@ class HubSource:
                 async for moved in moving:
                     yield moved
         model = self._model(request, plan.commit, plan.files, choice)
+        here = await asyncio.to_thread(self._sizes, model.repo, model.commit)
         for file in model.files:
-            if hub_cache.cached_size(self.hub, model.repo, model.commit, file.name) != file.size:
+            if here.get(file.name) != file.size:
                 raise HubError(f"{file.name} of {model.repo} is not whole after the download", kind="other")
         yield meter.transfer(model.size, model.size)
         yield model
@@ -136,15 +137,26 @@ class HubSource:
                 if error.kind not in _PASSING or attempt == _TRIES:
                     raise
                 await self._sleep(2.0**attempt)
+        # A thread: a mirror may list 100,000 files, and the app has its turns meanwhile.
+        return await asyncio.to_thread(self._planned, listing, request)
+
+    def _planned(self, listing: Decoded, request: ModelRequest) -> tuple[ModelPlan, Choice]:
+        """The plan by what the Hub lists. Raises `HubError`, and what choosing raises."""
         commit, sizes = _listed(listing, request.repo)
         choice = self._chosen(tuple(sizes), request)
-        files = tuple(
-            ModelFile(name, sizes[name], hub_cache.cached_size(self.hub, request.repo, commit, name) == sizes[name])
-            for name in choice.files
-        )
-        if not files:
+        if not choice.files:
             raise HubError(f"{request.repo} has no files that match {', '.join(request.patterns)}", kind="entry")
+        here = self._sizes(request.repo, commit)
+        files = tuple(ModelFile(name, sizes[name], here.get(name) == sizes[name]) for name in choice.files)
         return ModelPlan(request.repo, commit, files), choice
+
+    def _sizes(self, repo: str, commit: str) -> dict[str, int]:
+        """The bytes of the files of a snapshot that are here, by name.
+
+        The cache is walked: to look up each name that the Hub lists, however deep, would take the longer the more it
+        lists.
+        """
+        return {file.name: file.size for file in hub_cache.files_in(self.hub, repo, commit)}
 
     def _chosen(self, names: Sequence[str], request: ModelRequest) -> Choice:
         if request.gguf_quant:
@@ -194,7 +206,7 @@ class HubSource:
             extra = {}
             if stalls > 1:
                 extra = {"HF_HUB_DISABLE_XET": "1"}
-            base = self._arrived(plan)
+            base = await asyncio.to_thread(self._arrived, plan)
             moved = 0
             try:
                 async with aclosing(self._messages(order, token, extra)) as messages:
@@ -222,11 +234,8 @@ class HubSource:
             await self._sleep(min(2.0**failures, 30.0))
 
     def _arrived(self, plan: ModelPlan) -> int:
-        return sum(
-            file.size
-            for file in plan.files
-            if hub_cache.cached_size(self.hub, plan.repo, plan.commit, file.name) == file.size
-        )
+        here = self._sizes(plan.repo, plan.commit)
+        return sum(file.size for file in plan.files if here.get(file.name) == file.size)
 
     async def _messages(
         self, order: Mapping[str, Any], token: Secret | None, extra: Mapping[str, str]
