@@ -33,6 +33,7 @@ from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.app.terminal_input import read_safely
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
+from sparkrun_tui.ui.app.toasts import Toasts
 from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.model.chats import Chats
 from sparkrun_tui.ui.model.ports import Backend, Changed, LaunchPort, PastLaunch
@@ -86,6 +87,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.persistence = Persistence(self, session, self.state, self.say)
         self.terminal_title = TerminalTitle(self)
         self._gate = Gate()
+        self._notifications = Toasts()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every drawn line passes: the filters of Textual, and the gate to the terminal as the last one."""
