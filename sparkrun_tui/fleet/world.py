@@ -53,6 +53,11 @@ class HostNow:
     """Its row of the last survey; None before the first."""
 
     @property
+    def is_silent(self) -> bool:
+        """Whether it did not answer when it was last asked."""
+        return self.facts is None and self.state in (Seen.DOWN, Seen.LOST)
+
+    @property
     def taken(self) -> float | None:
         """When it was asked, in Unix seconds; None when nothing is known of it."""
         return self.facts.taken if self.facts is not None else None
@@ -261,13 +266,17 @@ class World:
         self._judge(name)
 
     def linked(self, name: str, state: str) -> None:
-        """A launch reports its link to a host."""
+        """The state of the link to a host, as a launch or a survey has found it.
+
+        A host that is connected to again is as it was before; it is asked with the next survey.
+        """
         host = self._hosts.get(name)
         if host is None:
             return
         if state == LinkState.UP and host.state is Seen.LOST:
-            self._hosts[name] = replace(host, state=Seen.UP)
-        elif state in (LinkState.RECONNECTING, LinkState.UNREACHABLE) and host.state is Seen.UP:
+            back = Seen.UP if host.facts is not None else Seen.ASKING
+            self._hosts[name] = replace(host, state=back, problem="", remedy="")
+        elif state == LinkState.RECONNECTING or (state == LinkState.UNREACHABLE and host.state is Seen.UP):
             self._hosts[name] = replace(host, state=Seen.LOST)
 
     def surveyed(self, view: FleetView) -> None:
@@ -283,6 +292,7 @@ class World:
                 link = status.link
                 self.samples.host_silent(status.name, view.taken)
                 self.down(status.name, link.detail, link.remedy, link.state is LinkState.NEEDS_USER)
+            self.linked(status.name, status.link.state)
         before = _ids(self.running)
         self.surveys += 1
         self.workloads, self.taken = view.workloads, view.taken

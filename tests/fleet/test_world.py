@@ -157,6 +157,22 @@ def test_a_lost_link_of_a_launch_is_seen_at_the_host(cluster: FakeCluster, world
     world.linked("elsewhere", "up")
 
 
+def test_a_link_that_is_being_made_again_is_seen_whoever_found_it(cluster: FakeCluster, world: World) -> None:
+    both = view(facts(cluster, "spark-1", 116), facts(cluster, "spark-2", 116))
+    world.asking()
+    world.linked("spark-1", "reconnecting")
+    assert world.hosts["spark-1"].state is Seen.LOST, "also while it is being asked"
+    broken = LinkStatus(LinkState.RECONNECTING, 0.0, "the host ended the connection")
+    rows = (replace(both.hosts[0], link=broken), HostStatus("spark-2", broken))
+    world.surveyed(replace(both, hosts=rows))
+    assert [world.hosts[name].state for name in ("spark-1", "spark-2")] == [Seen.LOST, Seen.LOST]
+    assert list(world.facts) == ["spark-1"] and world.hosts["spark-2"].problem
+    world.linked("spark-2", "up")
+    assert (world.hosts["spark-2"].state, world.hosts["spark-2"].problem) == (Seen.ASKING, "")
+    world.surveyed(both)
+    assert [world.hosts[name].state for name in ("spark-1", "spark-2")] == [Seen.UP, Seen.UP]
+
+
 def test_an_older_answer_does_not_replace_a_newer_one(cluster: FakeCluster, world: World) -> None:
     world.up(facts(cluster, "spark-1", 33, 200))
     world.up(facts(cluster, "spark-1", 116, 100))

@@ -11,6 +11,8 @@ from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.index import Index, light
 from sparkrun_tui.recipe.search.query import parse_query
 from sparkrun_tui.recipe.search.summary import entry_of
+from sparkrun_tui.recipe.values.favourites import change_favourites
+from sparkrun_tui.recipe.values.saved_overrides import lasting_place
 
 from .samples import FULL, minimal, recipe
 
@@ -34,6 +36,16 @@ TINY = entry("tiny-qwen", model="Qwen/Qwen3-1.7B-GGUF:Q8_0", runtime="llama-cpp"
 BROKEN = entry_of(BrokenRecipe("bad", HERE, Problem(Severity.ERROR, "unreadable", "no")), search_words())
 ALL = (CODER, GEMMA, TINY, BROKEN)
 LEVELS = {CODER.name: "good", GEMMA.name: "bad", TINY.name: "tight"}
+
+
+def test_favourites_are_found_by_any_start_of_the_word() -> None:
+    assert names("is:fav") == []
+    change_favourites([lasting_place(GEMMA.source)], True)
+    for query in ("is:fav", "is:favourite", "is:f", "IS:FAV"):
+        assert names(query) == [GEMMA.name]
+    assert names("is:fav,broken") == [GEMMA.name, BROKEN.name]
+    change_favourites([lasting_place(GEMMA.source)], False)
+    assert names("is:fav") == []
 
 
 def names(query: str) -> list[str]:

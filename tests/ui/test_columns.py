@@ -13,7 +13,7 @@ from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialogs.columns import ColumnsScreen
 from sparkrun_tui.ui.widgets.recipe_list import RecipeList
 
-from .conftest import Pilots, lines_with, press, screen_text
+from .conftest import Pilots, lines_with, press, screen_text, until
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
 
@@ -112,6 +112,16 @@ async def test_favourites_come_first_and_are_remembered(open_app: Pilots) -> Non
         cast(BrowseScreen, app.screen).list.select(str(app.screen.query_one(RecipeList).rows[0].key))
         await press(pilot, "g", "asterisk")
         assert names(pilot)[0] == "alpha-8b"
+
+
+async def test_the_search_finds_favourites(open_app: Pilots) -> None:
+    async with open_app() as pilot:
+        await press(pilot, "G", "k", "asterisk")
+        chosen = names(pilot)[0]
+        await press(pilot, "slash", *"is:fav")
+        await until(pilot, lambda: names(pilot) == [chosen])
+        await press(pilot, "enter", "asterisk")
+        await until(pilot, lambda: names(pilot) == [])
 
 
 async def test_marks_take_several_rows(open_app: Pilots) -> None:

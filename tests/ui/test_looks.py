@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rich.color import ColorSystem
 from rich.style import Style
 from textual.color import Color
 from textual.pilot import Pilot
@@ -101,3 +102,39 @@ async def test_with_the_terminals_own_colours_quiet_text_is_dimmed_by_the_termin
         assert style_of(pilot, "engine").dim
         await press(pilot, "o")
         assert style_of(pilot, "alpha-8b", beside="▌").underline
+
+
+def colours_on(pilot: Pilot[int]) -> set[tuple[str, str]]:
+    """The pairs of text and background, as a terminal with 16 colours gets them, wherever there is text."""
+    found: set[tuple[str, str]] = set()
+    for strip in pilot.app.screen._compositor.render_strips():
+        for segment in strip:
+            style = segment.style
+            if style is None or not segment.text.strip():
+                continue
+            pair = [color.downgrade(ColorSystem.STANDARD).name for color in (style.color, style.bgcolor) if color]
+            if len(pair) == 2:
+                found.add((pair[0], pair[1]))
+    return found
+
+
+@pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light"])
+@pytest.mark.parametrize("keys", [(), ("o",), ("question_mark",), ("ctrl+p",), ("w",), ("h",)])
+async def test_without_colour_a_terminal_of_16_colours_gets_none(
+    open_app: Pilots, monkeypatch: pytest.MonkeyPatch, keys: tuple[str, ...], theme: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with open_app() as pilot:
+        pilot.app.theme = theme
+        await pilot.pause(0.2)
+        await press(pilot, *keys)
+        assert colours_on(pilot) == {("default", "default")}
+
+
+async def test_without_colour_the_greys_of_a_theme_are_kept_where_there_are_many(
+    open_app: Pilots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with open_app() as pilot:
+        color = style_of(pilot, "engine").color
+        assert color and color.triplet and len(set(color.triplet)) == 1

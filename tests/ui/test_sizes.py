@@ -13,6 +13,7 @@ from sparkrun_tui.ui.paint.phases import LastTime, table
 from sparkrun_tui.ui.screens.help import help_lines, keys_now
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.widgets.log.view import LogView
+from sparkrun_tui.ui.widgets.tab_line import TabLine
 
 from .conftest import Pilots, lines_with, press, screen_text, settle
 from .fakes import FakeBackend, FakeLaunch
@@ -167,3 +168,27 @@ async def test_the_value_before_is_never_cut_to_another_one(open_app: Pilots) ->
                     seen += 1
                     assert "◂ 0.80 " in row or "◂0.80 " in row, row
         assert seen, "it was in sight at some width"
+
+
+async def test_no_tab_is_cut_beside_the_list(open_app: Pilots) -> None:
+    async with open_app(size=(100, 30)) as pilot:
+        tabs = pilot.app.screen.query_one("#narrow-tabs", TabLine)
+        panes = pilot.app.screen.query_one("#detail")
+        seen = set()
+        for width in range(60, 44, -1):
+            panes.styles.width = width
+            await pilot.pause()
+            shown = text_of(tabs.line(0))
+            assert "…" not in shown and "[Overview]" in shown and "Memory" in shown
+            seen.update(word for word in ("Overrides", "Values", "Problems", "Issues") if word in shown)
+        assert seen == {"Overrides", "Values", "Problems", "Issues"}, "whole words where there is room, else short ones"
+
+
+async def test_a_click_on_a_shorter_word_opens_its_tab(open_app: Pilots) -> None:
+    async with open_app(size=(100, 30)) as pilot:
+        pilot.app.screen.query_one("#detail").styles.width = 48
+        await pilot.pause()
+        tabs = pilot.app.screen.query_one("#narrow-tabs", TabLine)
+        await pilot.click(tabs, offset=(text_of(tabs.line(0)).index("Values") + 1, 0))
+        await settle(pilot)
+        assert "[Overrides]" in text_of(tabs.line(0))

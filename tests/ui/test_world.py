@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import cast
 
 import pytest
 from textual.pilot import Pilot
 
-from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank
+from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
 from sparkrun_tui.fleet.stop import Outcome, RankStopped, StopReport
 from sparkrun_tui.launch.record.events import LaunchStatus, LinkChanged, MemorySeen, StatusChanged
+from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
@@ -210,6 +212,20 @@ async def test_a_link_that_a_launch_has_lost_is_seen_in_the_bar(open_app: Pilots
         backend.launches[0].send(LinkChanged(host="spark-1", state="up"))
         app_of(pilot).launch_poll.tick()
         await pilot.pause()
+        assert "spark-1 ● spark-2 ●" in screen_text(pilot).splitlines()[0]
+
+
+async def test_a_link_that_a_survey_finds_broken_is_seen_in_the_bar(open_app: Pilots, backend: FakeBackend) -> None:
+    async with open_app() as pilot:
+        broken = LinkStatus(LinkState.RECONNECTING, 1.0, "the host ended the connection")
+        known = backend.view
+        backend.view = replace(known, hosts=(HostStatus("spark-1", broken),))
+        await app_of(pilot).refresh_hosts()
+        await settle(pilot)
+        assert "spark-1 ◌ spark-2 ●" in screen_text(pilot).splitlines()[0]
+        backend.view = known
+        await app_of(pilot).refresh_hosts()
+        await settle(pilot)
         assert "spark-1 ● spark-2 ●" in screen_text(pilot).splitlines()[0]
 
 

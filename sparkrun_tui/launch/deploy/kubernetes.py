@@ -18,6 +18,10 @@ from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
 LEADER = "lws-leader-address"
 """The name of the head node in a plan that becomes a LeaderWorkerSet."""
 _WORKER = "lws-worker-address"
+_NODE_RANK = re.compile(r"(--node-rank[ =])[0-9]{1,4}(?![0-9])")
+_OWN_ADDRESS = re.compile(rf"(--node-ip-address[ =]){LEADER}")
+_REPLACED = re.compile(r"\$(?=[$(])")
+"""A dollar sign by which Kubernetes would begin to replace something."""
 _CACHE = "cache"
 _ENGINE_CACHE = ".cache/sparkrun-tui/engine/"
 _GGUF_IMAGE = "python:3.13-slim"
@@ -132,8 +136,8 @@ def _placed(script: str, rank: int) -> str:
     """A script with the variables of LeaderWorkerSet in place of the plan's rank and addresses."""
     if rank:
         script = script.replace(f"{_WORKER}-{rank}", "$POD_IP")
-        script = re.sub(rf"(--node-rank[ =]){rank}(?![0-9])", r"\1$LWS_WORKER_INDEX", script)
-    script = re.sub(rf"(--node-ip-address[ =]){LEADER}", r"\1$POD_IP", script)
+        script = _NODE_RANK.sub(r"\1$LWS_WORKER_INDEX", script)
+    script = _OWN_ADDRESS.sub(r"\1$POD_IP", script)
     return script.replace(LEADER, "$LWS_LEADER_ADDRESS")
 
 
@@ -192,7 +196,7 @@ def _environment(service: Service, spec: ContainerSpec, rank: int) -> list[dict[
 
 def _literal(text: str) -> str:
     """A text in which Kubernetes replaces nothing: it replaces `$(NAME)`, and takes `$$` for one dollar sign."""
-    return re.sub(r"\$(?=[$(])", "$$", text)
+    return _REPLACED.sub("$$", text)
 
 
 def _security(spec: ContainerSpec) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 LAUNCH_ID = "exported"
 """In place of a launch's id: nothing of what is written is found by it."""
 PORT_NAME = "http"
+_NO_LABEL = re.compile(r"[^a-z0-9]+")
 START_SECONDS = 7200
 """How long the first start may take, with a download of some hundred GiB, before it counts as failed."""
 _MOST_NAME = 52
@@ -96,7 +97,7 @@ def service_of(rendered: Rendered, hosts: Sequence[str], environ: Mapping[str, s
 
 def service_name(name: str) -> str:
     """A name as a DNS label: lower-case letters, digits and hyphens, beginning with a letter (RFC 1123)."""
-    label = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    label = _NO_LABEL.sub("-", name.lower()).strip("-")
     if not label[:1].isalpha():
         label = f"model-{label}".rstrip("-")
     return label[:_MOST_NAME].rstrip("-")

@@ -35,7 +35,7 @@ class Completer(Protocol):
 _FIXED = {
     "fits": FITS_VALUES,
     "source": ("bundled", "user", "registry"),
-    "is": ("solo", "cluster", "auto", "moe", "broken", "unlaunchable"),
+    "is": ("favourite", "solo", "cluster", "auto", "moe", "broken", "unlaunchable"),
     "params": (">30b", "<=8b", "10b..40b"),
     "ctx": (">=128k", ">=256k"),
     "has": ("env", "mods", "pre_exec", "executor_config", "model_revision", "speculative_config"),

@@ -12,6 +12,8 @@ from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.names.params import parse_params
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.suggestions import did_you_mean
+from sparkrun_tui.recipe.values.favourites import favourites
+from sparkrun_tui.recipe.values.saved_overrides import lasting_place
 
 KEYS = {
     "runtime": "the engine: vllm, sglang, llama-cpp, eugr-vllm",
@@ -29,7 +31,7 @@ KEYS = {
     "image": "container image",
     "maintainer": "maintainer",
     "tp": "tensor parallel degree",
-    "is": "broken, solo, cluster, moe",
+    "is": "fav (a favourite), broken, solo, cluster, moe",
 }
 """Keys of the query line, each with its help text for completion."""
 
@@ -62,6 +64,8 @@ _FITS = {
     "bad": ("bad",),
     "unknown": ("unknown",),
 }
+FAVOURITE = "favourite"
+"""The value of `is:` for the recipes that the user has marked, which may be cut: `is:fav`."""
 FITS_VALUES = ("yes", "good", "tight", "no", "unknown")
 """The values of `fits:`."""
 
@@ -240,6 +244,9 @@ def _test(key: str, value: str, fits: Callable[[Entry], str] | None) -> Predicat
     if key == "has":
         wanted = value.replace("-", "_")
         return lambda entry: any(name.startswith(wanted) for name in entry.has)
+    if key == "is" and FAVOURITE.startswith(value):
+        kept = favourites()
+        return lambda entry: lasting_place(entry.source) in kept
     if key == "is":
         return lambda entry: any(name.startswith(value) for name in entry.kinds)
     if key == "tool":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import events
 from textual.app import App
-from textual.filter import LineFilter
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
 from sparkrun_tui.base import paths
@@ -23,10 +23,11 @@ from sparkrun_tui.ui.app.gc import Collector
 from sparkrun_tui.ui.app.host_watch import HostWatch
 from sparkrun_tui.ui.app.launch_poll import LaunchPoll
 from sparkrun_tui.ui.app.launches import Launches
-from sparkrun_tui.ui.app.persistence import Persistence
+from sparkrun_tui.ui.app.persistence import Persistence, few_colours
 from sparkrun_tui.ui.app.terminal_input import read_safely
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
+from sparkrun_tui.ui.app.toasts import Toasts
 from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.model.chats import Chats
 from sparkrun_tui.ui.model.registries import Registries
@@ -85,10 +86,24 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self.persistence = Persistence(self, session, self.state, self.say, self._first_rows)
         self.terminal_title = TerminalTitle(self)
         self._gate = Gate()
+        self._notifications = Toasts()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """What every drawn line passes: the filters of Textual, and the gate to the terminal as the last one."""
-        return [*super().get_line_filters(), self._gate]
+        filters = [kept for kept in super().get_line_filters() if not isinstance(kept, Monochrome | NoColor)]
+        if self.no_color:
+            filters.append(self._without_colour())
+        return [*filters, self._gate]
+
+    def _without_colour(self) -> LineFilter:
+        """The filter for NO_COLOR, by the theme of this moment: Textual chooses it by the one it starts with.
+
+        The terminal's own colours have no grey that is known here: made grey and put into 16 colours, text would be
+        black on black. Neither have 16 colours enough greys for a theme's.
+        """
+        if self.native_ansi_color or few_colours(self):
+            return NoColor()
+        return Monochrome()
 
     def get_css_variables(self) -> dict[str, str]:
         """The theme's variables, and those that the style sheets derive from them."""

@@ -110,6 +110,7 @@ class HostWatch:
         def seen(status: HostStatus) -> None:
             if status.facts is not None and world is self._app.state.known_world:
                 world.up(status.facts, status.name)
+                world.linked(status.name, status.link.state)
                 self._app.world_changed()
 
         view = await self._app.backend.survey(cluster, seen, frozenset(leave_out))

@@ -24,6 +24,11 @@ _EVERY = 5.0
 """Seconds between two saves of the session, so that little is lost when the terminal is closed."""
 
 
+def few_colours(app: App[int]) -> bool:
+    """Whether the terminal has 16 colours."""
+    return not app.is_headless and app.console.color_system in ("standard", "windows")
+
+
 class Persistence:
     """Writes once typing has stopped, from time to time, and when the app ends."""
 
@@ -78,13 +83,17 @@ class Persistence:
         app.set_interval(_EVERY, self.keep)
 
     def _first_theme(self) -> str:
-        """The theme last chosen, else that of the settings; with 16 colours, one that uses the terminal's own."""
+        """The theme last chosen, else that of the settings; with 16 colours, one that uses the terminal's own.
+
+        With NO_COLOR as well, the greys of another theme are not kept apart.
+        """
         app, wanted = self._app, self._opened_with.settings.theme
-        few = not app.is_headless and app.console.color_system in ("standard", "windows")
+        few = few_colours(app)
         chosen = app.get_theme(self._chosen) if self._chosen else None
         if chosen is not None and (chosen.ansi or not few):
             return self._chosen
-        if wanted in app.available_themes:
+        configured = app.get_theme(wanted)
+        if configured is not None and (configured.ansi or not (few and app.no_color)):
             return wanted
         return "ansi-dark" if few else app.theme
 

@@ -74,7 +74,7 @@ def _host_line(host: HostNow, choice: Choice, room: int, holdings: Sequence[Hold
     picked = host.name in choice.chosen
     spans: list[Span] = [("[x] " if picked else "[ ] ", "accent" if picked else "dim")]
     spans.append((fit(clean_line(host.name), room) + "  ", "bold" if picked else ""))
-    if host.state is Seen.DOWN:
+    if host.is_silent:
         spans.append(("✗ ", "bad"))
         spans.append((f"does not answer: {clean_line(host.problem)}" if host.problem else "does not answer", ""))
         return clip(spans, width)

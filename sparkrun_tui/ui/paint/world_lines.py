@@ -59,7 +59,7 @@ def silent_lines(world: World, hosts: Iterable[str], width: int) -> list[Line]:
     lines: list[Line] = []
     for name in hosts:
         host = world.hosts.get(name)
-        if host is None or host.state is not Seen.DOWN:
+        if host is None or not host.is_silent:
             continue
         spans: list[Span] = [("✗ ", "bad"), (clean_line(name), "bold"), (" does not answer", "")]
         if host.problem:

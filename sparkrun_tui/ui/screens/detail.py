@@ -259,9 +259,20 @@ class Detail(Container, Actor):
         labels["problems"] = f"Problems {problems}" if problems else "Problems"
         return [(name, labels[name]) for name in names]
 
+    def _short_labels(self) -> dict[str, str]:
+        """Shorter words for the labels, those that are missed least first."""
+        changed = sum(row.changed for row in self.form.rows)
+        problems = len(self._evaluation.problems) if self._evaluation else 0
+        return {
+            "overrides": f"Values {changed}•" if changed else "Values",
+            "problems": f"Issues {problems}" if problems else "Issues",
+            "overview": "Info",
+            "command": "Run",
+        }
+
     def _arrange(self) -> None:
         """Show the widgets for the width and the chosen tab."""
-        self.query_one("#narrow-tabs", TabLine).show(self._labels(self._tabs), self.tab)
+        self.query_one("#narrow-tabs", TabLine).show(self._labels(self._tabs), self.tab, self._short_labels())
         self.query_one("#wide-tabs", TabLine).show(self._labels(WIDE_TABS), self._part_tab())
         on_form = self.tab == "overrides"
         self.query_one("#form-panel").display = self.split or on_form

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from rich.cells import cell_len
 from textual import events
@@ -29,20 +30,29 @@ class TabLine(LinePane):
         super().__init__(id=id)
         self._tabs: Sequence[tuple[str, str]] = ()
         self._active = ""
+        self._shorter: Mapping[str, str] = {}
 
     @property
     def line_count(self) -> int:
         """One line."""
         return 1
 
-    def show(self, tabs: Sequence[tuple[str, str]], active: str) -> None:
-        """Show these tabs, with the one named `active` marked."""
-        if (tuple(tabs), active) != (tuple(self._tabs), self._active):
-            self._tabs, self._active = tuple(tabs), active
+    def show(
+        self, tabs: Sequence[tuple[str, str]], active: str, shorter: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Show these tabs, with the one named `active` marked.
+
+        `shorter` has words for where room is short, the first to use first.
+        """
+        if (tuple(tabs), active, shorter) != (tuple(self._tabs), self._active, self._shorter):
+            self._tabs, self._active, self._shorter = tuple(tabs), active, shorter
             self.refresh()
 
     def _cells(self) -> list[tuple[str, str]]:
-        """Each tab's name and text. Where room is short, the blanks go first, then the longest words are shortened."""
+        """Each tab's name and text.
+
+        Where room is short, the blanks go first, then shorter words are used, then the longest ones are cut.
+        """
         padded: list[tuple[str, str]] = []
         bare: list[tuple[str, str]] = []
         for name, label in self._tabs:
@@ -52,6 +62,7 @@ class TabLine(LinePane):
         room = self.text_width - max(len(self._tabs) - 1, 0)
         if _width(padded) <= room:
             return padded
+        self._use_shorter(bare, room)
         while _width(bare) > room:
             longest = self._longest_inactive(bare)
             if longest is None:
@@ -59,6 +70,15 @@ class TabLine(LinePane):
             name, text = bare[longest]
             bare[longest] = (name, shorten(text, cell_len(text) - 1))
         return bare
+
+    def _use_shorter(self, cells: list[tuple[str, str]], room: int) -> None:
+        """Give inactive tabs their shorter words, one tab after another, until all fit."""
+        places = {name: place for place, (name, _) in enumerate(cells)}
+        for name, text in self._shorter.items():
+            if _width(cells) <= room:
+                return
+            if name != self._active and name in places:
+                cells[places[name]] = (name, text)
 
     def _longest_inactive(self, cells: Sequence[tuple[str, str]]) -> int | None:
         """The place of the longest inactive tab that can still be shortened; None when there is none."""
