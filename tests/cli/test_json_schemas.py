@@ -85,6 +85,10 @@ def test_status_with_a_workload(cli: Cli, lab: FakeCluster, pair: str) -> None:
     data = cli("status", "-H", "spark-1,spark-2", "--json").json
     assert problems("status", data) == []
     assert data["workloads"]
+    lab[2].unreachable = True
+    done = cli("status", "-H", "spark-1,spark-2", "--json")
+    assert done.code == 3
+    assert problems("status", done.json) == []
 
 
 def test_what_is_not_in_a_schema_is_refused(cli: Cli) -> None:
