@@ -19,11 +19,13 @@ from sparkrun_tui.base.text import clean_line
 
 DEMO_CLUSTER = "demo"
 
-_KEYS = ("clusters", "default_cluster", "recipe_dirs", "data_dirs", "defaults", "theme", "keys")
-_CLUSTER_KEYS = (
+KEYS = ("clusters", "default_cluster", "recipe_dirs", "data_dirs", "defaults", "theme", "keys")
+"""The keys of the settings file; docs/settings.md and docs/settings.schema.json have them all."""
+CLUSTER_KEYS = (
     "hosts", "user", "description", "gpus_per_host", "privileged", "host_to_host", "hf_cache", "cache_dir",
     "guard_floor_gib",
 )  # fmt: skip
+"""The keys of a cluster that is written as a mapping. `cache_dir` is the sparkrun CLI's word for `hf_cache`."""
 _MOST_FLOOR = 1024.0
 _CLUSTER_NAME = re.compile(r"\w[\w.-]{0,63}")
 
@@ -123,12 +125,12 @@ def load_settings() -> Settings:
     """
     file = _File(config_file())
     file.refuse_doubles()
-    notes = file.unknown_keys((), file.data, _KEYS)
+    notes = file.unknown_keys((), file.data, KEYS)
     clusters = []
     for name, body in file.mapping("clusters").items():
         clusters.append(_cluster(file, ("clusters", name), name, body))
         if isinstance(body, dict):
-            notes += file.unknown_keys(("clusters", name), body, _CLUSTER_KEYS)
+            notes += file.unknown_keys(("clusters", name), body, CLUSTER_KEYS)
     foreign, foreign_default, foreign_notes = _sparkrun_clusters({cluster.name for cluster in clusters})
     default = file.word("default_cluster")
     spots = {}
