@@ -37,6 +37,7 @@ WHOLE = {
     "launch/plan/web_recipes.py": "the file as the web has it now",
     "base/kept_settings.py": "a parse is made from the settings",
     "base/remembered.py": "the last session as it ended",
+    "ui/model/first_rows.py": "the rows of the last list, made from the recipes",
     "launch/record/report.py": "the report of a launch at one moment",
 }
 """Who may replace a file without looking at what it holds, since the new text does not come from the old one."""
