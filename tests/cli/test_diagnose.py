@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,18 @@ def test_an_earlier_launch_by_its_id(cli: Cli, lab: FakeCluster, solo: str) -> N
     done = cli("diagnose", launch_id)
     assert done.code == 1
     assert done.out == "cause not known: no line of this log says why\n"
+
+
+def test_a_launch_that_the_check_refused_repeats_the_reason(cli: Cli, lab: FakeCluster, solo: str) -> None:
+    lab[1].facts = replace(lab[1].facts, docker_access="denied")
+    done = cli("run", solo, "-H", "spark-1", "--json")
+    assert done.code == 1
+    reason = next(event for event in done.events if event["kind"] == "diagnosis")
+    done = cli("diagnose", "solo")
+    assert done.out.startswith("refused by the check of the hosts, before anything was started there:\n")
+    assert f"spark-1: {reason['title']}" in done.out and "not known" not in done.out
+    assert done.code == 0
+    assert cli("diagnose", "solo", "--json").json[0]["title"] == reason["title"]
 
 
 def test_a_log_of_a_server_that_became_ready_is_no_failure(cli: Cli, log: Path) -> None:

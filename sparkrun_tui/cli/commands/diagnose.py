@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.diagnosis.any_log import Reading
     from sparkrun_tui.launch.record.events import Diagnosed
     from sparkrun_tui.launch.record.logs import LogLine
+    from sparkrun_tui.launch.record.state import LaunchState
 
 MOST_BYTES = 8 << 20
 """The most of a log that is read: its end of a file, its beginning of a stream."""
@@ -35,14 +36,24 @@ def diagnose_command(log: str, engine: str, as_json: bool) -> int:
 
     engine = _engine(engine)
     values: dict[str, str] = {}
+    state: LaunchState | None = None
     if log == "-":
         logs = {"": _lines(_stream(sys.stdin.buffer))}
     elif Path(log).exists():
         logs = {"": _lines(_file(Path(log)))}
     else:
-        logs, known_engine, values = _of_launch(log)
-        engine = engine or known_engine
+        logs, state = _of_launch(log)
+        engine = engine or state.engine
+        values = {str(key): str(value) for key, value in state.settings.items()}
     reading = read_any(logs, engine, values)
+    recorded = state.diagnosis if state is not None else None
+    if state is not None and recorded is not None and not reading.causes and not reading.is_ready:
+        # It did not come so far that an engine wrote anything: the journal has the reason.
+        if as_json:
+            output.as_json([_json(recorded)])
+        else:
+            _print_recorded(state, recorded)
+        return Exit.OK
     if as_json:
         output.as_json([_json(found) for found in reading.causes])
     else:
@@ -104,8 +115,8 @@ def _lines(raw: Sequence[bytes]) -> list[LogLine]:
     return [safe_line(LogLine(0.0, "stdout", decode(line)), redact) for line in raw]
 
 
-def _of_launch(name: str) -> tuple[dict[str, list[LogLine]], str, dict[str, str]]:
-    """The kept logs of a launch by host, its engine, and the values that were set for it."""
+def _of_launch(name: str) -> tuple[dict[str, list[LogLine]], LaunchState]:
+    """The kept logs of a launch by host, and its last state."""
     from sparkrun_tui.cli.commands.history import chosen
     from sparkrun_tui.launch.record.journal import log_lines
     from sparkrun_tui.launch.record.logs import safe_line
@@ -116,8 +127,26 @@ def _of_launch(name: str) -> tuple[dict[str, list[LogLine]], str, dict[str, str]
         raise UsageError(f"there is no file `{name}`, and {error.what}", remedy=error.remedy) from error
     redact = gate().redact
     logs = {host: [safe_line(line, redact) for line in log_lines(past.folder, host)] for host in past.state.hosts}
-    values = {str(key): str(value) for key, value in past.state.settings.items()}
-    return logs, past.state.engine, values
+    return logs, past.state
+
+
+def _print_recorded(state: LaunchState, recorded: Diagnosed) -> None:
+    """Why a launch failed that left no log which says it: in which step, and the reason that was found then."""
+    from sparkrun_tui.engines.plan import Phase
+    from sparkrun_tui.launch.record.events import StepState
+    from sparkrun_tui.launch.record.narration import diagnosis_lines
+
+    failed: list[Phase] = []
+    for row in state.hosts.values():
+        failed += [phase for phase, cell in row.cells.items() if cell.state is StepState.FAILED]
+    if Phase.CHECK in failed:
+        output.line("refused by the check of the hosts, before anything was started there:")
+    elif failed:
+        output.line(f"failed at the step `{failed[0].value}`; no line of a log says why:")
+    else:
+        output.line("no line of a log says why; when it failed, this was found:")
+    for text in diagnosis_lines(recorded):
+        output.line(text)
 
 
 def _print(reading: Reading) -> None:
