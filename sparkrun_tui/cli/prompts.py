@@ -93,6 +93,12 @@ def _hidden(text: str) -> str | None:
 
 def agreed(about: str, wanted: Sequence[Demand], doing: str, yes: bool) -> bool:
     """Print what a third-party recipe does; whether the user agrees. `yes` means that they already have."""
+    say_demands(about, wanted)
+    return yes or confirm(doing)
+
+
+def say_demands(about: str, wanted: Sequence[Demand]) -> None:
+    """Print what a third-party recipe does."""
     say(f"{about}. What it does:")
     for demand in wanted:
         sign = _SERIOUS if demand.is_risky else "-"
@@ -101,7 +107,6 @@ def agreed(about: str, wanted: Sequence[Demand], doing: str, yes: bool) -> bool:
             continue
         for text in demand.detail.split("\n"):
             say(f"      {text}")
-    return yes or confirm(doing)
 
 
 def how_to_agree() -> str:

@@ -81,6 +81,7 @@ WALK: dict[tuple[str, ...], list[tuple[str, ...]]] = {
     ("images", "verify"): [ON, (*ON, "--json")],
     ("images", "prune"): [(*ON, "--unused", "--dry-run"), (*ON, "--unused", "--yes", "--json")],
     ("diagnose",): [("sg",), ("keyed", "--json"), ("literal",)],
+    ("snippet",): [("keyed", *ON), ("keyed", *ON, "--as", "litellm")],
     ("ask",): [("keyed", "hello", *ON)],
     ("stop",): [("keyed", *ON), ("--all", *ON, "--yes")],
     ("cluster", "add"): [("den", "one,two", "--description", "x")],

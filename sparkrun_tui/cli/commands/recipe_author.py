@@ -362,7 +362,7 @@ def export_command(
     recipe = found_recipe(name, settings)
     overrides = typed.of(recipe)
     if form != "recipe":
-        return _export_launch(recipe, overrides, settings, form, hosts, target)
+        return _export_launch(recipe, overrides, settings, form, hosts, target, yes)
     if hosts:
         raise UsageError("--hosts is for --as systemd", remedy="leave it out: a recipe names no hosts")
     text = exported(recipe, overrides)
@@ -378,18 +378,36 @@ def export_command(
 
 
 def _export_launch(
-    recipe: Recipe, overrides: Mapping[str, str], settings: Settings, form: str, hosts: str, target: Path | None
+    recipe: Recipe,
+    overrides: Mapping[str, str],
+    settings: Settings,
+    form: str,
+    hosts: str,
+    target: Path | None,
+    yes: bool,
 ) -> int:
-    """Write a launch for another tool; several units go into one file each, in the folder of `target`."""
+    """Write a launch for another tool; several units go into one file each, in the folder of `target`.
+
+    The other tool starts it without a question. A file of a third-party recipe is therefore written once the user has
+    agreed; with standard output, which is looked at first or piped on, stderr says what it does.
+    """
     import os
 
+    from sparkrun_tui.cli.prompts import agreed, how_to_agree, say_demands
     from sparkrun_tui.launch.deploy.forms import files_of
+    from sparkrun_tui.launch.plan.consent import about_another_tool, consent_needed
     from sparkrun_tui.recipe.values.overrides import render
 
     if hosts and form != "systemd":
         raise UsageError("--hosts is for --as systemd", remedy="leave it out: the other tools choose hosts themselves")
     names = tuple(name for name in hosts.split(",") if name)
-    files = files_of(render(recipe, overrides, settings.defaults), form, os.environ, names)
+    rendered = render(recipe, overrides, settings.defaults)
+    files = files_of(rendered, form, os.environ, names)
+    wanted = consent_needed(rendered, os.environ, data_dirs=settings.data_dirs)
+    if wanted and target is None:
+        say_demands(about_another_tool(rendered), wanted)
+    elif wanted and not agreed(about_another_tool(rendered), wanted, "Write it?", yes):
+        raise UsageError("not written: this recipe needs your consent", remedy=how_to_agree())
     if len(files) == 1:
         (text,) = files.values()
         _write(text, target)

@@ -130,6 +130,11 @@ def about_a_copy(rendered: Rendered) -> str:
     return f"{question(rendered)}; a copy among your own recipes is launched without a question"
 
 
+def about_another_tool(rendered: Rendered) -> str:
+    """The reason for the question before a launch is written for another tool, in one sentence."""
+    return f"{question(rendered)}; other tools start it without a question"
+
+
 def insist_on_consent(
     rendered: Rendered, environ: Mapping[str, str], attachments: Attachments, data_dirs: Sequence[str] = ()
 ) -> None:
