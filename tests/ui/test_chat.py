@@ -233,7 +233,8 @@ async def test_the_mouse_works_the_footer_and_the_box(open_app: Pilots, backend:
     async with open_app() as pilot:
         await chat(pilot)
         await press(pilot, "h", "i", "enter")
-        await until(pilot, lambda: not chat_of(pilot).conversation.is_busy)
+        # The footer is drawn anew once the answer has ended.
+        await until(pilot, lambda: "stop the answer" not in screen_text(pilot))
         footer = screen_text(pilot).splitlines()[-1]
         await pilot.click("FooterKeys", offset=(footer.index("^y copy"), 0))
         assert pilot.app.clipboard == "Hello from the model."
