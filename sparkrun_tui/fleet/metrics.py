@@ -6,16 +6,12 @@ import re
 from collections.abc import Mapping
 from itertools import chain
 
-from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.numbers import decimal
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import decode
-from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.registry import FAMILIES
+from sparkrun_tui.fleet.asking import ask_head
 from sparkrun_tui.fleet.model import Workload
-from sparkrun_tui.fleet.server_keys import key_of
-from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.ports.services import HostServices
 
 # No part matches past the end of its line: otherwise a page of open braces would take quadratic time.
@@ -32,7 +28,6 @@ _PROMPT = tuple(chain.from_iterable(names.prompted for names in _NAMES))
 _THROUGHPUT = tuple(chain.from_iterable(names.throughput for names in _NAMES))
 _WANTED = frozenset((*_RUNNING, *_WAITING, *_KV_USAGE, *_GENERATED, *_PROMPT, *_THROUGHPUT))
 
-_TIMEOUT = 5.0
 _MOST_BYTES = 1 << 20
 """The most bytes of a page; vLLM's has a few hundred thousand."""
 _MOST_COUNTED = 1e15
@@ -136,21 +131,7 @@ async def read(workload: Workload, services: HostServices) -> Metrics | None:
     """The metrics of the head's server; None when it gives none."""
     if workload.port is None or not workload.ranks:
         return None
-    reply = await _page(workload, workload.port, services, None)
-    if reply is not None and reply.status in NO_ENTRY:
-        key = await key_of(workload, services)
-        if key is not None:
-            reply = await _page(workload, workload.port, services, key)
-    if reply is None or not reply.ok or len(reply.body) >= _MOST_BYTES:
-        # The page was cut off: samples are missing, and sums would be too small.
+    reply = await ask_head(workload, services, "/metrics", _MOST_BYTES)
+    if reply is None:
         return None
     return parse(decode(reply.body), services.clock())
-
-
-async def _page(workload: Workload, port: int, services: HostServices, key: Secret | None) -> HttpReply | None:
-    """The answer of the head's server for its metrics; None when there is none."""
-    call = HttpCall(port, "/metrics", address=workload.address, timeout=_TIMEOUT, most=_MOST_BYTES, key=key)
-    try:
-        return await services.http.ask(services.connector(workload.head_host), call)
-    except HostError:
-        return None

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.json_text import JsonError, parse_json
 from sparkrun_tui.base.numbers import whole_of
-from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.engines.offers import NO_ENTRY
+from sparkrun_tui.fleet.asking import ask_head
 from sparkrun_tui.fleet.model import Health, Workload
-from sparkrun_tui.fleet.server_keys import key_of
-from sparkrun_tui.remote.http.client import HttpCall, HttpReply
 from sparkrun_tui.remote.ports.services import HostServices
 
-_TIMEOUT = 5.0
 _MOST_BYTES = 256 << 10
 _MOST_TOKENS = 1 << 40
 
@@ -23,12 +18,8 @@ async def context_of(workload: Workload, services: HostServices) -> int | None:
     """The longest context that the server of a workload takes, in tokens; None where it does not say. Never raises."""
     if not workload.ours or workload.health is not Health.SERVING or workload.port is None:
         return None
-    reply = await _models(workload, workload.port, services, None)
-    if reply is not None and reply.status in NO_ENTRY:
-        key = await key_of(workload, services)
-        if key is not None:
-            reply = await _models(workload, workload.port, services, key)
-    if reply is None or not reply.ok or len(reply.body) >= _MOST_BYTES:
+    reply = await ask_head(workload, services, "/v1/models", _MOST_BYTES)
+    if reply is None:
         return None
     try:
         return context_in(parse_json(reply.body))
@@ -50,11 +41,3 @@ def context_in(answer: Any) -> int | None:
     if stated is None and isinstance(meta, dict):
         stated = meta.get("n_ctx")
     return whole_of(stated, least=1, most=_MOST_TOKENS)
-
-
-async def _models(workload: Workload, port: int, services: HostServices, key: Secret | None) -> HttpReply | None:
-    call = HttpCall(port, "/v1/models", address=workload.address, timeout=_TIMEOUT, most=_MOST_BYTES, key=key)
-    try:
-        return await services.http.ask(services.connector(workload.head_host), call)
-    except HostError:
-        return None

@@ -269,8 +269,7 @@ async def test_what_is_kept_is_bounded() -> None:
 def test_no_other_module_asks_servers() -> None:
     """A request to a server is made only where it is known who listens there, or without its key."""
     asking = {
-        "fleet/metrics.py",  # of workloads that the survey found to serve
-        "fleet/served.py",  # of launches of this program that the survey found to serve
+        "fleet/asking.py",  # of workloads that the survey found to serve
         "fleet/survey.py",
         "launch/prompting.py",  # made by question.py
         "launch/question.py",  # at the address that `own_address` or the survey gives
