@@ -22,9 +22,8 @@ from sparkrun_tui.ui.paint.load_lines import (
     fitting_window,
     window_words,
 )
-from sparkrun_tui.ui.paint.world_lines import age_words
-from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.workload_acts import ACTS, WorkloadActs
+from sparkrun_tui.ui.screens.world_page import WorldPage
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
@@ -101,13 +100,12 @@ class FleetList(ListPane):
         return self._rows[number - 1].line if self._rows else [(self.message, "dim")]
 
 
-class FleetScreen(PageScreen, WorkloadActs):
+class FleetScreen(WorldPage, WorkloadActs):
     """Workloads are found by the labels of containers on the hosts, not by data on this machine."""
 
     BINDINGS = bindings(Scope.FLEET)
     AUTO_FOCUS = "FleetList"
     WHERE = "fleet"
-    WATCHES_HOSTS = True
 
     def body(self) -> Iterable[Widget]:
         """The list, and below it the figures of the chosen row."""
@@ -121,7 +119,6 @@ class FleetScreen(PageScreen, WorkloadActs):
 
     def on_mount(self) -> None:
         """Show what is known, and query the hosts now; they are queried again while the screen is visible."""
-        self._asking = False
         self.world_changed()
         self.do_refresh()
 
@@ -141,8 +138,7 @@ class FleetScreen(PageScreen, WorkloadActs):
         view = world.view
         if view is not None:
             self.list.show(view, world.loads)
-        words = "querying …" if self._asking else age_words(world, None, time.time())
-        self.query_one("#fleet-panel", Panel).entitle(state.cluster.name, words)
+        self.query_one("#fleet-panel", Panel).entitle(state.cluster.name, self.age)
         self._show_about()
         self.refresh_bindings()
 
@@ -184,21 +180,6 @@ class FleetScreen(PageScreen, WorkloadActs):
         self.action_do("open")
 
     # Actions.
-
-    def do_refresh(self) -> None:
-        """Query all hosts now."""
-        if not self._asking and self.sparkrun.state.cluster is not None:
-            self._asking = True
-            self.world_changed()
-            self.background(self._survey(), "survey")
-
-    async def _survey(self) -> None:
-        try:
-            await self.sparkrun.opened.wait()
-            await self.sparkrun.refresh_hosts()
-        finally:
-            self._asking = False
-        self.world_changed()
 
     def why_not(self, name: str) -> str:
         """Most actions need a workload under the cursor."""

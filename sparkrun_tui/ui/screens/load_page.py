@@ -21,9 +21,8 @@ from sparkrun_tui.ui.paint.load_lines import (
     window_words,
     workload_lines,
 )
-from sparkrun_tui.ui.paint.world_lines import age_words
-from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.workload_acts import ACTS, WorkloadActs
+from sparkrun_tui.ui.screens.world_page import WorldPage
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
@@ -39,12 +38,11 @@ class FiguresPane(TextPane):
         self.repaint()
 
 
-class LoadPage(PageScreen, WorkloadActs):
+class LoadPage(WorldPage, WorkloadActs):
     """Figures come from the picture of the cluster, which is fed while any screen is shown."""
 
     BINDINGS = bindings(Scope.FIGURES)
     AUTO_FOCUS = "FiguresPane"
-    WATCHES_HOSTS = True
 
     def __init__(self, key: str) -> None:
         """`key` is the name of the host, or the key of the workload."""
@@ -52,7 +50,6 @@ class LoadPage(PageScreen, WorkloadActs):
         self._key = key
         self._window: float | None = None
         """The seconds that the user wants to see; None for all that was sampled."""
-        self._asking = False
         self._glyphs = glyphs_here()
 
     def body(self) -> Iterable[Widget]:
@@ -92,26 +89,9 @@ class LoadPage(PageScreen, WorkloadActs):
         """The hosts were asked."""
         if not self.whole:
             return
-        world = self.sparkrun.state.known_world
-        words = "querying …" if self._asking else age_words(world, None, time.time())
-        self.query_one(Panel).entitle(self.name_shown, words)
+        self.query_one(Panel).entitle(self.name_shown, self.age)
         self.pane.repaint()
         self.refresh_bindings()
-
-    def do_refresh(self) -> None:
-        """Ask all hosts now."""
-        if not self._asking and self.sparkrun.state.cluster is not None:
-            self._asking = True
-            self.world_changed()
-            self.background(self._survey(), "survey")
-
-    async def _survey(self) -> None:
-        try:
-            await self.sparkrun.opened.wait()
-            await self.sparkrun.refresh_hosts()
-        finally:
-            self._asking = False
-        self.world_changed()
 
     # Other pages.
 
