@@ -243,7 +243,7 @@ def test_an_unknown_drafter_is_assumed_and_said_so() -> None:
 
 
 @pytest.mark.parametrize("length", [16_384, 2_000_000])
-@pytest.mark.parametrize("method", ["dflash", "dspark"])
+@pytest.mark.parametrize("method", ["dflash", "dspark", "draft_model", ""])
 def test_nothing_is_said_of_a_context_beside_an_unknown_drafter_of_several_layers(method: str, length: int) -> None:
     # Published starts with DFlash drafters missed the estimate by a third in both directions.
     speculative = Speculative(method, 7, "org/draft")

@@ -32,6 +32,16 @@ def test_a_standalone_drafter_counts_its_layers_in_the_targets_size() -> None:
     assert found.cell is not None and found.cell.draft == 28 * 4096
 
 
+@pytest.mark.parametrize("drafter", [None, {"model_type": "unheard_of"}])
+def test_nothing_is_said_of_a_context_beside_an_unknown_standalone_drafter(drafter: dict[str, Any] | None) -> None:
+    model = replace(facts(models.DENSE), weights=WeightFacts(16 * GIB, "headers"))
+    if drafter is not None:
+        model = replace(model, drafter=facts(models.DENSE, **drafter))
+    found = estimate(model, told(speculative=Speculative("standalone", 3, "org/draft")), [assumed_spark("spark-1")])
+    assert found.context.level is Level.UNKNOWN
+    assert "draft model" in found.context.detail
+
+
 def test_dflash_counts_its_own_layers_and_block() -> None:
     drafter = facts(models.DENSE, num_hidden_layers=5, block_size=16)
     model = replace(facts(models.DENSE), drafter=drafter)

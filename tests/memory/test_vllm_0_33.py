@@ -92,6 +92,22 @@ def test_n_grams_keep_two_batches_in_flight() -> None:
     assert plan(models.WINDOWED, 131072, **NEW, speculative=Speculative("suffix", 4)).in_flight == 2048
 
 
+@pytest.mark.parametrize(("version", "refused"), [("0.32", False), ("0.33", True)])
+@pytest.mark.parametrize(("cache", "dtype"), [("float16", "auto"), ("bfloat16", "float16")])
+def test_a_plain_cache_must_be_of_the_models_own_type(version: str, refused: bool, cache: str, dtype: str) -> None:
+    asked = settings(**{**NEW, "version": version, "kv_cache_dtype": cache, "dtype": dtype})
+    found = estimate(facts(models.DENSE), asked, [assumed_spark("spark-1")])
+    assert (found.context.level is Level.BAD) == refused
+    assert ("--kv-cache-dtype auto" in found.context.detail) == refused
+
+
+@pytest.mark.parametrize(("cache", "dtype"), [("bfloat16", "auto"), ("float16", "float16"), ("fp8", "auto")])
+def test_the_models_own_type_and_quantised_caches_start(cache: str, dtype: str) -> None:
+    asked = settings(**NEW, kv_cache_dtype=cache, dtype=dtype)
+    found = estimate(facts(models.DENSE), asked, [assumed_spark("spark-1")])
+    assert found.context.level is Level.GOOD
+
+
 def drafted(version: str, **drafter: Any) -> int | None:
     """The context in tokens that a target asked for 131,072 gets with a draft model made for 40,960."""
     target = replace(facts(models.DENSE, max_position_embeddings=131072), drafter=facts(models.DENSE, **drafter))

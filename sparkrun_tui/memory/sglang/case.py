@@ -84,7 +84,10 @@ class SglangCase:
         speculative = self.settings.speculative
         if speculative is not None and reads_targets_cache(self.facts, speculative):
             return self.facts.drafter is None or layer_count(self.facts.drafter.config) is None
-        if speculative is None or speculative.method not in BLOCK_METHODS or is_deepseek_v4(self.facts):
+        if speculative is None:
+            return False
+        blocks = speculative.method in BLOCK_METHODS and not is_deepseek_v4(self.facts)
+        if not blocks and speculative.method != "standalone":
             return False
         return self.facts.drafter is None or self.facts.drafter.layers is None
 

@@ -195,8 +195,8 @@ def _drafter(
     drafter = None
     if facts.drafter is not None:
         drafter = facts.drafter.layers
-    if speculative.method == "standalone":
-        return reference * len(drafter or ()), 0.0, 0.0
+    if speculative.method == "standalone" and drafter is not None:
+        return reference * len(drafter), 0.0, 0.0
     if speculative.method in BLOCK_METHODS and drafter is not None and not is_deepseek_v4(facts):
         return _block_drafter(facts, settings, drafter), 0.0, 0.0
     return reference * _layers_of_drafter(facts), 0.0, 0.0

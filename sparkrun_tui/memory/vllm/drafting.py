@@ -78,9 +78,20 @@ def drafts_of(facts: ModelFacts, settings: EngineSettings, rules: VllmRules) -> 
         return Drafts(facts.mtp[:1] * (positive(facts.config, "n_mtp_layers") or _DSPARK_STAGES))
     if facts.mtp and not speculative.model:
         return Drafts(facts.mtp)
-    if block:
+    if block or _is_whole_model(speculative):
         return Drafts(_assumed(facts, 5), NO_DRAFTER)
     return Drafts(_assumed(facts, 1), "nothing is known of the draft model; its cache is assumed small")
+
+
+def _is_whole_model(speculative: Speculative) -> bool:
+    """Whether a model of its own drafts, with as many layers as it has.
+
+    Without a method it does where nothing in the name says otherwise. Source: vllm/config/speculative.py
+    (__post_init__).
+    """
+    if speculative.method:
+        return speculative.method == "draft_model"
+    return bool(speculative.model) and "eagle" not in speculative.model.lower()
 
 
 def _is_in_target(facts: ModelFacts, speculative: Speculative) -> bool:

@@ -15,6 +15,8 @@ from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
 from sparkrun_tui.models.config.families import DORY, INDEXED
+from sparkrun_tui.models.config.values import word
+from sparkrun_tui.models.dtypes import plain_name
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
@@ -25,6 +27,8 @@ _WINDOWS = frozenset({SpecKind.WINDOW, SpecKind.WINDOW_MLA})
 
 _INDEXED_DTYPES = ("", "auto", "bfloat16", "fp8", "fp8_e4m3")
 """The caches that Qwen4-Exp's attention reads (vllm/models/qwen4_exp/nvidia/qsa.py)."""
+
+_FLOATS = ("float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +259,9 @@ def plan_cache(
         raise Unsupported(
             f"vLLM {rules.version[0]}.{rules.version[1]} has no kernel for a KV cache of nvfp4 on this GPU"
         )
+    other = _foreign_float(facts, settings)
+    if other and rules.own_float_cache:
+        raise Unsupported(other)
     builder = Builder(facts, settings, rules, device)
     cache = builder.plan()
     grouping, note = _grouping(builder, cache)
@@ -279,6 +286,20 @@ def plan_cache(
         unknown_drafter=note == NO_DRAFTER,
         short_windows=_has_short_windows(grouping, settings, cache),
     )
+
+
+def _foreign_float(facts: ModelFacts, settings: EngineSettings) -> str:
+    """Why a KV cache of float16 or bfloat16 is not the model's own type, empty when it is or the type is not known.
+
+    Source: vllm/config/vllm.py (_reject_mismatched_float_kv_cache).
+    """
+    cache = plain_name(settings.kv_cache_dtype)
+    own = plain_name(settings.dtype)
+    if own in ("", "auto"):
+        own = plain_name(word(facts.config, "torch_dtype", "dtype"))
+    if cache not in _FLOATS or own not in _FLOATS or cache == own:
+        return ""
+    return f"a KV cache of {cache} does not go with a model in {own}: use --kv-cache-dtype auto"
 
 
 def _reads_nvfp4(settings: EngineSettings, rules: VllmRules, device: Device) -> bool:
