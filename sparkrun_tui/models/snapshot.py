@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from sparkrun_tui.base.files import read_text
@@ -13,6 +14,7 @@ from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.digest import Digest, digest_config
 from sparkrun_tui.models.facts import WeightFacts
+from sparkrun_tui.models.safetensors_header import least_size
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.safetensors")
@@ -74,7 +76,7 @@ def read_json(path: Path) -> Mapping[str, object] | None:
 
 
 def weight_bytes(folder: Path) -> int | None:
-    """The bytes of a snapshot's safetensors files, None when there are none or a part is missing.
+    """The bytes of a snapshot's safetensors files, None when there are none, or a part is missing or was cut off.
 
     Headers are counted too (well below a thousandth).
     """
@@ -83,10 +85,29 @@ def weight_bytes(folder: Path) -> int | None:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".safetensors") and entry.is_file():
-                    sizes[entry.name] = entry.stat().st_size
+                    about = entry.stat()
+                    if not _is_whole(entry.path, about.st_size, about.st_mtime_ns):
+                        return None
+                    sizes[entry.name] = about.st_size
     except OSError:
         return None
     return whole_bytes(sizes)
+
+
+@lru_cache(maxsize=4096)
+def _is_whole(path: str, size: int, _changed: int) -> bool:
+    """Whether a file has the bytes that its own header asks for; raises `OSError`.
+
+    A download that was cut off leaves a short file under its whole name.
+    """
+    with open(path, "rb") as file:
+
+        def fetch(start: int, length: int) -> bytes:
+            file.seek(start)
+            return file.read(length)
+
+        least = least_size(fetch)
+    return least is not None and least <= size
 
 
 def whole_bytes(sizes: Mapping[str, int]) -> int | None:

@@ -104,6 +104,16 @@ async def test_a_download_that_lacks_a_part_states_no_weights(cache: Path) -> No
     assert digest is not None and digest.weights is None and digest.source == "config.json on spark-1"
 
 
+@pytest.mark.parametrize("kept", [6, 100, len(FIRST), len(FIRST) + 500])
+async def test_a_file_that_was_cut_off_states_no_weights(cache: Path, kept: int) -> None:
+    """Neither its size nor the header of a part says how large the model is."""
+    (path,) = cache.rglob("model-00001-of-00002.safetensors")
+    path.write_bytes(path.read_bytes()[:kept])
+    ((wanted, seen),) = (await probe(LocalTransport(), models=[Wanted("org/m", cache=str(cache))])).models.items()
+    digest = await cached_digest(wanted, seen, "spark-1")
+    assert digest is not None and digest.weights is None
+
+
 async def test_headers_that_are_too_long_leave_the_sizes_of_the_files(cache: Path) -> None:
     at = cache / f"hub/models--org--m/snapshots/{COMMIT}"
     (at / "model-00001-of-00002.safetensors").write_bytes(struct.pack("<Q", 1 << 40) + bytes(100))

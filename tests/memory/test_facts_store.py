@@ -15,6 +15,7 @@ from sparkrun_tui.models.facts import WeightFacts
 from sparkrun_tui.models.parameters import count_parameters
 from sparkrun_tui.models.shipped_table import find_digest, known_models
 from sparkrun_tui.models.store import LocalFacts
+from tests.support.weights import safetensors
 
 MODEL = "acme/tiny"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -88,17 +89,25 @@ def test_a_revision_cannot_lead_out_of_the_cache(store: LocalFacts, hub: Path) -
 
 
 def test_the_files_here_tell_layers_and_bytes(store: LocalFacts, hub: Path) -> None:
-    names = {"model-00001-of-00002.safetensors": b"x" * 300, "model-00002-of-00002.safetensors": b"y" * 200}
+    names = {"model-00001-of-00002.safetensors": safetensors(300), "model-00002-of-00002.safetensors": safetensors(200)}
     snapshot(hub, **names)
     facts = store.find(MODEL)
     assert facts is not None
     assert facts.source == "files in the Hugging Face cache"
-    assert facts.weights == WeightFacts(500, "files")
+    assert facts.weights == WeightFacts(sum(map(len, names.values())), "files")
     assert (facts.heads, facts.kv_heads, facts.head_dim) == (16, 8, 128)
 
 
 def test_a_part_that_is_missing_leaves_the_bytes_unknown(store: LocalFacts, hub: Path) -> None:
-    snapshot(hub, **{"model-00001-of-00002.safetensors": b"x" * 300})
+    snapshot(hub, **{"model-00001-of-00002.safetensors": safetensors(300)})
+    facts = store.find(MODEL)
+    assert facts is not None and facts.weights is None
+
+
+@pytest.mark.parametrize("kept", [0, 5, 60, -1])
+def test_a_file_that_was_cut_off_leaves_the_bytes_unknown(store: LocalFacts, hub: Path, kept: int) -> None:
+    """A download that ended too early leaves it under its whole name; its size says nothing of the model."""
+    snapshot(hub, **{"model.safetensors": safetensors(300)[:kept]})
     facts = store.find(MODEL)
     assert facts is not None and facts.weights is None
 

@@ -13,6 +13,7 @@ from sparkrun_tui.memory.result import Estimate, HostMemory, Level
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts, facts_from_metadata
 from tests.memory import models
 from tests.memory.models import facts
+from tests.memory.test_weights_modules import AWQ, BLOCKS, EXPERTS
 from tests.support.settings import settings_of
 
 GIB = 1 << 30
@@ -188,3 +189,29 @@ def test_another_version_is_sized_by_known_rules(image: str, note: str) -> None:
     assert any(note in said for said in estimate(sized(16), settings, (SPARK,)).notes)
     own = settings_of("sglang", ["sglang", "serve", "m"], "x/sglang:v0.5.20")
     assert not any("by the rules" in said for said in estimate(sized(16), own, (SPARK,)).notes)
+
+
+@pytest.mark.parametrize(
+    ("config", "ranks", "reason"),
+    [
+        # Qwen3-Next-like experts of 640 over two ranks; fp8.py asks for whole blocks of gate, up and down.
+        ({**EXPERTS, "moe_intermediate_size": 640, "quantization_config": BLOCKS}, 2, "width 320"),
+        ({**models.DENSE, "intermediate_size": 11008, "quantization_config": BLOCKS}, 4, "2,752 inputs"),
+        ({**models.DENSE, "intermediate_size": 11008, "quantization_config": AWQ}, 4, "2,752 inputs"),
+    ],
+)
+def test_what_no_kernel_takes_is_refused_before_the_launch(config: dict[str, Any], ranks: int, reason: str) -> None:
+    hosts = tuple(assumed_spark(f"spark-{number}") for number in range(ranks))
+    found = judge(facts(config), f"--tp {ranks} --context-length 4096", *hosts)
+    assert found.starts.level is Level.BAD and found.context.level is Level.BAD
+    assert found.starts.text == found.context.text == "refused by the engine"
+    assert reason in found.starts.detail
+    alone = judge(facts(config), "--context-length 4096")
+    assert alone.starts.text != "refused by the engine"
+
+
+def test_replicas_of_attention_are_not_refused_for_what_is_not_known_of_them() -> None:
+    config = {**models.DENSE, "intermediate_size": 11008, "quantization_config": BLOCKS}
+    hosts = tuple(assumed_spark(f"spark-{number}") for number in range(4))
+    found = judge(facts(config), "--tp 4 --dp 4 --enable-dp-attention --context-length 4096", *hosts)
+    assert found.starts.text != "refused by the engine"

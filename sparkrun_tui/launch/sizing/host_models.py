@@ -17,6 +17,7 @@ from sparkrun_tui.models.digest_cache import host_digest_path, write_digest
 from sparkrun_tui.models.facts import WeightFacts
 from sparkrun_tui.models.gguf.header import GgufError, read_first_keys
 from sparkrun_tui.models.gguf.keys import plain_keys
+from sparkrun_tui.models.safetensors_header import least_size
 from sparkrun_tui.models.snapshot import whole_bytes
 from sparkrun_tui.models.store import cached_key
 from sparkrun_tui.recipe.names.local_model import LocalModel
@@ -123,6 +124,8 @@ async def cached_digest(wanted: Wanted, seen: CachedModel, host: str) -> Digest 
         return None
     weights = weight_files(list(seen.sizes))
     total = whole_bytes({name: seen.sizes[name] for name in weights})
+    if any(_is_cut_off(name, seen) for name in weights):
+        total = None
     whole = {"model": wanted.repo, "commit": seen.commit, "source": f"headers on {host}"}
     if total and all(name in seen.starts for name in weights):
         try:
@@ -136,6 +139,16 @@ async def cached_digest(wanted: Wanted, seen: CachedModel, host: str) -> Digest 
     companion = _json(small.get("hf_quant_config.json", b""))
     digest = Digest(wanted.repo, f"config.json on {host}", seen.commit, digest_config(config, companion))
     return replace(digest, weights=WeightFacts(total, "files")) if total else digest
+
+
+def _is_cut_off(name: str, seen: CachedModel) -> bool:
+    """Whether a weight file is shorter than its own header says, as far as its beginning was read."""
+    start = seen.starts.get(name)
+    if start is None:
+        # No file of weights is empty, or shorter than the length of its header.
+        return seen.sizes[name] < 8
+    least = least_size(lambda first, length: start[first : first + length])
+    return least is not None and least > seen.sizes[name]
 
 
 def _cached_gguf(wanted: Wanted, seen: CachedModel, host: str) -> Digest | None:

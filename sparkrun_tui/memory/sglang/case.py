@@ -17,6 +17,7 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, SglangRefusal
 from sparkrun_tui.memory.sglang.family import is_deepseek_v4
 from sparkrun_tui.memory.sglang.fraction import chunk_of, graph_sizes, largest_batch
+from sparkrun_tui.memory.sglang.kernels import sglang_kernel_refusal
 from sparkrun_tui.memory.sglang.plan import SglangPlan, plan_sglang, sglang_fraction
 from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
 from sparkrun_tui.models.config.kinds import layer_count
@@ -51,6 +52,8 @@ class SglangCase:
     loading: Band
     refused: str = ""
     measured: Measured | None = None
+    by_kernels: bool = False
+    """Whether it is refused because no kernel takes a rank's share of the weights, whatever the memory."""
 
     @property
     def length(self) -> int | None:
@@ -118,8 +121,10 @@ def work_out(
         loading = Band(0, 0, _NOISE, measured.source)
     before = free_at_start(host)
     fraction = sglang_fraction(facts, settings, host.total)
-    plan, fewest, refused = None, None, ""
-    if weights is not None and facts.layers is not None and before > 0:
+    plan, fewest = None, None
+    refused = sglang_kernel_refusal(facts, settings)
+    by_kernels = bool(refused)
+    if not refused and weights is not None and facts.layers is not None and before > 0:
         try:
             plan = plan_sglang(facts, settings, before, before - weights.rank - loading.likely, host.total)
         except SglangRefusal as error:
@@ -142,6 +147,7 @@ def work_out(
         loading,
         refused,
         measured,
+        by_kernels,
     )
 
 

@@ -112,6 +112,8 @@ def _pool_bytes(case: SglangCase) -> int:
 def _starts(case: SglangCase) -> Verdict:
     """Judge whether the server starts: room for the pools, and room beside them for what is not budgeted."""
     host = case.host.name
+    if case.by_kernels:
+        return verdicts.refused(case.refused)
     if case.refused:
         return Verdict(Level.BAD, "will not start", f"{host}: {case.refused}")
     if case.plan is None or case.beside is None:
@@ -132,6 +134,8 @@ def _starts(case: SglangCase) -> Verdict:
 def _context(case: SglangCase) -> Verdict:
     """Judge the context: the server starts with any pool, so a short one limits requests and is no refusal."""
     plan, length = case.plan, case.length
+    if case.by_kernels:
+        return verdicts.refused(case.refused)
     if case.refused:
         return Verdict(Level.BAD, "no room for a KV cache", f"{case.host.name}: {case.refused}")
     if plan is None:

@@ -41,6 +41,7 @@ class Kernels:
     drops_zeros: bool = False
     whole_vision: bool = False
     unfolds_latent: bool = False
+    blocks_of_experts: bool = False
 
     @property
     def padded(self) -> bool:
@@ -168,7 +169,8 @@ def kernel_refusal(module: Module, stored: Stored, kernels: Kernels) -> str:
 
     A group of weights with a common scale must lie on one rank (layers/quantization/auto_awq.py, auto_gptq.py,
     compressed_tensors, fp8_utils.py validate_fp8_block_shape). FlashInfer's NVFP4 experts with a gate need gate and up
-    projection together in multiples of 128 rows (flashinfer_fp4_moe.py).
+    projection together in multiples of 128 rows (flashinfer_fp4_moe.py). Where an engine takes only whole blocks of
+    experts (`blocks_of_experts`), the width of an expert on a rank is a multiple of the block.
     """
     rows, columns = share(module, kernels)
     if module.kind is Kind.EXPERTS:
@@ -178,6 +180,9 @@ def kernel_refusal(module: Module, stored: Stored, kernels: Kernels) -> str:
                 f"FlashInfer's NVFP4 experts need 2 x width in multiples of 128, and a rank has 2 x {rows:,}; "
                 "use other ranks or --moe-backend marlin"
             )
+        width = rows if module.split is Split.ROWS else columns
+        if kernels.blocks_of_experts and stored.form is Form.FP8_BLOCK and stored.block and width % stored.block:
+            return f"fp8 blocks of {stored.block} do not divide the width {width:,} that a rank has of the experts"
         return ""
     if module.split is not Split.COLUMNS or kernels.ranks == 1:
         return ""
