@@ -384,6 +384,20 @@ def test_what_no_kernel_takes_is_refused_before_the_launch(
     assert plan_cache(model, VLLM, 4096) is not None
 
 
+@pytest.mark.parametrize(
+    ("width", "version", "refused"), [(640, "0.33", True), (768, "0.33", False), (640, "0.32", False)]
+)
+def test_experts_of_compressed_tensors_are_whole_blocks_wide(width: int, version: str, refused: bool) -> None:
+    quant = compressed("float", 8, "lm_head", "re:.*mlp.gate$", strategy="block", block_structure=[128, 128])
+    model = with_block({**EXPERTS, "moe_intermediate_size": width}, quant)
+    settings = replace(TP2, version=version)
+    if not refused:
+        assert plan_cache(model, settings, 4096) is not None
+        return
+    with pytest.raises(Unsupported, match="fp8 blocks of 128 do not divide the width 320"):
+        plan_cache(model, settings, 4096)
+
+
 def test_another_backend_takes_experts_that_flashinfer_refuses() -> None:
     model = with_block(GEMMA, modelopt(*GEMMA_KEPT))
     assert plan_cache(model, replace(TP2, moe_backend="marlin"), 4096) is not None

@@ -54,7 +54,17 @@ def _kernels(facts: ModelFacts, settings: EngineSettings) -> Kernels:
         drops_zeros=True,
         unfolds_latent=True,
         whole_vision=settings.mm_encoder_tp_mode == "data",
+        blocks_of_experts=_asks_for_whole_blocks(facts, release),
     )
+
+
+def _asks_for_whole_blocks(facts: ModelFacts, release: tuple[int, ...]) -> bool:
+    """Whether experts in fp8 blocks must be whole blocks wide on a rank; only 0.33 was read, and only this method.
+
+    Source: compressed_tensors_moe_w8a8_fp8.py and fp8_utils.py (validate_fp8_block_shape_moe). A checkpoint of the
+    method `fp8` gets finer blocks instead (fp8.py).
+    """
+    return release >= (0, 33) and facts.quant is not None and facts.quant.method == "compressed-tensors"
 
 
 def _methods(settings: EngineSettings) -> tuple[str, ...]:
