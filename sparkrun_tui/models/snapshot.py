@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from sparkrun_tui.base.files import read_text
+from sparkrun_tui.base.files import open_regular, read_text
 from sparkrun_tui.base.json_text import parse_json
 from sparkrun_tui.base.numbers import whole
 from sparkrun_tui.base.records import dataclass
@@ -100,7 +100,7 @@ def _is_whole(path: str, size: int, _changed: int) -> bool:
 
     A download that was cut off leaves a short file under its whole name.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
 
         def fetch(start: int, length: int) -> bytes:
             file.seek(start)

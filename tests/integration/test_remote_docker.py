@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from cluster import Host
 from cluster.generations import Generation, on, on_both
 from cluster.images import Images
+from cluster.layers import LayerCache
+from cluster.registry import Image, Registry
 from cluster.workstation import Workstation
 
 from sparkrun_tui.base.errors import HostError
@@ -138,13 +142,21 @@ async def test_logs_outlive_the_daemon(docker: DockerClient, all_images: Images,
     assert seen == ["one"]
 
 
+@pytest.fixture
+def fresh(tmp_path: Path) -> Image:
+    """An image of 30 MB whose layers no other test pulls: a host may keep layers of what was removed or broken off."""
+    chance = random.Random(1)
+    cache = LayerCache(tmp_path)
+    layers = tuple(cache.files({f"part-{number}": chance.randbytes(10_000_000)}) for number in range(3))
+    image = Image("spark-tests/fresh", "1", layers)
+    Registry().push(image)
+    return image
+
+
 @on_both
-async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
-    pool: SshPool, hosts: list[Host], all_images: Images
-) -> None:
+async def test_a_pull_tells_bytes_and_outlives_killed_sessions(pool: SshPool, hosts: list[Host], fresh: Image) -> None:
     host = hosts[1]
-    reference = all_images.standin.reference
-    host.remove_images()
+    reference = fresh.reference
     host.faults.slow("60mbit")
     images = DockerImages(DockerClient, pool.resolver, pool.policy)
     transport = pool.transport(host.name)
@@ -158,7 +170,7 @@ async def test_a_pull_tells_bytes_and_outlives_killed_sessions(
             await asyncio.to_thread(host.faults.kill_sessions)
     assert kills == 2
     assert seen[-1].done == seen[-1].total
-    size = sum(layer.size for layer in all_images.standin.layers)
+    size = sum(layer.size for layer in fresh.layers)
     # Headers of packets are some four percent; nothing of a layer came twice.
     assert host.received() - before < 1.06 * size
     assert await DockerClient(transport).image(reference) is not None

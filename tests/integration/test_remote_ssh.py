@@ -100,7 +100,7 @@ async def test_a_pulled_cable_is_noticed_and_survived(pool: SshPool, hosts: list
 async def test_a_job_runs_on_through_killed_sessions_byte_for_byte(pool: SshPool, hosts: list[Host]) -> None:
     jobs = Jobs(pool.transport(hosts[0].name))
     script = (
-        'n=0; while [ $n -lt 3000 ]; do n=$((n+1)); echo "line $n"; [ $((n % 100)) = 0 ] && sleep 0.1; done; exit 7'
+        'n=0; while [ $n -lt 3000 ]; do n=$((n+1)); echo "line $n"; [ $((n % 100)) = 0 ] && sleep 0.3; done; exit 7'
     )
     await jobs.start("t/job", script)
     received = b""

@@ -14,6 +14,7 @@ import pytest
 from sparkrun_tui.models.snapshot import read_json, weight_bytes
 from sparkrun_tui.remote.hub.cache import INDEX, looks_whole
 from sparkrun_tui.remote.ports.models import ModelFile
+from tests.support.weights import safetensors
 
 COMMIT = "a" * 40
 PART = "model-00001-of-00001.safetensors"
@@ -83,10 +84,11 @@ def test_an_index_of_millions_of_tensors_costs_little(file: str, tmp_path: Path)
 
 
 def test_a_model_in_very_many_parts_is_measured_at_once(tmp_path: Path) -> None:
+    part = safetensors(4)
     for number in range(1, 4001):
-        (tmp_path / f"model-{number:05d}-of-04000.safetensors").write_bytes(b"1234")
+        (tmp_path / f"model-{number:05d}-of-04000.safetensors").write_bytes(part)
     before = time.process_time()
-    assert weight_bytes(tmp_path) == 16_000
+    assert weight_bytes(tmp_path) == 4000 * len(part)
     assert time.process_time() - before < 1
     (tmp_path / "model-03000-of-04000.safetensors").unlink()
     assert weight_bytes(tmp_path) is None
