@@ -53,6 +53,11 @@ class Rdma:
     gid_index: int | None
     networks: tuple[str, ...] = ()
 
+    @property
+    def network_of_each(self) -> tuple[str, ...]:
+        """The networks, one for each device; an empty text where it is not known."""
+        return (*self.networks, *[""] * (len(self.devices) - len(self.networks)))
+
 
 @dataclass(frozen=True, slots=True)
 class HostView:

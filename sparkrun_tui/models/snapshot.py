@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 
 from sparkrun_tui.base.files import open_regular, read_text
@@ -85,17 +84,17 @@ def weight_bytes(folder: Path) -> int | None:
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.endswith(".safetensors") and entry.is_file():
-                    about = entry.stat()
-                    if not _is_whole(entry.path, about.st_size, about.st_mtime_ns):
-                        return None
-                    sizes[entry.name] = about.st_size
+                    sizes[entry.name] = entry.stat().st_size
+        total = whole_bytes(sizes)
+        # Headers are read last: where a part is missing, they need not be.
+        if total is None or not all(_is_whole(folder / name, size) for name, size in sizes.items()):
+            return None
     except OSError:
         return None
-    return whole_bytes(sizes)
+    return total
 
 
-@lru_cache(maxsize=4096)
-def _is_whole(path: str, size: int, _changed: int) -> bool:
+def _is_whole(path: Path, size: int) -> bool:
     """Whether a file has the bytes that its own header asks for; raises `OSError`.
 
     A download that was cut off leaves a short file under its whole name.

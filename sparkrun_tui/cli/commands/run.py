@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sparkrun_tui.base.errors import LaunchError, UsageError
+from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import check_names, recipe_names
 from sparkrun_tui.cli.context import (
@@ -99,6 +99,7 @@ def run_command(
 def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool, as_json: bool) -> int:
     from sparkrun_tui.launch.launcher import new_launch_id
     from sparkrun_tui.launch.plan.dry_run import PLACEHOLDERS, as_data, lines, offline_plan
+    from sparkrun_tui.launch.plan.plan import stopped_by
 
     cluster = saved_cluster(settings, target)
     plan = offline_plan(rendered, cluster, new_launch_id(), os.environ, solo=solo)
@@ -109,8 +110,7 @@ def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool,
     if not as_json:
         output.raw("\n".join(lines(plan)))
     if plan.errors:
-        first = plan.errors[0]
-        raise LaunchError(first.message, spot=first.spot, remedy=first.remedy)
+        raise stopped_by(plan.errors[0])
     return Exit.OK
 
 

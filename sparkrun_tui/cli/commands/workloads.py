@@ -205,7 +205,7 @@ def ask_command(
 
 async def _ask(target: Target, name: str, asked: Asked) -> Exit:
     from sparkrun_tui.fleet.server_keys import key_of
-    from sparkrun_tui.launch.chat.pieces import LENGTH
+    from sparkrun_tui.launch.chat.pieces import CUT_OFF, LENGTH
     from sparkrun_tui.launch.question import Question
     from sparkrun_tui.launch.record.events import EndpointUp
 
@@ -239,7 +239,7 @@ async def _ask(target: Target, name: str, asked: Asked) -> Exit:
                 output.piece(piece.text)
         output.line()
         if end == LENGTH:
-            say("cut off: the most tokens, or the end of the context, are reached")
+            say(CUT_OFF)
         prompt = question.prompt
         if prompt is not None and prompt.figures.final_words and sys.stderr.isatty():
             say(prompt.figures.final_words)

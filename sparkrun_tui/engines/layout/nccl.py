@@ -74,10 +74,9 @@ def linked_devices(host: HostView, hosts: Sequence[HostView]) -> tuple[str, ...]
             others |= networks_of(other)
     if not others & networks_of(host):
         return rdma.devices
-    networks = (*rdma.networks, *[""] * len(rdma.devices))
     linked = [
         (network, device)
-        for device, network in zip(rdma.devices, networks, strict=False)
+        for device, network in zip(rdma.devices, rdma.network_of_each, strict=True)
         if not network or network in others
     ]
     if all(network for network, _ in linked):

@@ -15,7 +15,7 @@ from sparkrun_tui.base.errors import SparkrunError, UsageError
 from sparkrun_tui.base.numbers import decimal, whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import answer_text, clean_line
-from sparkrun_tui.launch.chat.pieces import CUT, LENGTH, STOP, Asked, Figures, Message, Piece
+from sparkrun_tui.launch.chat.pieces import CUT, CUT_OFF, LENGTH, STOP, Asked, Figures, Message, Piece
 from sparkrun_tui.remote.aio import Turns, closing
 
 MOST_TURNS = 200
@@ -99,7 +99,7 @@ class Turn:
         if self.status is not TurnStatus.DONE:
             return ""
         if self.end == LENGTH:
-            return "cut off: the most tokens, or the end of the context, are reached"
+            return CUT_OFF
         if self.end == CUT:
             return "the server ended the answer without saying that it is complete"
         if self.end not in ("", STOP):

@@ -10,6 +10,8 @@ STOP = "stop"
 """An answer that is complete."""
 LENGTH = "length"
 """An answer that was cut at the most tokens that were asked for, or at the end of the context."""
+CUT_OFF = "cut off: the most tokens, or the end of the context, are reached"
+"""What `LENGTH` means, for people."""
 CUT = "cut"
 """An answer whose stream ended without the server saying that it is complete."""
 

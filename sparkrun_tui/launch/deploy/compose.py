@@ -6,7 +6,7 @@ from typing import Any
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.engines.plan import ContainerSpec, Mount
-from sparkrun_tui.launch.deploy.service import START_SECONDS, Service, comments, fetch_command
+from sparkrun_tui.launch.deploy.service import START_SECONDS, Service, comments, fetch_hints
 from sparkrun_tui.launch.deploy.yaml_text import document
 from sparkrun_tui.launch.plan.containers import LOG_OPTIONS
 
@@ -39,8 +39,7 @@ def _escaped(data: Any) -> Any:
 def _head(service: Service) -> list[str]:
     lines = [f"{service.recipe} ({service.engine}), written by `sparkrun-tui recipe export --as compose`."]
     lines.append("Start: docker compose up -d    Logs: docker compose logs -f    Stop: docker compose down")
-    for need in service.models:
-        lines.append("The model first, where it is not in the cache: " + fetch_command(need))
+    lines += fetch_hints(service)
     for name in service.secrets:
         lines.append(f"Set {name} in the environment or in a file `.env` (mode 0600) beside this one.")
     return [*lines, *service.notes]
@@ -113,7 +112,7 @@ def _health(service: Service) -> dict[str, Any]:
         path=service.health_path,
     )
     return {
-        "test": ["CMD", "bash", "-c", _literal(ask)],
+        "test": ["CMD", "bash", "-c", str(ask)],
         "interval": "15s",
         "timeout": "10s",
         "retries": 4,

@@ -22,6 +22,7 @@ _NODE_RANK = re.compile(r"(--node-rank[ =])[0-9]{1,4}(?![0-9])")
 _OWN_ADDRESS = re.compile(rf"(--node-ip-address[ =]){LEADER}")
 _REPLACED = re.compile(r"\$(?=[$(])")
 """A dollar sign by which Kubernetes would begin to replace something."""
+_LABEL = "app.kubernetes.io/name"
 _CACHE = "cache"
 _ENGINE_CACHE = ".cache/sparkrun-tui/engine/"
 _GGUF_IMAGE = "python:3.13-slim"
@@ -48,9 +49,6 @@ def manifests(service: Service) -> str:
     return comments(_head(service)) + "---\n".join(map(document, objects))
 
 
-_LABEL = "app.kubernetes.io/name"
-
-
 def _head(service: Service) -> list[str]:
     lines = [
         f"{service.recipe} ({service.engine}), written by `sparkrun-tui recipe export --as kubernetes`.",
@@ -64,9 +62,9 @@ def _head(service: Service) -> list[str]:
     if service.secrets:
         made = " ".join(f"--from-literal={name}=..." for name in service.secrets)
         lines.append(f"kubectl create secret generic {service.name} {made}")
-    for rank in service.ranks[:1]:
-        if rank.devices:
-            lines.append(f"Not carried over: the devices {', '.join(rank.devices)}; RDMA needs a device plugin.")
+    devices = ", ".join(service.head.devices)
+    if devices:
+        lines.append(f"Not carried over: the devices {devices}; RDMA needs a device plugin.")
     return [*lines, *service.notes]
 
 
@@ -177,12 +175,12 @@ def _pod(service: Service, rank: int, script: str) -> dict[str, Any]:
 
 
 def _environment(service: Service, spec: ContainerSpec, rank: int) -> list[dict[str, Any]]:
-    own = {host_names(len(service.ranks))[rank]}
+    own = host_names(len(service.ranks))[rank]
     found: list[dict[str, Any]] = []
     if len(service.ranks) > 1:
         found.append({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}})
     for name, value in spec.env.items():
-        if len(service.ranks) > 1 and value in own:
+        if len(service.ranks) > 1 and value == own:
             value = "$(POD_IP)"
         elif LEADER in value:
             value = value.replace(LEADER, "$(LWS_LEADER_ADDRESS)")

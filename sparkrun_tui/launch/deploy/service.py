@@ -14,7 +14,7 @@ from sparkrun_tui.engines.plan import ContainerSpec, ModelNeed, ServePlan
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.launch.plan.containers import whole
 from sparkrun_tui.launch.plan.dry_run import offline_plan
-from sparkrun_tui.launch.plan.plan import LaunchPlan
+from sparkrun_tui.launch.plan.plan import LaunchPlan, stopped_by
 from sparkrun_tui.launch.plan.redaction import redactor_for
 from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -69,8 +69,7 @@ def service_of(rendered: Rendered, hosts: Sequence[str], environ: Mapping[str, s
     """
     plan = offline_plan(rendered, Cluster("export", tuple(hosts)), LAUNCH_ID, environ)
     if plan.errors:
-        first = plan.errors[0]
-        raise LaunchError(first.message, spot=first.spot, remedy=first.remedy)
+        raise stopped_by(plan.errors[0])
     serve = plan.serve
     _refuse(serve, ray)
     redact = redactor_for(plan)
@@ -111,6 +110,11 @@ def fetch_command(need: ModelNeed) -> shell.Text:
     if need.gguf_quant:
         words += ["--include", f"*{need.gguf_quant}*"]
     return shell.words(words)
+
+
+def fetch_hints(service: Service) -> list[str]:
+    """How each model gets into the cache of a host before the first start, for people."""
+    return ["The model first, where it is not in the cache: " + fetch_command(need) for need in service.models]
 
 
 def comments(lines: Sequence[str]) -> str:

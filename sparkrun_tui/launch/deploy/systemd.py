@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.text import visible_line
-from sparkrun_tui.launch.deploy.service import START_SECONDS, Service, comments, fetch_command
+from sparkrun_tui.launch.deploy.service import START_SECONDS, Service, comments, fetch_hints
 from sparkrun_tui.launch.plan.containers import foreground_words
 
 
@@ -27,8 +27,7 @@ def _unit(service: Service, rank: int, name: str) -> str:
         "  loginctl enable-linger    (once: it then starts without a login)",
         f"Logs: journalctl --user -fu {name}",
     ]
-    for need in service.models:
-        lines.append("The model first, where it is not in the cache: " + fetch_command(need))
+    lines += fetch_hints(service)
     for secret in spec.secret_env:
         lines.append(f"{secret}=VALUE belongs into ~/.config/sparkrun-tui/{name}.env (mode 0600).")
     restart = "on-failure" if spec.restart.startswith("on-failure") else "always"

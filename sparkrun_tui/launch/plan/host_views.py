@@ -68,8 +68,7 @@ def fast_address(view: HostView, source: HostView) -> str:
         return view.address
     theirs = set(source.rdma.networks) if source.rdma is not None else set()
     is_known = any(theirs) and any(view.rdma.networks)
-    networks = [*view.rdma.networks, *[""] * len(view.rdma.addresses)]
-    for address, network in zip(view.rdma.addresses, networks, strict=False):
+    for address, network in zip(view.rdma.addresses, view.rdma.network_of_each, strict=True):
         if address and (not is_known or (network and network in theirs)):
             return address
     return view.address

@@ -196,12 +196,17 @@ def note_end(folder: Path, detail: str, when: float) -> LaunchState:
         return state
     held.release()
     end = StatusChanged(status=LaunchStatus.STOPPED, detail=detail, time=when)
+    add_event(folder, end)
+    return fold(state, end)
+
+
+def add_event(folder: Path, event: AnyEvent) -> None:
+    """Add one event to the journal of a launch that this program does not watch. Raises `OSError`."""
     file = EventFile(folder / "events.jsonl")
     try:
-        file.add(to_json(end), safely=True)
+        file.add(to_json(event), safely=True)
     finally:
         file.close()
-    return fold(state, end)
 
 
 def remove(folder: Path) -> None:

@@ -7,10 +7,8 @@ from contextlib import suppress
 from dataclasses import replace
 
 from sparkrun_tui.base import identifiers
-from sparkrun_tui.launch.record.codec import to_json
-from sparkrun_tui.launch.record.event_file import EventFile
 from sparkrun_tui.launch.record.guard_seen import seen
-from sparkrun_tui.launch.record.journal import launches_dir, note_end, read_state
+from sparkrun_tui.launch.record.journal import add_event, launches_dir, note_end, read_state
 from sparkrun_tui.remote.guard.record import GuardRecord
 
 STOPPED = "stopped"
@@ -33,12 +31,7 @@ class LateRecord:
         after = 0.0
         if row is not None and row.guard is not None:
             after = row.guard.until
-        event = replace(seen(record, host, after, closing=True), time=time.time())
-        file = EventFile(self._folder / "events.jsonl")
-        try:
-            file.add(to_json(event), safely=True)
-        finally:
-            file.close()
+        add_event(self._folder, replace(seen(record, host, after, closing=True), time=time.time()))
 
     def stopped(self) -> None:
         """Add that all its ranks were stopped now. A journal that cannot be written stays as it is."""
