@@ -70,6 +70,15 @@ async def measured(pilot: Pilot[int], backend: FakeBackend) -> None:
         await settle(pilot)
 
 
+async def whole_page(pilot: Pilot[int]) -> str:
+    """What a page shows, from its beginning to its end."""
+    shown = screen_text(pilot)
+    for _ in range(12):
+        await press(pilot, "pagedown")
+        shown += screen_text(pilot)
+    return shown
+
+
 @SIZES
 async def test_a_workload_has_a_page_with_all_of_it(
     open_app: Pilots, backend: FakeBackend, size: tuple[int, int]
@@ -82,10 +91,7 @@ async def test_a_workload_has_a_page_with_all_of_it(
         await press(pilot, "enter")
         await settle(pilot)
         assert isinstance(pilot.app.screen, WorkloadPage)
-        shown = screen_text(pilot)
-        for _ in range(12):
-            await press(pilot, "pagedown")
-            shown += screen_text(pilot)
+        shown = await whole_page(pilot)
         for text in (
             *("✓ serving for 2:00", "vLLM", "launch abcd2345", "acme/Coder-80B", "as coder", "http://spark-1:8000/v1"),
             *("context 262,144 tokens", "rank 1", "generation", "41 tok/s", "410 tok/s", "3 running, 1 waiting"),
@@ -104,10 +110,7 @@ async def test_a_host_has_a_page_with_its_gpu_its_memory_and_what_runs_there(
         await press(pilot, "k", "enter")
         await settle(pilot)
         assert isinstance(pilot.app.screen, HostPage)
-        shown = screen_text(pilot)
-        for _ in range(12):
-            await press(pilot, "pagedown")
-            shown += screen_text(pilot)
+        shown = await whole_page(pilot)
         for text in (
             *("NVIDIA GB10", "driver 580", "coder holds about", "33.0 GiB left", "800 GiB free of 3.5 TiB"),
             *("✓ coder :8000 rank 0", "GPU load", "61 %", "GPU clock", "2,405 MHz", "74 W", "63 °C"),

@@ -44,6 +44,12 @@ class Held:
 
         monkeypatch.setattr(Catalog, "listing", listing)
 
+    async def after_a_session(self, open_app: Pilots, *keys: str, **changes: Any) -> None:
+        """Let one session pass as it would; from then on reading waits."""
+        self.go.set()
+        await one_session(open_app, *keys, **changes)
+        self.go.clear()
+
 
 @pytest.fixture
 def held(monkeypatch: pytest.MonkeyPatch) -> Held:
@@ -79,9 +85,7 @@ async def kept_shown(pilot: Any) -> BrowseScreen:
 
 
 async def test_rows_of_the_last_session_are_in_the_first_frame(open_app: Pilots, app_of: Begin, held: Held) -> None:
-    held.go.set()
-    await one_session(open_app, "down")
-    held.go.clear()
+    await held.after_a_session(open_app, "down")
     app = app_of()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await kept_shown(pilot)
@@ -98,9 +102,7 @@ async def test_rows_of_the_last_session_are_in_the_first_frame(open_app: Pilots,
 async def test_the_cursor_moves_over_kept_rows_and_stays_with_its_recipe(
     open_app: Pilots, app_of: Begin, held: Held, recipe_dir: Path
 ) -> None:
-    held.go.set()
-    await one_session(open_app)
-    held.go.clear()
+    await held.after_a_session(open_app)
     (recipe_dir / "aaa.yaml").write_text(ALPHA.replace("alpha-8b", "aaa-first"))
     (recipe_dir / "beta.yaml").unlink()
     app = app_of()
@@ -117,9 +119,7 @@ async def test_the_cursor_moves_over_kept_rows_and_stays_with_its_recipe(
 async def test_the_detail_shows_the_file_as_it_is_now(
     open_app: Pilots, app_of: Begin, held: Held, recipe_dir: Path
 ) -> None:
-    held.go.set()
-    await one_session(open_app)
-    held.go.clear()
+    await held.after_a_session(open_app)
     (recipe_dir / "alpha.yaml").write_text(ALPHA.replace("32768", "16384"))
     app = app_of()
     async with app.run_test(size=(120, 40)) as pilot:
@@ -132,9 +132,7 @@ async def test_the_detail_shows_the_file_as_it_is_now(
 async def test_nothing_is_done_with_a_kept_row(
     open_app: Pilots, app_of: Begin, held: Held, recipe_dir: Path, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held.go.set()
-    await one_session(open_app)
-    held.go.clear()
+    await held.after_a_session(open_app)
     (recipe_dir / "alpha.yaml").unlink()
     monkeypatch.setenv("EDITOR", "/nonexistent/editor")
     app = app_of()
@@ -153,9 +151,7 @@ async def test_nothing_is_done_with_a_kept_row(
 async def test_what_is_asked_for_early_is_done_with_the_real_recipe(
     open_app: Pilots, app_of: Begin, held: Held
 ) -> None:
-    held.go.set()
-    await one_session(open_app)
-    held.go.clear()
+    await held.after_a_session(open_app)
     app = app_of()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await kept_shown(pilot)
@@ -169,9 +165,7 @@ async def test_what_is_asked_for_early_is_done_with_the_real_recipe(
 
 
 async def test_a_kept_row_cannot_be_marked(open_app: Pilots, app_of: Begin, held: Held) -> None:
-    held.go.set()
-    await one_session(open_app)
-    held.go.clear()
+    await held.after_a_session(open_app)
     app = app_of()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await kept_shown(pilot)
@@ -180,9 +174,7 @@ async def test_a_kept_row_cannot_be_marked(open_app: Pilots, app_of: Begin, held
 
 
 async def test_rows_of_another_query_are_not_shown(open_app: Pilots, app_of: Begin, held: Held) -> None:
-    held.go.set()
-    await one_session(open_app)
-    held.go.clear()
+    await held.after_a_session(open_app)
     app = app_of(query="gamma")
     async with app.run_test(size=(120, 40)) as pilot:
         await pilot.pause(0.1)
@@ -210,9 +202,7 @@ async def test_a_query_that_is_remembered_has_its_rows(open_app: Pilots, app_of:
 
 
 async def test_typing_a_search_takes_kept_rows_away(open_app: Pilots, app_of: Begin, held: Held) -> None:
-    held.go.set()
-    await one_session(open_app)
-    held.go.clear()
+    await held.after_a_session(open_app)
     app = app_of()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await kept_shown(pilot)
@@ -227,9 +217,7 @@ async def test_typing_a_search_takes_kept_rows_away(open_app: Pilots, app_of: Be
 async def test_panels_do_not_move_when_recipes_are_read(
     open_app: Pilots, app_of: Begin, held: Held, size: tuple[int, int]
 ) -> None:
-    held.go.set()
-    await one_session(open_app, size=size)
-    held.go.clear()
+    await held.after_a_session(open_app, size=size)
     app = app_of()
     async with app.run_test(size=size) as pilot:
         screen = await kept_shown(pilot)
@@ -255,9 +243,7 @@ async def test_the_view_stays_where_it_was_in_a_long_list(
 ) -> None:
     for number in range(100):
         (recipe_dir / f"many-{number:03}.yaml").write_text(ALPHA.replace("alpha-8b", f"many-{number:03}"))
-    held.go.set()
-    await one_session(open_app, "pagedown", "pagedown", "up", "up", "up")
-    held.go.clear()
+    await held.after_a_session(open_app, "pagedown", "pagedown", "up", "up", "up")
     app = app_of()
     async with app.run_test(size=(120, 40)) as pilot:
         screen = await kept_shown(pilot)

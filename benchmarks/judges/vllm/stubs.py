@@ -5,33 +5,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from benchmarks.judges import kernels
 from benchmarks.judges.absent import Packages
 
-PACKAGES = frozenset(
+PACKAGES = kernels.PACKAGES | frozenset(
     {
-        "triton",
-        "flashinfer",
-        "flashinfer_cubin",
-        "flashinfer_jit_cache",
-        "humming",
-        "cutlass",
-        "cuda",
-        "tilelang",
-        "quack",
-        "tvm_ffi",
-        "tokenspeed_mla",
-        "xgrammar",
-        "llguidance",
         "outlines_core",
         "lmformatenforcer",
-        "torchvision",
-        "torchaudio",
         "vllm.third_party.deep_gemm",
     }
 )
 """Kernels that the official image for CUDA 13 has beside vLLM; grammars and pictures, which no plan depends on."""
-
-VERSIONS = {"triton": "3.7.1", "flashinfer": "0.7.2", "tilelang": "0.1.12", "cutlass": "4.8.0"}
 
 
 def packed_scales(
@@ -55,4 +39,4 @@ FUNCTIONS: dict[str, Any] = {
 
 def install() -> None:
     """Find the packages from now on, even where one of them is installed."""
-    Packages(PACKAGES, VERSIONS, FUNCTIONS).install()
+    Packages(PACKAGES, kernels.VERSIONS, FUNCTIONS).install()

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from benchmarks.debian import debian_mirror
+
 FORMAT = 1
 """Part of every key: raise it when a layer is packed differently."""
 
@@ -88,21 +90,6 @@ class LayerCache:
                 return _pack(_wanted(source), target)
         finally:
             raw.unlink(missing_ok=True)
-
-
-def debian_mirror() -> list[str]:
-    """The Debian mirror that this machine's apt uses; empty (mmdebstrap's own choice) where it uses none."""
-    command = [
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(RELEASE) $(REPO_URI)",
-        "Created-By: Packages",
-        "Origin: Debian",
-    ]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
-    plain = [line.split()[1] for line in listed if re.fullmatch(r"[a-z]+", line.split()[0])]
-    return plain[:1]
 
 
 def _key(*parts: str) -> str:

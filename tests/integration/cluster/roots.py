@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from cluster.layers import debian_mirror
+from benchmarks.debian import debian_mirror
 
 FORMAT = 1
 """Part of every root's name: raise it when a root is made differently."""
