@@ -93,6 +93,11 @@ class Series:
         """The points whose value is known."""
         return [point for point in self._points if point.value is not None]
 
+    @property
+    def first_known(self) -> Point | None:
+        """The oldest point whose value is known; None where it was never known."""
+        return next((point for point in self._points if point.value is not None), None)
+
     def runs(self) -> list[list[tuple[float, float]]]:
         """The (time, value) pairs in pieces without a gap: unknown values and long silences separate them."""
         pieces: list[list[tuple[float, float]]] = []
@@ -160,8 +165,9 @@ class Samples:
         times = []
         for series in self._hosts.values():
             for one in series.values():
-                if one.known:
-                    times.append(one.known[0].time)
+                first = one.first_known
+                if first is not None:
+                    times.append(first.time)
         return min(times, default=None)
 
     def host_seen(self, facts: HostFacts, name: str) -> None:

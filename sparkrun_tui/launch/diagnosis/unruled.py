@@ -206,7 +206,7 @@ def _of_package(raised: Raised, context: Context) -> Saying | None:
     """What is said of an exception out of a package that is none of the engine's."""
     if raised.name in _OF_OTHERS:
         return None
-    for file in list(reversed(raised.files))[:_NEAR]:
+    for file in _nearest(raised.files):
         if UTILITIES.search(file) is not None:
             continue
         match = _PACKAGE.search(file)
@@ -222,14 +222,14 @@ def _of_package(raised: Raised, context: Context) -> Saying | None:
 
 def beside_the_words(repairs: tuple[Repair, ...], raised: Raised, context: Context) -> tuple[Repair, ...]:
     """The repairs of a general rule; where none says what to change, what words and place add before them."""
-    if any(repair.key or _SETTING.search(repair.title) is not None for repair in repairs):
+    if any(_changes_a_setting(repair) for repair in repairs):
         return repairs
-    if any(WEIGHTS.files.search(name) is not None for name in raised.functions[-_NEAR_WEIGHTS:]):
+    if _loads_weights(raised):
         return repairs
     more = [*by_words(_spoken(raised), repairs, context), *where_it_was(raised.functions)]
     place = _place_of(raised)
     if not more and place is not None and place is not OF_MODEL:
-        more = [repair for repair in place.repairs if repair.key or _SETTING.search(repair.title) is not None][:1]
+        more = [repair for repair in place.repairs if _changes_a_setting(repair)][:1]
     return _once((*more, *repairs))
 
 
@@ -242,14 +242,14 @@ def beside_the_cache(repairs: tuple[Repair, ...], functions: Sequence[str]) -> t
     """The repairs of a rule, and another type of the KV cache where it was being laid out."""
     if not any(_LAYS_OUT_CACHE.search(name) is not None for name in functions[-_NEAR:]):
         return repairs
-    if any("kv_cache_dtype" in f"{repair.title} {repair.key}" for repair in repairs):
+    if _mention(repairs, "kv_cache_dtype"):
         return repairs
     return (*repairs, _OTHER_CACHE)
 
 
 def before_other_kernels(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
     """The repairs of a rule that has other kernels chosen, after the one for the kernels that had failed."""
-    if not any("_backend" in f"{repair.title} {repair.key}" for repair in repairs):
+    if not _mention(repairs, "_backend"):
         return repairs
     return (*_of_kernels(repairs, files), *repairs)
 
@@ -258,28 +258,27 @@ def _of_kernels(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repa
     """What chooses other kernels than those that a traceback came through, unless the repairs have it."""
     for kernels in _KERNELS:
         if any(kernels.files.search(file) is not None for file in files[-_NEAR:]):
-            has_it = any(kernels.setting in f"{repair.title} {repair.key}" for repair in repairs)
-            return () if has_it else (kernels.repair,)
+            return () if _mention(repairs, kernels.setting) else (kernels.repair,)
     return ()
 
 
 def beside_the_drafter(repairs: tuple[Repair, ...], files: Sequence[str]) -> tuple[Repair, ...]:
     """The repairs of a rule, and to leave the drafter out where its code had called what failed."""
-    if not any(DRAFTING.files.search(file) is not None for file in files):
+    if not _is_of_drafter(files):
         return repairs
-    if any("draft" in f"{repair.title} {repair.key}" for repair in repairs):
+    if _mention(repairs, "draft"):
         return repairs
     return (*repairs, NO_DRAFTER)
 
 
 def _place_of(raised: Raised) -> Place | None:
     """The place of the last frame that is not of a library that everything calls; the drafter's before all others."""
-    if any(DRAFTING.files.search(file) is not None for file in raised.files):
+    if _is_of_drafter(raised.files):
         return DRAFTING
-    if any(WEIGHTS.files.search(name) is not None for name in raised.functions[-_NEAR_WEIGHTS:]):
+    if _loads_weights(raised):
         return WEIGHTS
     is_checked = raised.name in _RAISED_BY_CHECKS
-    for file in list(reversed(raised.files))[:_NEAR]:
+    for file in _nearest(raised.files):
         for place in PLACES:
             if place.files.search(file) is not None and (is_checked or not place.by_checks):
                 return place
@@ -292,16 +291,40 @@ def _place_of(raised: Raised) -> Place | None:
 
 def _is_of_engine(files: Sequence[str]) -> bool:
     """Whether an exception was raised by the engine's own code."""
-    for file in list(reversed(files))[:_NEAR]:
+    for file in _nearest(files):
         if UTILITIES.search(file) is None:
             return _ENGINE.search(file) is not None
     return False
 
 
+def _is_of_drafter(files: Sequence[str]) -> bool:
+    """Whether a traceback came through the code of a drafter."""
+    return any(DRAFTING.files.search(file) is not None for file in files)
+
+
+def _loads_weights(raised: Raised) -> bool:
+    """Whether weights were being loaded where an exception was raised."""
+    return any(WEIGHTS.files.search(name) is not None for name in raised.functions[-_NEAR_WEIGHTS:])
+
+
+def _nearest(files: Sequence[str]) -> Sequence[str]:
+    """The files of the last frames, the last first."""
+    return files[::-1][:_NEAR]
+
+
+def _changes_a_setting(repair: Repair) -> bool:
+    """Whether a repair says what to change, rather than to take another image."""
+    return repair.key != "" or _SETTING.search(repair.title) is not None
+
+
+def _mention(repairs: Sequence[Repair], word: str) -> bool:
+    """Whether one of the repairs has a word in its title or changes a setting of such a name."""
+    return any(word in f"{repair.title} {repair.key}" for repair in repairs)
+
+
 def _once(repairs: Sequence[Repair]) -> tuple[Repair, ...]:
     """Repairs without a second one of the same title."""
-    return tuple({repair.title: repair for repair in reversed(repairs)}[title] for title in _titles(repairs))
-
-
-def _titles(repairs: Sequence[Repair]) -> list[str]:
-    return list(dict.fromkeys(repair.title for repair in repairs))
+    found: dict[str, Repair] = {}
+    for repair in repairs:
+        found.setdefault(repair.title, repair)
+    return tuple(found.values())

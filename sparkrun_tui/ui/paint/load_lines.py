@@ -101,7 +101,7 @@ def host_plots(samples: Samples, name: str, facts: HostFacts | None, prefix: str
         Plot("GPU power", power, _now(power, 0, "W"), "W", "tight"),
         Plot("temperature", heat, _now(heat, 0, "°C"), "°C", "bad", bottom=20.0, top=100.0),
     ]
-    return plots + [plot for plot in more if plot.series.known]
+    return plots + [plot for plot in more if plot.series.first_known]
 
 
 def server_plots(samples: Samples, launch_id: str) -> list[Plot]:
@@ -110,7 +110,7 @@ def server_plots(samples: Samples, launch_id: str) -> list[Plot]:
     prompted = samples.of_server(launch_id, Figure.PROMPTED)
     running = samples.of_server(launch_id, Figure.RUNNING)
     cache = samples.of_server(launch_id, Figure.KV)
-    if not any(series.known for series in (generated, prompted, running, cache)):
+    if not any(series.first_known for series in (generated, prompted, running, cache)):
         return []
     requests = _now(running, 0, "running")
     waiting = samples.of_server(launch_id, Figure.WAITING)
@@ -121,7 +121,7 @@ def server_plots(samples: Samples, launch_id: str) -> list[Plot]:
         Plot("prompts", prompted, _now(prompted, 0, "tok/s"), "tok/s", "weights"),
         Plot("requests", running, requests, "", "good"),
     ]
-    if cache.known or running.known:
+    if cache.first_known or running.first_known:
         plots.append(Plot("KV cache", cache, _now(cache, 0, "%"), "%", "kv"))
     return plots
 
