@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 
 from benchmarks.made_recipes import home_with
 from benchmarks.table import Row
-from sparkrun_tui.base.paths import bundled_recipes
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.disk.paths import bundled_recipes
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.demo.cluster import DemoCluster
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState

@@ -12,8 +12,8 @@ from unittest import mock
 
 from benchmarks.made_recipes import home_with, recipe
 from benchmarks.table import Row
-from sparkrun_tui.base.paths import bundled_recipes
-from sparkrun_tui.base.settings import load_settings
+from sparkrun_tui.base.disk.paths import bundled_recipes
+from sparkrun_tui.base.user.settings import load_settings
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.sizing.sizing import size

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.made_recipes import home_with
 from benchmarks.table import Row
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.demo.cluster import DemoCluster
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.record.events import LaunchStatus

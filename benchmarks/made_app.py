@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from benchmarks.made_recipes import recipe
 from benchmarks.quiet import QuietBackend
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged
 from sparkrun_tui.launch.record.fold import fold

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.fleet.model import FleetView
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan

@@ -11,7 +11,7 @@ from typing import Any
 from textual.binding import Binding
 
 from benchmarks.quiet import QuietBackend
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.launch.record.events import LaunchBegan
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine

@@ -15,7 +15,7 @@ from functools import lru_cache
 from string import Formatter
 from typing import overload
 
-from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.base.reading.identifiers import variable_name
 
 
 class Text(str):

@@ -109,7 +109,7 @@ def _items(found: Iterable[tuple[str, str]]) -> list[CompletionItem]:
 
 def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The recipes whose names begin with `incomplete`; without one, file names."""
-    from sparkrun_tui.base.settings import load_settings
+    from sparkrun_tui.base.user.settings import load_settings
     from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.recipe.search.entry import reference
     from sparkrun_tui.recipe.search.listing import list_recipes
@@ -125,7 +125,7 @@ def recipe_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 def cluster_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The saved clusters whose names begin with `incomplete`."""
-    from sparkrun_tui.base.settings import load_settings
+    from sparkrun_tui.base.user.settings import load_settings
 
     try:
         clusters = load_settings().clusters
@@ -174,7 +174,7 @@ def check_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> 
 
 def overrides(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The override keys of the named recipe; after `=`, the values of the key."""
-    from sparkrun_tui.base.settings import load_settings
+    from sparkrun_tui.base.user.settings import load_settings
     from sparkrun_tui.engines.fields.completion import KeyCompleter
     from sparkrun_tui.recipe.search.sources import find_recipe
 

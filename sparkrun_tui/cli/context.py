@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sparkrun_tui.base.disk.files import read_text
 from sparkrun_tui.base.errors import UsageError
-from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Cluster, Settings, check_hosts, load_settings
+from sparkrun_tui.base.user.settings import Cluster, Settings, check_hosts, load_settings
 from sparkrun_tui.cli.completions import cluster_names
 from sparkrun_tui.cli.gate import hide_overrides, hide_recipe
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.context import Target, open_services
 from sparkrun_tui.cli.exits import Exit, report, say

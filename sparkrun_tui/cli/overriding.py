@@ -193,7 +193,7 @@ _OPTIONS = (
 
 def _variable(text: str) -> tuple[str, str]:
     """The name and the value of a variable as typed; the value of a name alone is a reference. Raises `UsageError`."""
-    from sparkrun_tui.base.identifiers import variable_name
+    from sparkrun_tui.base.reading.identifiers import variable_name
 
     name, equals, value = text.partition("=")
     if variable_name(name) is None:

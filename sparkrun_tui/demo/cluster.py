@@ -8,8 +8,8 @@ from types import TracebackType
 
 import asyncssh
 
-from sparkrun_tui.base.settings import DEMO_CLUSTER, Cluster, Settings
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.base.user.settings import DEMO_CLUSTER, Cluster, Settings
 from sparkrun_tui.demo import sshd
 from sparkrun_tui.demo.clock import Clock
 from sparkrun_tui.demo.docker.api import DockerApi

@@ -7,7 +7,7 @@ import shlex
 from collections import deque
 from dataclasses import field
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.demo.host import Host
 from sparkrun_tui.demo.jobs import Print

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.base.reading.identifiers import Commit
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.demo.clock import Clock

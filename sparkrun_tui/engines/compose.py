@@ -19,8 +19,8 @@ from typing import Any
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import RecipeError, UsageError
-from sparkrun_tui.base.identifiers import port as port_number
-from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.base.reading.identifiers import port as port_number
+from sparkrun_tui.base.reading.identifiers import variable_name
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import LONG, Redactor, flag_gives_secret, holds_password, looks_secret
 from sparkrun_tui.base.text import clean_line

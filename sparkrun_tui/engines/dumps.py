@@ -12,8 +12,8 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from sparkrun_tui.base.json_text import parse_flat_json
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.json_text import parse_flat_json
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS

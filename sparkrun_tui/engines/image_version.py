@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.engines.family import Family
 
 _A_YEAR = 2000

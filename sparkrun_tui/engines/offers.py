@@ -13,8 +13,8 @@ import wave
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sparkrun_tui.base.decoded import Decoded, decode_json
-from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.reading.decoded import Decoded, decode_json
+from sparkrun_tui.base.reading.json_text import JsonError
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.engines.command.arguments import meant_spellings, read_arguments

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sparkrun_tui.base.by_identity import ByIdentity
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.engines.command.arguments import Arguments, Given, read_arguments
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.flags import NOTHING

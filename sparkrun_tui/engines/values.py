@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from sparkrun_tui.base import numbers
-from sparkrun_tui.base.json_text import parse_json
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.reading import numbers
+from sparkrun_tui.base.reading.json_text import parse_json
+from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
 
 _MOST = 10**15

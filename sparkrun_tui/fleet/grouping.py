@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sparkrun_tui.base import identifiers
-from sparkrun_tui.base.identifiers import LaunchId
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.identifiers import LaunchId
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.layout.common import role_of
 from sparkrun_tui.engines.layout.labels import (

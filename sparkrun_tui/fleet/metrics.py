@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from itertools import chain
 
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.engines.registry import FAMILIES

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.fleet.asking import ask_head
 from sparkrun_tui.fleet.model import Health, Workload
 from sparkrun_tui.remote.ports.services import HostServices

@@ -7,8 +7,8 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Protocol
 
-from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.fleet.choose import unseen_ranks
 from sparkrun_tui.fleet.model import FleetView, Health, Workload, WorkloadRank

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sparkrun_tui.base.defects import LOOK, in_debug, unexpected
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.layout.common import ENGINE_BEGUN
 from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.registry import family_of

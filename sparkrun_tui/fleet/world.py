@@ -10,7 +10,7 @@ from dataclasses import field, replace
 from enum import StrEnum
 
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.fleet.load import Load, Measured, measured
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload

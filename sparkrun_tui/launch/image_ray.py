@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.kept_json import keep_newest, read_kept, update_kept
-from sparkrun_tui.base.numbers import major_minor
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.kept_json import keep_newest, read_kept, update_kept
+from sparkrun_tui.base.reading.numbers import major_minor
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.plan import ImageRay
 from sparkrun_tui.engines.registry import ENGINES

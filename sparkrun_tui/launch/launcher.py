@@ -8,9 +8,9 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
+from sparkrun_tui.base.reading.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.launch.plan.consent import insist_on_consent
 from sparkrun_tui.launch.plan.host_views import probe_paths, views_of
 from sparkrun_tui.launch.plan.inspect import inspect as inspect_hosts

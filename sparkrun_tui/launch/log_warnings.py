@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import clean_line, shorten
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.engines.logs.lines import strip_prefixes
 from sparkrun_tui.launch.record.logs import LogLine, safe_line
 from sparkrun_tui.launch.run.attach import AttachableRank

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.reading.decoded import Decoded, decode_json
+from sparkrun_tui.base.reading.json_text import JsonError
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import answer_text, clean_line, log_text, shorten

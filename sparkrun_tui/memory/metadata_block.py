@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.models.dtypes import head_bytes

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, replace
 
-from sparkrun_tui.base.numbers import whole, whole_of
+from sparkrun_tui.base.reading.numbers import whole, whole_of
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.config.reader import facts_from_config

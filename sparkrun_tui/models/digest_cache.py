@@ -7,8 +7,8 @@ import json
 import re
 from pathlib import Path
 
-from sparkrun_tui.base.files import read_text, write_private
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.disk.files import read_text, write_private
+from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.models.digest import Digest, from_data, to_data
 
 _MOST_BYTES = 1 << 20

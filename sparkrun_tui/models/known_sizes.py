@@ -10,8 +10,8 @@ import re
 from functools import cache
 from pathlib import Path
 
-from sparkrun_tui.base.json_text import parse_flat_json
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.reading.json_text import parse_flat_json
+from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
 
 PATH = Path(__file__).with_name("shipped_sizes.json")

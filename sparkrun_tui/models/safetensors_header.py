@@ -8,8 +8,8 @@ from collections.abc import Callable
 from math import prod
 from threading import Lock
 
-from sparkrun_tui.base.json_text import parse_json
-from sparkrun_tui.base.numbers import whole, whole_of
+from sparkrun_tui.base.reading.json_text import parse_json
+from sparkrun_tui.base.reading.numbers import whole, whole_of
 from sparkrun_tui.base.records import dataclass
 
 FIRST = 100_000

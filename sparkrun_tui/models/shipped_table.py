@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from sparkrun_tui.base.json_text import parse_flat_json
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.json_text import parse_flat_json
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.models.digest import Digest, unpacked
 
 PATH = Path(__file__).with_name("shipped_table.json")

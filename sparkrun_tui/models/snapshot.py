@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparkrun_tui.base.files import open_regular, read_text
-from sparkrun_tui.base.json_text import parse_json
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.disk.files import open_regular, read_text
+from sparkrun_tui.base.reading.json_text import parse_json
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.digest import Digest, digest_config
 from sparkrun_tui.models.facts import WeightFacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.models.facts import WeightFacts
 
 _VISION = re.compile(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from math import floor
 
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, QuantFacts

@@ -12,9 +12,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import read_text, update_private
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import read_text, update_private
+from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line, visible_text

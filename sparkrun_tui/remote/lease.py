@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkrun_tui.base import identifiers, shell
-from sparkrun_tui.base.identifiers import LaunchId
-from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.identifiers import LaunchId
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.transport import Transport

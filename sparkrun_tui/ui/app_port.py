@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from sparkrun_tui.base.errors import SparkrunError
-    from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.base.user.settings import Cluster
     from sparkrun_tui.fleet.model import Workload
     from sparkrun_tui.launch.chat.conversation import Conversation
     from sparkrun_tui.recipe.values.rendered import Rendered

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import files, paths
+from sparkrun_tui.base.disk import files, paths
 from sparkrun_tui.base.errors import SettingsError, SparkrunError
-from sparkrun_tui.base.settings import Cluster, config_file, load_settings, remove_cluster, save_cluster
+from sparkrun_tui.base.user.settings import Cluster, config_file, load_settings, remove_cluster, save_cluster
 from sparkrun_tui.recipe.registry.config import Registry, configured, registries_file, save
 
 ROUNDS = 15
@@ -22,7 +22,7 @@ ROUNDS = 15
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from sparkrun_tui.base.settings import Cluster, remove_cluster, save_cluster
+from sparkrun_tui.base.user.settings import Cluster, remove_cluster, save_cluster
 from sparkrun_tui.launch.sizing.measured_store import ImageFacts, learn_image
 from sparkrun_tui.recipe.registry.config import Registry, save
 
@@ -118,7 +118,7 @@ def test_a_lock_that_is_never_let_go_is_an_error() -> None:
 def test_the_lock_ends_with_its_program(tmp_path: Path) -> None:
     path = tmp_path / "file"
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom sparkrun_tui.base.files import locked\n"
+        "import os, sys\nfrom pathlib import Path\nfrom sparkrun_tui.base.disk.files import locked\n"
         "held = locked(Path(sys.argv[1]))\nheld.__enter__()\nos._exit(9)\n"
     )
     assert subprocess.run([sys.executable, "-c", program, str(path)], check=False).returncode == 9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.base import kept_json
-from sparkrun_tui.base.kept_json import keep_newest, read_kept, update_kept
+from sparkrun_tui.base.disk import kept_json
+from sparkrun_tui.base.disk.kept_json import keep_newest, read_kept, update_kept
 
 
 def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths, settings_yaml
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import SettingsError
-from sparkrun_tui.base.settings import Settings, config_file, load_settings
+from sparkrun_tui.base.user import settings_yaml
+from sparkrun_tui.base.user.settings import Settings, config_file, load_settings
 
 TEXT = """\
 recipe_dirs: [mine, ~/theirs]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.numbers import MOST, decimal, decimal_of, major_minor, whole, whole_of
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.numbers import MOST, decimal, decimal_of, major_minor, whole, whole_of
 
 
 @pytest.mark.parametrize(("text", "number"), [("0", 0), (" 42\n", 42), ("007", 7), (str(MOST), MOST)])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkrun_tui.base.patterns import AnyOf, LinePattern
+from sparkrun_tui.base.reading.patterns import AnyOf, LinePattern
 
 PATTERNS = tuple(
     map(LinePattern, (r"out of memory", r"port (\d+) is taken|address in use", r"^x+$", r"a.b", r"\[err\]"))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.base.disk.paths import sparkrun_config_dir
 from sparkrun_tui.base.errors import SettingsError
-from sparkrun_tui.base.paths import sparkrun_config_dir
-from sparkrun_tui.base.settings import Cluster, config_file, load_settings, remove_cluster, save_cluster
+from sparkrun_tui.base.user.settings import Cluster, config_file, load_settings, remove_cluster, save_cluster
 
 
 def write(text: str) -> Path:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from sparkrun_tui.base.wildcards import globs_of, like_glob
+from sparkrun_tui.base.reading.wildcards import globs_of, like_glob
 
 NAMES = (
     "model.layers.0.self_attn.q_proj",

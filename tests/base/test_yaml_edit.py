@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparkrun_tui.base.yaml_edit import with_data
+from sparkrun_tui.base.user.yaml_edit import with_data
 
 CONFIG = """\
 # My settings

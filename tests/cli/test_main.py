@@ -67,7 +67,7 @@ def test_a_terminal_cannot_be_steered_by_an_error(capsys: pytest.CaptureFixture[
 
 
 def test_settings_that_cannot_be_read_are_told_with_their_line(cli: Cli, private_home: object) -> None:
-    from sparkrun_tui.base.settings import config_file
+    from sparkrun_tui.base.user.settings import config_file
 
     config_file().parent.mkdir(parents=True)
     config_file().write_text("clusters:\n  lab: [\n")

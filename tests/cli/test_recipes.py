@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.engines.registry import ENGINES
 from tests.cli.conftest import Cli
 

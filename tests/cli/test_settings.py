@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.paths import sparkrun_config_dir
-from sparkrun_tui.base.settings import config_file, load_settings
+from sparkrun_tui.base.disk.paths import sparkrun_config_dir
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.base.user.settings import config_file, load_settings
 from tests.cli.conftest import Cli
 from tests.launch.fakes import FakeCluster
 

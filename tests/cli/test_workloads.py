@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import load_settings
+from sparkrun_tui.base.user.settings import load_settings
 from sparkrun_tui.fleet import server_keys
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from tests.cli.conftest import Cli

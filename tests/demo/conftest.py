@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.demo.cluster import DemoCluster
 from sparkrun_tui.launch.launcher import Launcher
 from tests.demo import samples

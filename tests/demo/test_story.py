@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.demo.cluster import DemoCluster
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.fleet import load, metrics

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.layout.common import hook_text, start_script
 from sparkrun_tui.engines.layout.hook_env import HOOK_VARIABLES

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import HostView, PlanRequest, ServePlan
 from sparkrun_tui.engines.registry import engine_for
 from sparkrun_tui.launch.plan.containers import create_body, run_command

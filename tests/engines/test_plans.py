@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.layout.common import container_name, secret_file, split_env
 from sparkrun_tui.engines.plan import (
     LABEL,

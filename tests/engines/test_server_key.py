@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.command.server_key import KeyFinder
 from sparkrun_tui.engines.plan import HostView, ServerKey
 from sparkrun_tui.engines.registry import ENGINES, FAMILIES, families_of

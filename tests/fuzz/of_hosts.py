@@ -12,7 +12,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.cli.text.workloads import details, fleet_json, host_row, workload_row
 from sparkrun_tui.fleet import metrics as fleet_metrics
 from sparkrun_tui.fleet.survey import survey

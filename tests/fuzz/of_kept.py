@@ -8,7 +8,7 @@ from random import Random
 
 import yaml
 
-from sparkrun_tui.base.settings import config_file, load_settings
+from sparkrun_tui.base.user.settings import config_file, load_settings
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.journal import launches_dir, log_path, past_launches, read_events, read_log, read_state
 from sparkrun_tui.launch.record.state import LaunchState

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.cli.text.recipes import estimate_lines
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.models.config.reader import facts_from_config

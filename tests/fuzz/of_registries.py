@@ -9,7 +9,7 @@ from random import Random
 
 import yaml
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.recipe.registry import cache as registry_cache
 from sparkrun_tui.recipe.registry.config import Registry, configured, registries_file
 from sparkrun_tui.recipe.registry.registries import folders_of

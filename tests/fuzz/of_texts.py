@@ -14,7 +14,7 @@ from re import _constants as codes  # type: ignore[attr-defined]  # the parser o
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import MAX_LINE, clean_line, clean_text, shorten
 from sparkrun_tui.engines.logs.phases import PhaseReader

@@ -11,7 +11,7 @@ from cluster.workstation import Workstation
 from fetching import ask, wait_for
 from textual.pilot import Pilot
 
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session

@@ -16,8 +16,8 @@ from cluster import Host
 from cluster.generations import on_both
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.record.events import GuardState, LaunchStatus
 from sparkrun_tui.launch.record.journal import launches_dir, read_state

@@ -15,8 +15,8 @@ import pytest
 from cluster import Host
 from cluster.generations import Generation, on, on_both
 
-from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.text import log_line
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.fleet.stop import Outcome, stop
 from sparkrun_tui.fleet.survey import survey
@@ -216,7 +216,7 @@ _KILLED = """
 import asyncio, sys
 sys.path.insert(0, sys.argv[1])
 import test_launch_faults as story
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 async def main():
     at = story.Launcher(Settings(), story.real_services())
     launch = at.launch(at.plan(story.pair(), Cluster("lab", tuple(sys.argv[2].split(",")))))

@@ -11,7 +11,7 @@ from cluster.generations import Generation, on
 from cluster.models import CHECKPOINT
 from test_launch_faults import begin, lab, launcher, pair, ready, remaining
 
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.remote.ports.models import ModelRequest, StoredModel

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.sizing.calibration import ago, remember_image

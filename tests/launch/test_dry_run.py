@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from sparkrun_tui.base.disk.paths import bundled_recipes
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.paths import bundled_recipes
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.plan.shapes import WORKSTATION, Command
 from sparkrun_tui.launch.record.events import LaunchStatus

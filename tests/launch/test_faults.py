@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.causes import Cause
 from sparkrun_tui.engines.logs.rules import FactRule

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.launch.plan import dry_run as dryrun
 from sparkrun_tui.launch.plan.consent import consent_needed, give
 from sparkrun_tui.launch.plan.shapes import WORKSTATION

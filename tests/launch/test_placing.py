@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.launch.sizing.evaluation import Target, evaluate
 from sparkrun_tui.launch.sizing.memory_problems import memory_problems
 from sparkrun_tui.launch.sizing.placing import SLACK, preferred, propose

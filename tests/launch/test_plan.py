@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.shell import path_word
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import ContainerSpec, HostView, Mount, Phase
 from sparkrun_tui.launch.plan import dry_run as dryrun
 from sparkrun_tui.launch.plan.archive import container_files

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.base.disk.files import hold
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.base.files import hold
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.run.parts import owner
 from sparkrun_tui.launch.run.parts.leases import holder_of, lease_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.engines.command.added import added_text, has_place, with_value
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target, evaluate

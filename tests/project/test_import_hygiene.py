@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import sparkrun_tui
-from sparkrun_tui.base.settings import Settings, config_file
+from sparkrun_tui.base.user.settings import Settings, config_file
 from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.model.first_rows import FirstRows, keep_first_rows
 from sparkrun_tui.ui.model.rows import RecipeRow

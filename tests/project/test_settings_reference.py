@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from sparkrun_tui.base.errors import SettingsError
-from sparkrun_tui.base.settings import CLUSTER_KEYS, KEYS, Cluster, Settings, config_file, load_settings
+from sparkrun_tui.base.user.settings import CLUSTER_KEYS, KEYS, Cluster, Settings, config_file, load_settings
 
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = json.loads((DOCS / "settings.schema.json").read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from tests.project.test_repo import ROOT, sources
 
-PLACE = "base/files.py"
+PLACE = "base/disk/files.py"
 
 WRITERS = frozenset(
     {
@@ -35,8 +35,8 @@ WHOLE = {
     "recipe/search/listing.py": "the index is made from the recipes",
     "recipe/values/saved_overrides.py": "the overrides of one recipe as they are in the form",
     "launch/plan/web_recipes.py": "the file as the web has it now",
-    "base/kept_settings.py": "a parse is made from the settings",
-    "base/remembered.py": "the last session as it ended",
+    "base/user/kept_settings.py": "a parse is made from the settings",
+    "base/user/remembered.py": "the last session as it ended",
     "ui/model/first_rows.py": "the rows of the last list, made from the recipes",
     "launch/record/report.py": "the report of a launch at one moment",
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from tests.recipe.upstream import Upstream
 
 

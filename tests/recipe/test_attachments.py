@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.recipe.bundled_files import sent_files
 from sparkrun_tui.recipe.bundled_files.attachments import Attachments, find_attachments

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.launch.plan.dry_run import as_data, lines, offline_plan
 from sparkrun_tui.launch.sizing.evaluation import Target, evaluate

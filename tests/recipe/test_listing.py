@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.format import loader
 from sparkrun_tui.recipe.format.quick_read import sketch

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.model import BrokenRecipe, SourceKind
 from sparkrun_tui.recipe.search.entry import reference
 from sparkrun_tui.recipe.search.folders import source_notes

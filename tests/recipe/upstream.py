@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.registry.registries import registry_list
 from sparkrun_tui.recipe.search.sources import all_recipes
 from tests.support.programs import need

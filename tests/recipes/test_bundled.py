@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.engines.registry import engine_for

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.decoded import Decoded
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.reading.decoded import Decoded
 from sparkrun_tui.remote.docker.client import DockerClient, archive, split_image
 from sparkrun_tui.remote.docker.types import DockerError, unix_time
 from sparkrun_tui.remote.failures import LinkLost

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.decoded import Decoded
+from sparkrun_tui.base.reading.decoded import Decoded
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.remote.hub import cache as hub_cache
 from sparkrun_tui.remote.hub.downloads import Choice, HubError, HubSource, explain

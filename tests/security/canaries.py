@@ -13,8 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import load_settings
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.user.settings import load_settings
 from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.values.saved_overrides import save_overrides
 from tests.launch.fakes import IMAGE, FakeContainer, FakeHost

@@ -10,14 +10,14 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import sparkrun_tui
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.engines.logs.rules import LogMark
 from sparkrun_tui.engines.registry import ENGINES
 
 FOLDERS = tuple(dict.fromkeys(engine.family.folder for engine in ENGINES.values()))
 """The folders of the engines, each with a reader of its log and its causes."""
 READERS = (
-    "sparkrun_tui.base.patterns",
+    "sparkrun_tui.base.reading.patterns",
     "sparkrun_tui.base.secrets",
     "sparkrun_tui.base.text",
     "sparkrun_tui.launch.",
@@ -25,7 +25,7 @@ READERS = (
     "sparkrun_tui.remote.script.lines",
     "sparkrun_tui.engines.logs.",
     *(f"sparkrun_tui.engines.{folder}.{part}" for folder in FOLDERS for part in ("causes", "log")),
-    "sparkrun_tui.ui.paint.log_text",
+    "sparkrun_tui.ui.paint.launch.log_text",
     "sparkrun_tui.ui.widgets.log.",
 )
 """Modules (or, with a point at the end, all in a folder) whose patterns meet lines of logs."""

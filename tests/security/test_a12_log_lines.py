@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from sparkrun_tui.base.patterns import LinePattern, words_of
+from sparkrun_tui.base.reading.patterns import LinePattern, words_of
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import MAX_LINE, clean_line
 from sparkrun_tui.engines.llama_cpp import causes as causes_llama

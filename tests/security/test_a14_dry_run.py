@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.launch.plan import dry_run as dryrun
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.recipe.format.loader import load_text

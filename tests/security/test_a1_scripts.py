@@ -11,9 +11,9 @@ import pytest
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.base.reading.identifiers import Commit
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.layout.common import hook_script, secret_file, start_script
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec, Hook, Mount
 from sparkrun_tui.launch.plan.archive import exec_files

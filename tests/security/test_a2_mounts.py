@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import SettingsError
-from sparkrun_tui.base.settings import Cluster, load_settings
+from sparkrun_tui.base.user.settings import Cluster, load_settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.engines.layout.options import mount_of
 from sparkrun_tui.engines.plan import HostView

@@ -21,9 +21,9 @@ from sparkrun_tui.recipe.model import Recipe, Severity, Source, SourceKind
 from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.ink import text_of
-from sparkrun_tui.ui.paint.command_view import argv_lines, shell_lines
-from sparkrun_tui.ui.paint.detail import demand_lines
-from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
+from sparkrun_tui.ui.paint.launch.plan_lines import consent_lines, plan_lines
+from sparkrun_tui.ui.paint.recipe.command_view import argv_lines, shell_lines
+from sparkrun_tui.ui.paint.recipe.detail import demand_lines
 
 HIDING = r"""
 model: org/m
@@ -178,7 +178,7 @@ def test_line_breaks_and_tabs_are_no_control_characters() -> None:
 
 DROPPING = frozenset({"log_line", "log_text"})
 LOGS = frozenset({
-    "base/remembered.py",
+    "base/user/remembered.py",
     "base/secrets.py",
     "base/text.py",
     "cli/commands/logs.py",

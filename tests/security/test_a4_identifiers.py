@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import LaunchError, RecipeError
+from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.fleet.grouping import FoundContainer, group
 from sparkrun_tui.launch.record.journal import launch_folder, launches_dir

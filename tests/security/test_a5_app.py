@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.launch.sizing import evaluation
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.rendered import Rendered

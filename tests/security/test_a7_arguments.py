@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.launch.plan.dry_run import lines
 from sparkrun_tui.launch.plan.environment import plan_env

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.decoded import Decoded
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.reading.decoded import Decoded
 from sparkrun_tui.base.secrets import Redactor, Secret, secrets_given, without_named
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.launch.record.logs import LogLine, safe_line

@@ -16,8 +16,8 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 import sparkrun_tui.ui
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import load_settings
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.user.settings import load_settings
 from sparkrun_tui.recipe.registry.registries import add_registry
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session

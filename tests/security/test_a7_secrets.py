@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.cli.gate import Gate
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.demo.cluster import DemoCluster

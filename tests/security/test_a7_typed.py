@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch.plan.dry_run import as_data, lines
 from sparkrun_tui.launch.record.codec import to_json

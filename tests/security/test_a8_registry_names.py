@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import RecipeError, UsageError
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch.plan.consent import question
 from sparkrun_tui.recipe.bundled_files.attachments import find_attachments

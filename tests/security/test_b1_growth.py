@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.filling import TooLongError, filled_in
+from sparkrun_tui.base.reading.filling import TooLongError, filled_in
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.engines.command.shell_edit import MAX_VALUE, assignments
 from sparkrun_tui.recipe import trust

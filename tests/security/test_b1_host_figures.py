@@ -25,9 +25,9 @@ from sparkrun_tui.remote.probe import parse as probe
 from sparkrun_tui.remote.probe.facts import Gpu, HostFacts
 from sparkrun_tui.remote.transport import LinkState, LinkStatus, Transport
 from sparkrun_tui.ui.ink import cells_of, text_of
-from sparkrun_tui.ui.paint import phases
-from sparkrun_tui.ui.paint.fleet_lines import fleet_rows
-from sparkrun_tui.ui.paint.memory_bar import bar
+from sparkrun_tui.ui.paint.hosts.fleet_lines import fleet_rows
+from sparkrun_tui.ui.paint.launch import phases
+from sparkrun_tui.ui.paint.recipe.memory_bar import bar
 from tests.launch.fakes import FakeCluster
 
 ABSURD = (

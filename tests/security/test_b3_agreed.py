@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.settings import Settings, load_settings
+from sparkrun_tui.base.user.settings import Settings, load_settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch.plan.consent import consent_needed, give, insist_on_consent, question
 from sparkrun_tui.recipe.bundled_files.attachments import find_attachments

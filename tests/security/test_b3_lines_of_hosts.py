@@ -14,8 +14,8 @@ import pytest
 from rich.cells import cell_len
 
 import sparkrun_tui
-from sparkrun_tui.base.decoded import decode_json
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.reading.decoded import decode_json
 from sparkrun_tui.base.text import MAX_LINE, clean_line, log_line
 from sparkrun_tui.cli import output
 from sparkrun_tui.launch.plan.model_sources import whole_in

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.registry import cache, git
 from sparkrun_tui.recipe.registry.parts import MAX_PARTS
 from sparkrun_tui.recipe.registry.registries import add_registry, registry_list

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.launch.chat.conversation import TurnStatus
 from sparkrun_tui.launch.chat.pieces import STOP, Asked, Piece

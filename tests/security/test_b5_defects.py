@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.launch.launcher import Launcher

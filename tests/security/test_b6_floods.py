@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.engines.logs.guard import RuleGuard
 from sparkrun_tui.engines.logs.phases import PhaseReader
 from sparkrun_tui.engines.registry import log_of

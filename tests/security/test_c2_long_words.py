@@ -15,7 +15,7 @@ from sparkrun_tui.engines.llama_cpp.gguf_files import quants_in
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.recipe.names.params import parse_params
 from sparkrun_tui.remote.docker.processes import read
-from sparkrun_tui.ui.paint.command_view import shell_lines, yaml_lines
+from sparkrun_tui.ui.paint.recipe.command_view import shell_lines, yaml_lines
 from tests.engines.samples import plan, with_command
 
 LONG = 58_000

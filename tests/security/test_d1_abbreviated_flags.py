@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.secrets import secrets_of_words
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.cli.main import run
 from sparkrun_tui.engines.command.arguments import meant_spellings
 from sparkrun_tui.engines.dumps import load_flags

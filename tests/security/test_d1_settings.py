@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import SettingsError
-from sparkrun_tui.base.settings import Cluster, config_file, load_settings, save_cluster
+from sparkrun_tui.base.user.settings import Cluster, config_file, load_settings, save_cluster
 from sparkrun_tui.recipe.registry.cache import safe_path
 
 LONG = "0x" + "f" * 6000

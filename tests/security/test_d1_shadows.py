@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.registry.registries import add_registry, update_registries

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import sparkrun_tui.models.storage
-from sparkrun_tui.base import wildcards
-from sparkrun_tui.base.wildcards import like_glob
+from sparkrun_tui.base.reading import wildcards
+from sparkrun_tui.base.reading.wildcards import like_glob
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.models.config.reader import facts_from_config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.registry.registries import add_registry, remove_registry, update_registries
 from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.values.saved_overrides import save_overrides, saved_overrides

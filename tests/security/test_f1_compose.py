@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.engines.compose import converted
 from sparkrun_tui.recipe.format.loader import load_text
 from tests.cli.conftest import Cli, cli

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import RecipeError, SettingsError, UsageError
-from sparkrun_tui.base.settings import Settings, config_file, load_settings
+from sparkrun_tui.base.user.settings import Settings, config_file, load_settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.plan.web_recipes import address_of
 from sparkrun_tui.launch.run.attach import _rendered

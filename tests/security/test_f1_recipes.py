@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.plan.consent import consent_needed
 from sparkrun_tui.recipe.format.export import exported

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.engines.offers import OFFERS, paths_of_schema
 from sparkrun_tui.launch.question import Question
 from sparkrun_tui.launch.record.events import EndpointUp

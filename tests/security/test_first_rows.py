@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.model.first_rows import FirstRows, keep_first_rows, read_first_rows

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import sparkrun_tui
-from sparkrun_tui.base.settings import config_file
+from sparkrun_tui.base.user.settings import config_file
 
 RECIPE = "model: org/m\nruntime: vllm\ncontainer: a/b:1\ncommand: vllm serve org/m\n"
 NOTHING_LISTENS = "127.0.0.1:9"

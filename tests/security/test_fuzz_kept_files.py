@@ -8,7 +8,7 @@ import time
 import pytest
 
 from sparkrun_tui.base.errors import SettingsError, UsageError
-from sparkrun_tui.base.settings import config_file, load_settings
+from sparkrun_tui.base.user.settings import config_file, load_settings
 from sparkrun_tui.fleet.metrics import parse
 from sparkrun_tui.launch.record.journal import launches_dir, read_events, read_state
 from sparkrun_tui.recipe.registry import cache as registry_cache

@@ -10,7 +10,7 @@ import pytest
 from rich.segment import Segment
 from textual.color import Color
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.gate import Gate
 from sparkrun_tui.ui.app.session import Session

@@ -16,7 +16,7 @@ from sparkrun_tui.launch.record.fold import fold_all
 from sparkrun_tui.launch.record.guard_seen import seen
 from sparkrun_tui.launch.record.guard_words import guard_words, nearest, picture
 from sparkrun_tui.remote.guard.record import GuardRecord, parse
-from sparkrun_tui.ui.paint.phases import guard_line
+from sparkrun_tui.ui.paint.launch.phases import guard_line
 from tests.launch.fakes import SOLO, FakeCluster
 from tests.launch.fakes.guard import FakeGuard
 from tests.launch.virtual import virtual_time

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.base.decoded import Decoded
+from sparkrun_tui.base.reading.decoded import Decoded
 from sparkrun_tui.remote import aio
 from sparkrun_tui.remote.docker.client import DockerClient
 from tests.security.test_b6_floods import turns_of_others

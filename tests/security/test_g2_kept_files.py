@@ -15,7 +15,7 @@ import asyncssh
 import pytest
 
 import sparkrun_tui
-from sparkrun_tui.base.files import Busy, update_private
+from sparkrun_tui.base.disk.files import Busy, update_private
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.launch.record.again import run_again
 from sparkrun_tui.launch.record.export import export_logs
@@ -121,7 +121,7 @@ def test_files_are_opened_for_writing_in_one_module() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "os.open":
                 found.add(path.relative_to(PACKAGE).as_posix())
-    assert found == {"base/files.py", "recipe/format/recipe_file.py", "recipe/bundled_files/sent_files.py"}
+    assert found == {"base/disk/files.py", "recipe/format/recipe_file.py", "recipe/bundled_files/sent_files.py"}
 
 
 @pytest.mark.parametrize("recipe", ["--yes", "-H", "--", "-x.yaml"])
@@ -139,7 +139,7 @@ def test_a_stopped_program_that_holds_a_lock_does_not_stop_the_app(tmp_path: Pat
     """It holds the lock for as long as it is stopped, and the app saves again and again."""
     path = tmp_path / "file.json"
     program = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom sparkrun_tui.base.files import locked\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom sparkrun_tui.base.disk.files import locked\n"
         "held = locked(Path(sys.argv[1]))\nheld.__enter__()\nos.kill(os.getpid(), signal.SIGSTOP)\n"
     )
     words = [sys.executable, "-c", program, str(path)]

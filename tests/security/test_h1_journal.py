@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record import event_file
 from sparkrun_tui.launch.record.codec import to_json

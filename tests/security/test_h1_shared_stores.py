@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.stores.look import look

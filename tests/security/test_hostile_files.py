@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 import sparkrun_tui
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import open_regular, read_bytes, read_text
-from sparkrun_tui.base.remembered import recall, remembered_file
-from sparkrun_tui.base.settings import Settings, config_file, load_settings
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import open_regular, read_bytes, read_text
+from sparkrun_tui.base.user.remembered import recall, remembered_file
+from sparkrun_tui.base.user.settings import Settings, config_file, load_settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.launch.record.journal import Journal, launch_folder, log_lines, past_launches, read_events, read_log
 from sparkrun_tui.launch.sizing.measured_store import ImageFacts, image_facts, records
@@ -42,7 +42,7 @@ PACKAGE = Path(sparkrun_tui.__file__).parent
 RECIPE = "model: a/b\nruntime: vllm\ncontainer: a/b:1\ncommand: vllm serve a/b\n"
 
 OWN_WAYS = {
-    "base/files.py": "the functions themselves",
+    "base/disk/files.py": "the functions themselves",
     "recipe/format/recipe_file.py": "opens in the same way, with words of its own for what is wrong",
     "recipe/bundled_files/sent_files.py": "follows no link",
     "engines/dumps.py": "files of the program",
@@ -52,7 +52,7 @@ OWN_WAYS = {
     "ui/app/ending.py": "the null device, for an app whose terminal is gone",
     "cli/commands/diagnose.py": "a file that the user names, which may be a pipe",
     "cli/launch.py": "/dev/null",
-    "base/memory_limit.py": "/proc",
+    "base/disk/memory_limit.py": "/proc",
     "remote/hub/worker.py": "a lock, which is not read",
 }
 """Modules that may open files by other means than `base.files`, and why."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.stores.look import look
 from sparkrun_tui.launch.stores.prune import Item, Kind, offer_models, prune

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.fleet.model import FleetView, HostStatus
 from sparkrun_tui.fleet.world import Whereabouts, World
 from sparkrun_tui.remote.transport import LinkState, LinkStatus

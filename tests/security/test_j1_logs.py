@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.patterns import AnyOf
+from sparkrun_tui.base.reading.patterns import AnyOf
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.launch.diagnosis.diagnose import causes_of
 

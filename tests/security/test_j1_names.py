@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import read_text, write_private
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import read_text, write_private
 from sparkrun_tui.recipe.format.export import write_new_recipe
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sparkrun_tui.base.decoded import Decoded
+from sparkrun_tui.base.reading.decoded import Decoded
 from sparkrun_tui.cli.text import stores as text
 from sparkrun_tui.launch.stores.look import view_of
 from sparkrun_tui.launch.stores.model import HostStores

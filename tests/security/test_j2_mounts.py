@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.decoded import Decoded
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.reading.decoded import Decoded
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.cli.text.stores import host_lines
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.services import Services

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.base.disk.files import claim
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.files import claim
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.entry import main
 from sparkrun_tui.launch.record import journal

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.launch.stores import verify as verifying
 from sparkrun_tui.launch.stores.look import look
 from sparkrun_tui.launch.stores.verify import Verdict, verify_models

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
 

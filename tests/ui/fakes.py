@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sparkrun_tui.base.errors import LaunchError, SparkrunError
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.fleet.stop import Outcome
 from sparkrun_tui.launch.record import journal
 from sparkrun_tui.launch.record.again import values_again

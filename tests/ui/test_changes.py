@@ -7,12 +7,12 @@ from typing import cast
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.recipe.format.loader import load_file
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.ink import text_of
-from sparkrun_tui.ui.paint.change_lines import change_lines
+from sparkrun_tui.ui.paint.launch.change_lines import change_lines
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialogs.ask import AnswerLine, AskScreen
 from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
@@ -109,7 +109,7 @@ def test_the_user_s_own_defaults_are_told(recipe_dir: Path) -> None:
 
 
 def test_the_folder_beside_the_settings_is_listed_when_it_is_there(open_app: Pilots) -> None:
-    from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.base.user.settings import Settings
     from sparkrun_tui.recipe.search.folders import own_folders
 
     assert paths.user_recipes() not in [folder.path for folder in own_folders(Settings())]

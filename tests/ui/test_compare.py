@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.kept_sets import forget_set, keep_set, kept_sets
 from sparkrun_tui.ui.app.app import SparkrunApp

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.screens.browse import BrowseScreen

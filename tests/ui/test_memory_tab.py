@@ -12,10 +12,10 @@ from sparkrun_tui.memory.result import ContextCurve, HostMemory, HostPicture, Pa
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.ink import Line, text_of, width_of
-from sparkrun_tui.ui.paint.command_view import argv_lines
-from sparkrun_tui.ui.paint.context_plot import plot_lines, tokens_word
-from sparkrun_tui.ui.paint.memory_bar import gib
-from sparkrun_tui.ui.paint.memory_tab import memory_lines, table
+from sparkrun_tui.ui.paint.recipe.command_view import argv_lines
+from sparkrun_tui.ui.paint.recipe.context_plot import plot_lines, tokens_word
+from sparkrun_tui.ui.paint.recipe.memory_bar import gib
+from sparkrun_tui.ui.paint.recipe.memory_tab import memory_lines, table
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from tests.memory.models import DENSE, facts
 

@@ -6,7 +6,7 @@ from sparkrun_tui.launch.record.events import LaunchStatus, Noticed, StatusChang
 from sparkrun_tui.launch.record.report import report
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.ink import text_of, width_of
-from sparkrun_tui.ui.paint.notices import newest_line, notice_lines
+from sparkrun_tui.ui.paint.launch.notices import newest_line, notice_lines
 from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 

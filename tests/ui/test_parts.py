@@ -21,11 +21,11 @@ from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.ui.app.launch_poll import LaunchPoll
 from sparkrun_tui.ui.ink import clip, fit, spread, text_of, width_of, wrap, wrap_line
 from sparkrun_tui.ui.model.edits import Edits
-from sparkrun_tui.ui.paint.command_view import shell_lines, yaml_lines
-from sparkrun_tui.ui.paint.list_rows import hosts_word, short_count
-from sparkrun_tui.ui.paint.log_text import trimmed
-from sparkrun_tui.ui.paint.memory_bar import bar, host_line, numbers
-from sparkrun_tui.ui.paint.phases import cell_text, progress_bar, spark
+from sparkrun_tui.ui.paint.launch.log_text import trimmed
+from sparkrun_tui.ui.paint.launch.phases import cell_text, progress_bar, spark
+from sparkrun_tui.ui.paint.recipe.command_view import shell_lines, yaml_lines
+from sparkrun_tui.ui.paint.recipe.list_rows import hosts_word, short_count
+from sparkrun_tui.ui.paint.recipe.memory_bar import bar, host_line, numbers
 from sparkrun_tui.ui.widgets.log.source import Finder, HostLog, MergedLog
 
 from .fakes import FakeLaunch

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from sparkrun_tui.base.remembered import Remembered, recall, remember, remembered_file
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.remembered import Remembered, recall, remember, remembered_file
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.screens.browse import BrowseScreen

@@ -19,7 +19,7 @@ from syrupy.types import SnapshotIndex
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus
 from sparkrun_tui.ui.app.app import SparkrunApp

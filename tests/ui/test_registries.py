@@ -11,7 +11,7 @@ from textual.pilot import Pilot
 from sparkrun_tui.recipe.registry.config import PUBLIC, Registry, save
 from sparkrun_tui.recipe.registry.registries import registry_list
 from sparkrun_tui.ui.app.app import SparkrunApp
-from sparkrun_tui.ui.paint.registry_lines import ago
+from sparkrun_tui.ui.paint.recipe.registry_lines import ago
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialogs.ask import AnswerLine, AskScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm

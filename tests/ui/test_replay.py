@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchBegan, LaunchStatus, StatusChanged, StepChanged, StepState
 from sparkrun_tui.launch.record.journal import Journal, launch_folder

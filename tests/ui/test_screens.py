@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 from rich.cells import cell_len
 
-from sparkrun_tui.base.settings import Settings, load_settings
+from sparkrun_tui.base.user.settings import Settings, load_settings
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank
@@ -18,7 +18,7 @@ from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.model.ports import KeyQuestion, PassphraseAsked, PastLaunch
-from sparkrun_tui.ui.paint.fleet_lines import fleet_rows
+from sparkrun_tui.ui.paint.hosts.fleet_lines import fleet_rows
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker

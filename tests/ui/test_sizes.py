@@ -8,8 +8,8 @@ from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.ink import text_of
 from sparkrun_tui.ui.model.ports import PassphraseAsked, PastLaunch
-from sparkrun_tui.ui.paint.fleet_lines import name_width
-from sparkrun_tui.ui.paint.phases import LastTime, table
+from sparkrun_tui.ui.paint.hosts.fleet_lines import name_width
+from sparkrun_tui.ui.paint.launch.phases import LastTime, table
 from sparkrun_tui.ui.screens.help import help_lines, keys_now
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.widgets.log.view import LogView

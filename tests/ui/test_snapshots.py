@@ -13,10 +13,10 @@ from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 from textual.widgets import Input, TextArea
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.settings import Cluster, Settings
 from sparkrun_tui.base.units import GIB
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.fleet.load import Load
 from sparkrun_tui.fleet.model import FleetView, Health, HostStatus, Workload, WorkloadRank

@@ -7,7 +7,7 @@ import pytest
 from sparkrun_tui.fleet.samples import Series
 from sparkrun_tui.ui.glyphs import ASCII, DOTS, glyphs_of
 from sparkrun_tui.ui.ink import text_of, width_of
-from sparkrun_tui.ui.paint.time_plot import Plot, bar_row, nice, plot_lines, row_of, time_axis
+from sparkrun_tui.ui.paint.hosts.time_plot import Plot, bar_row, nice, plot_lines, row_of, time_axis
 
 
 def plot(*points: tuple[float, float | None], top: float | None = 100.0, factor: float = 1.0) -> Plot:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.engines.search_words import search_words
 from sparkrun_tui.recipe.model import Source, SourceKind
 from sparkrun_tui.recipe.search.entry import Entry

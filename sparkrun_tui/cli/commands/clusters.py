@@ -10,8 +10,8 @@ import click
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, UsageError
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.units import format_gib
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import cluster_names
 from sparkrun_tui.cli.context import Target, open_services, settings_now, target_options
@@ -81,7 +81,7 @@ def add_command(
     host_to_host: bool,
 ) -> int:
     """Save HOSTS, as you name them to ssh, as the cluster NAME; the first is the head node."""
-    from sparkrun_tui.base.settings import check_hosts, save_cluster
+    from sparkrun_tui.base.user.settings import check_hosts, save_cluster
 
     names = tuple(part.strip() for text in hosts for part in text.split(",") if part.strip())
     check_hosts(names)
@@ -98,7 +98,7 @@ def add_command(
 @click.argument("name", shell_complete=cluster_names)
 def use_command(name: str) -> int:
     """Make NAME the default: the cluster of every command that names no hosts."""
-    from sparkrun_tui.base.settings import use_cluster
+    from sparkrun_tui.base.user.settings import use_cluster
 
     use_cluster(name)
     output.line(f"{name} is the default cluster now")
@@ -151,7 +151,7 @@ def _yes(value: bool) -> str:
 @click.argument("name", shell_complete=cluster_names)
 def remove_command(name: str) -> int:
     """Forget a saved cluster; what runs on its hosts keeps running."""
-    from sparkrun_tui.base.settings import remove_cluster
+    from sparkrun_tui.base.user.settings import remove_cluster
 
     known = settings_now().cluster(name)
     if known is not None and known.source != "config":

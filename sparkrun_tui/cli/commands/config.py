@@ -26,8 +26,8 @@ def config_group() -> None:
 @click.option("--all", "everything", is_flag=True, help="Print every folder and file that is used, with its purpose.")
 def path_command(everything: bool) -> int:
     """Print the path of the settings file, which may not exist yet."""
-    from sparkrun_tui.base import paths
-    from sparkrun_tui.base.settings import config_file
+    from sparkrun_tui.base.disk import paths
+    from sparkrun_tui.base.user.settings import config_file
     from sparkrun_tui.recipe.registry.config import registries_file
 
     if not everything:

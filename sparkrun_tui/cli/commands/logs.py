@@ -13,7 +13,7 @@ from sparkrun_tui.cli.exits import Exit, report, say
 from sparkrun_tui.cli.gate import gate
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Cluster, Settings
+    from sparkrun_tui.base.user.settings import Cluster, Settings
     from sparkrun_tui.fleet.model import FleetView, Workload, WorkloadRank
     from sparkrun_tui.launch.record.journal import PastLaunch
     from sparkrun_tui.launch.services import Services

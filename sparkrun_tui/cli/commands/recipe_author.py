@@ -26,7 +26,7 @@ from sparkrun_tui.cli.overriding import OverridingCommand, Typed, override_optio
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.base.user.settings import Settings
     from sparkrun_tui.engines.starter import Known
     from sparkrun_tui.launch.sizing import evaluation as judging
 
@@ -233,7 +233,7 @@ def new_command(
 
 def _from_compose(source: Path, service: str, target: Path | None, yes: bool) -> int:
     """Write the recipe of a service in a Compose file, which may be another person's."""
-    from sparkrun_tui.base.files import read_text
+    from sparkrun_tui.base.disk.files import read_text
     from sparkrun_tui.engines.compose import converted
     from sparkrun_tui.recipe.format.export import keeps_secrets
     from sparkrun_tui.recipe.format.loader import load_text
@@ -311,7 +311,7 @@ def _usual_image(engine: str) -> str:
     """The image that most bundled recipes of this engine use, else the engine's default image."""
     from collections import Counter
 
-    from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.base.user.settings import Settings
     from sparkrun_tui.engines.registry import ENGINES
     from sparkrun_tui.engines.search_words import search_words
     from sparkrun_tui.recipe.model import Recipe, Source

@@ -24,7 +24,7 @@ from sparkrun_tui.cli.exits import Exit
 from sparkrun_tui.cli.overriding import OverridingCommand, Typed, override_options, refuse_wrong_parts
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.base.user.settings import Settings
     from sparkrun_tui.recipe.values.rendered import Rendered
 
 

@@ -17,7 +17,7 @@ from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.cli.groups import CommandGroup
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Cluster, Settings
+    from sparkrun_tui.base.user.settings import Cluster, Settings
     from sparkrun_tui.launch.services import Services
     from sparkrun_tui.launch.stores.model import NamedBy, StoresView
     from sparkrun_tui.launch.stores.prune import Item, Offer, PruneReport

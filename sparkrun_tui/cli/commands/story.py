@@ -10,8 +10,8 @@ import click
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError, RecipeError
-from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.units import format_gib
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.exits import Exit
 

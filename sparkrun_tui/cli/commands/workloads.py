@@ -17,7 +17,7 @@ from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.cli.exits import piece as error_piece
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Cluster, Settings
+    from sparkrun_tui.base.user.settings import Cluster, Settings
     from sparkrun_tui.fleet.model import FleetView, Workload
     from sparkrun_tui.launch.chat.pieces import Asked
     from sparkrun_tui.launch.services import Services

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import yaml
 
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.demo.engines.figures import weights_by_name, weights_of
 from sparkrun_tui.engines.plan import LABEL
 from sparkrun_tui.launch.sizing.sizing import FactsStore

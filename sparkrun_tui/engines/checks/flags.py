@@ -15,8 +15,8 @@ from functools import lru_cache
 from itertools import islice
 
 from sparkrun_tui.base.errors import Spot
-from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.engines.checks.build import Build, build_in
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, given_model, plain_spelling, read_arguments
 from sparkrun_tui.engines.command.built import serve_words

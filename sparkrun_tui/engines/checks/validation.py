@@ -12,7 +12,7 @@ from itertools import islice
 from math import inf
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.base.reading.identifiers import variable_name
 from sparkrun_tui.engines.checks.cache import check_cache
 from sparkrun_tui.engines.checks.command_lines import check_command
 from sparkrun_tui.engines.checks.fields import (

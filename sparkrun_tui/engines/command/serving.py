@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.shell_edit import ServeTest, assignments, find_serve, last_value, plain_value

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.filling import TooLongError, filled_in
+from sparkrun_tui.base.reading.filling import TooLongError, filled_in
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.values.shell_scanner import Command, Word, simple_commands

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.numbers import MOST, decimal, whole
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.numbers import MOST, decimal, whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.values import PLAIN, Numbers
 from sparkrun_tui.recipe.model import Value

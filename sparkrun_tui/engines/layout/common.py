@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.secrets import LONG, Redactor, Secret, looks_secret
 from sparkrun_tui.engines.layout.caches import HF_HOME, RUNTIME_CACHE, cache_mounts, runtime_cache_folder
 from sparkrun_tui.engines.layout.nccl import nccl_env

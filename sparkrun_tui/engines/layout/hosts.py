@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words

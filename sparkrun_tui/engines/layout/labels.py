@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkrun_tui.base import identifiers
+from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.engines.offers import BY_NAME
 from sparkrun_tui.engines.plan import HEALTH_PATH, LABEL
 

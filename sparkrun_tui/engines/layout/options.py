@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from sparkrun_tui.base.numbers import MOST, whole
+from sparkrun_tui.base.reading.numbers import MOST, whole
 from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.layout.common import RUN_DIR, model_mounts
 from sparkrun_tui.engines.plan import ContainerSpec, HostView, Mount, PlanRequest, RankPlan, ServePlan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.causes import (

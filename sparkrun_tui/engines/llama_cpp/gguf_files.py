@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 
 OWN_PROJECTOR = "*mmproj*.gguf"

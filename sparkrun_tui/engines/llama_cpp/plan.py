@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.command.built import value_text

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 
-from sparkrun_tui.base.numbers import decimal, whole
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.numbers import decimal, whole
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from functools import lru_cache
 
-from sparkrun_tui.base.numbers import decimal
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.numbers import decimal
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.logs.guard import Report, RuleGuard
 from sparkrun_tui.engines.logs.lines import Line, strip_prefixes

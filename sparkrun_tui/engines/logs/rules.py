@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 
-from sparkrun_tui.base.numbers import decimal
-from sparkrun_tui.base.patterns import AnyOf, LinePattern
+from sparkrun_tui.base.reading.numbers import decimal
+from sparkrun_tui.base.reading.patterns import AnyOf, LinePattern
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.plan import Phase
 

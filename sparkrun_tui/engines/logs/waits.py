@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
 
 _MOST_READ = 2000

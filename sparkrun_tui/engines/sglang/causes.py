@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from sparkrun_tui.base.numbers import decimal, whole
-from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.base.reading.numbers import decimal, whole
+from sparkrun_tui.base.reading.patterns import GAP
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.causes import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.engines.family import Dialect, Family, KeyPlaces, MetricNames, Starter
 from sparkrun_tui.engines.image_version import is_older, version_in_tag
 from sparkrun_tui.engines.sglang.causes import CAUSES

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.base.reading.patterns import GAP
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.rules import Figures, LogMark, LogRules, fact_rules, number_in, one, times, total
 from sparkrun_tui.engines.plan import Phase

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from sparkrun_tui.base.defects import defect
 from sparkrun_tui.base.errors import SparkrunError, UsageError
-from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.reading.numbers import decimal, whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import answer_text, clean_line
 from sparkrun_tui.launch.chat.pieces import CUT, CUT_OFF, LENGTH, STOP, Asked, Figures, Message, Piece

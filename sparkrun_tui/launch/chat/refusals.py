@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from sparkrun_tui.base.decoded import Decoded, decode_json
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.reading.decoded import Decoded, decode_json
+from sparkrun_tui.base.reading.json_text import JsonError
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.http.client import HttpRefused
 

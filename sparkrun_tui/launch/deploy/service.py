@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import visible_line
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import ContainerSpec, ModelNeed, ServePlan
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.launch.plan.containers import whole

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from sparkrun_tui.base.make_room import room_for_images, room_for_models
-from sparkrun_tui.base.patterns import GAP
+from sparkrun_tui.base.reading.patterns import GAP
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.logs.causes import (

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
-from sparkrun_tui.base.patterns import GAP, AnyOf, LinePattern
+from sparkrun_tui.base.reading.patterns import GAP, AnyOf, LinePattern
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import log_line, shorten
 from sparkrun_tui.base.units import format_gib

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sparkrun_tui.base.patterns import GAP, SHORT_GAP
+from sparkrun_tui.base.reading.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import in_quotes, shorten
 from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause, set_env
 

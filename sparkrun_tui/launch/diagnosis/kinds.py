@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, less_utilisation, set_env
 

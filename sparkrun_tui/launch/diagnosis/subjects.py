@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand
 from sparkrun_tui.launch.diagnosis.places import (

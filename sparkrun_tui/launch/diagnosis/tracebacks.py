@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import field
 from enum import Enum
 
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import shorten
 

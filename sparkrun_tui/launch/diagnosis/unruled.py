@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sparkrun_tui.base.patterns import LinePattern
+from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, set_env

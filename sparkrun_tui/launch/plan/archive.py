@@ -7,7 +7,7 @@ import tarfile
 from collections.abc import Mapping
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.engines.layout.common import (
     EXEC_FOLDERS,
     RUN_DIR,

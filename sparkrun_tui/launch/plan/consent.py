@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import shorten, visible_line
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.bundled_files.attachments import Attachments, find_attachments
 from sparkrun_tui.recipe.model import Recipe, SourceKind
 from sparkrun_tui.recipe.names.images import images_of

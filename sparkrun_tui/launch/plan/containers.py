@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.numbers import whole as whole_number
+from sparkrun_tui.base.reading.numbers import whole as whole_number
 from sparkrun_tui.engines.layout.common import START_FILE, hook_folder, hook_text, timed
 from sparkrun_tui.engines.plan import ContainerExec, ContainerSpec
 from sparkrun_tui.recipe.bundled_files.attachments import MOD_SCRIPT, Bundle

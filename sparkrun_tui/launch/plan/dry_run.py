@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import first_hidden, visible
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.launch.plan.host_views import views_of
 from sparkrun_tui.launch.plan.making import make_plan
 from sparkrun_tui.launch.plan.plan import LaunchPlan, planning

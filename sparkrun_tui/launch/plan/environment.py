@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.base.reading.identifiers import variable_name
 from sparkrun_tui.base.secrets import LONG, Secret, holds_password
 from sparkrun_tui.engines.layout.common import split_env
 from sparkrun_tui.launch.plan.shapes import PlanEnv

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.units import GIB, format_gib
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import HostView, Phase, ServePlan
 from sparkrun_tui.launch.plan.shapes import Command, PlanStep
 from sparkrun_tui.remote.guard import guards

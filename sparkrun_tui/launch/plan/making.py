@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import HostView, ImageRay
 from sparkrun_tui.launch.image_ray import known_ray
 from sparkrun_tui.launch.plan.environment import plan_env

@@ -11,7 +11,7 @@ from sparkrun_tui.base.defects import explained
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Redactor
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.engine import Engine
 from sparkrun_tui.engines.plan import UNKNOWN_RAY, HostView, ImageRay, PlanRequest, ServePlan
 from sparkrun_tui.engines.registry import engine_for

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 
-from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.make_room import room_for_images, room_for_models
-from sparkrun_tui.base.numbers import major_minor
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.numbers import major_minor
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_gib

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkrun_tui.base import identifiers, shell
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.layout.common import limited
 from sparkrun_tui.engines.llama_cpp.gguf_files import USUAL_QUANT
 from sparkrun_tui.engines.offers import BY_NAME, COMPLETION, offer_at

@@ -7,12 +7,12 @@ import re
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import write_private
 from sparkrun_tui.base.errors import RecipeError, UsageError
-from sparkrun_tui.base.files import write_private
 from sparkrun_tui.base.secrets import looks_secret
-from sparkrun_tui.base.settings import Settings
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.format.yamltree import MAX_BYTES
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind

@@ -8,7 +8,7 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from sparkrun_tui.base.numbers import MOST, decimal_of, whole_of
+from sparkrun_tui.base.reading.numbers import MOST, decimal_of, whole_of
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record import events as ev
 from sparkrun_tui.launch.record.events import AnyEvent

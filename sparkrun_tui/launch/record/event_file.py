@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base.files import open_append, overwrite, read_bytes
-from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.disk.files import open_append, overwrite, read_bytes
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.record.log_files import is_file, write_all
 

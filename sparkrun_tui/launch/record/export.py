@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import open_append, private_folder
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.files import open_append, private_folder
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.record.journal import launches_dir, log_lines, log_path

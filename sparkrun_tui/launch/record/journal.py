@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sparkrun_tui.base import identifiers, paths
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import claim, private_folder, read_text
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.files import claim, private_folder, read_text
-from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import clean_line

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from sparkrun_tui.base import identifiers
+from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.launch.record.guard_seen import seen
 from sparkrun_tui.launch.record.journal import add_event, launches_dir, note_end, read_state
 from sparkrun_tui.remote.guard.record import GuardRecord

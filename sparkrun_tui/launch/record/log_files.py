@@ -18,8 +18,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TextIO
 
-from sparkrun_tui.base.files import open_append, open_regular, read_text
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.disk.files import open_append, open_regular, read_text
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.text import log_line
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.record.logs import LogLine

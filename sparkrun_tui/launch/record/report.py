@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sparkrun_tui import __version__
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import private_folder, write_private
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.files import private_folder, write_private
 from sparkrun_tui.base.secrets import without_named
 from sparkrun_tui.base.text import log_line
 from sparkrun_tui.base.units import format_duration

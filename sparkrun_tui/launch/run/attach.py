@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from sparkrun_tui.base import identifiers
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.layout.common import ENGINE_BEGUN, container_name, role_of
 from sparkrun_tui.engines.layout.labels import (
     engine_is_exec,

@@ -11,7 +11,7 @@ import re
 
 from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.base.secrets import Secret, secrets_given
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.search.sources import find_recipe
 from sparkrun_tui.recipe.values.masking import private_texts, secrets_of_recipe
 from sparkrun_tui.recipe.values.saved_overrides import saved_overrides

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 
-from sparkrun_tui.base.decoded import decode_json
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.reading.decoded import decode_json
+from sparkrun_tui.base.reading.json_text import JsonError
 from sparkrun_tui.base.text import beginning, clean_line, shorten
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.engines.offers import (

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.offers import NO_ENTRY
 from sparkrun_tui.engines.plan import ContainerExec, RankPlan, Role

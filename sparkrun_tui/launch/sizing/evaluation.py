@@ -9,7 +9,7 @@ from typing import TypeVar
 from sparkrun_tui.base.defects import REPORT, defect
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.checks.validation import ordered, validate
 from sparkrun_tui.engines.checks.values import refused_values
 from sparkrun_tui.engines.registry import ENGINES

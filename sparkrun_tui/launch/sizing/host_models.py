@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkrun_tui.base.errors import LaunchError, SparkrunError
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.engines.llama_cpp.gguf_files import choose, quants_in
 from sparkrun_tui.engines.plan import ModelNeed
 from sparkrun_tui.launch.sizing.sizing import digest_folder

@@ -9,9 +9,9 @@ from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.kept_json import keep_newest, read_kept, update_kept
-from sparkrun_tui.base.numbers import decimal_of, whole_of
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.kept_json import keep_newest, read_kept, update_kept
+from sparkrun_tui.base.reading.numbers import decimal_of, whole_of
 from sparkrun_tui.base.records import dataclass
 
 MAX_RECORDS = 16

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.image_version import version_in_tag

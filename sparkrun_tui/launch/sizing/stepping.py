@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.engines.fields.filled import field_of
 from sparkrun_tui.engines.fields.types import Field, FieldType
 from sparkrun_tui.engines.registry import family_of

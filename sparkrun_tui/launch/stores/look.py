@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.layout.labels import label_of
 from sparkrun_tui.launch.plan.shapes import WORKSTATION
 from sparkrun_tui.launch.services import Services

@@ -9,11 +9,11 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
+from sparkrun_tui.base.disk.files import Busy, hold
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
-from sparkrun_tui.base.files import Busy, hold
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.units import format_bytes
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.launch.launcher import new_launch_id
 from sparkrun_tui.launch.run.parts.leases import lease_of
 from sparkrun_tui.launch.services import Services

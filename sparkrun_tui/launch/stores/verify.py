@@ -10,7 +10,7 @@ from enum import StrEnum
 from sparkrun_tui.base.errors import HostError, SparkrunError
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.stores.look import Place, places
 from sparkrun_tui.launch.stores.model import Image, StoresView, digest_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.memory.llama_cpp.cache import Shape, flash_attention
 from sparkrun_tui.memory.overheads import Band

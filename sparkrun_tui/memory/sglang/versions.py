@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 
 OLDEST, NEWEST = (0, 5, 17), (0, 5, 23)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.memory.result import HostMemory, Rate, Speed
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.speed.bandwidth import SPARK, bandwidth_of

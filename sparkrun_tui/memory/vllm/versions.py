@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 
 NEWEST = (0, 33)

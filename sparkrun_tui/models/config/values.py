@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from sparkrun_tui.base.numbers import decimal_of, whole_of
-from sparkrun_tui.base.numbers import whole as whole_number
+from sparkrun_tui.base.reading.numbers import decimal_of, whole_of
+from sparkrun_tui.base.reading.numbers import whole as whole_number
 
 Config = Mapping[str, object]
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from math import prod
 
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.gguf.reader import GgufTensor
 from sparkrun_tui.models.gguf.types import tensor_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sparkrun_tui.base.numbers import decimal_of
+from sparkrun_tui.base.reading.numbers import decimal_of
 from sparkrun_tui.models.config.values import Config, flag, positive, sequence, whole, word
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.modules.module import Kind, Module, Split, small

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.models.config.values import flag, numbers, positive
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind

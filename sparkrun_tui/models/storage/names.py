@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sparkrun_tui.base.numbers import whole
-from sparkrun_tui.base.wildcards import LONGEST_PATTERN, globs_of, like_glob
+from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.reading.wildcards import LONGEST_PATTERN, globs_of, like_glob
 from sparkrun_tui.models.modules.module import Kind, Module
 
 _MOST_NAMES = 20_000

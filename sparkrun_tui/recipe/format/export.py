@@ -11,7 +11,8 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sparkrun_tui.base import files, shell
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.disk import files
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.bundled_files.attachments import scoped_mods

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.keys import NOT_DONE
 from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed, timed_command

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.base import identifiers
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.recipe.format.keys import below
 from sparkrun_tui.recipe.format.reader import Reader
 from sparkrun_tui.recipe.format.yamltree import Node

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sparkrun_tui.base.errors import Spot
-from sparkrun_tui.base.numbers import decimal_of
+from sparkrun_tui.base.reading.numbers import decimal_of
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.template import TemplateError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.recipe.format.keys import RECIPE_WORDS
 from sparkrun_tui.recipe.format.yamltree import without_comment
 from sparkrun_tui.recipe.model import Source, stem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparkrun_tui.base.errors import Spot
-from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.reading.numbers import decimal, whole
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import Node, compact_json, entries, key_text, plain, scalar_data
 from sparkrun_tui.recipe.model import Problem, Severity, Value

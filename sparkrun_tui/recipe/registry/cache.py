@@ -18,11 +18,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from sparkrun_tui.base import files, paths
+from sparkrun_tui.base.disk import files, paths
+from sparkrun_tui.base.disk.files import open_regular, read_text
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.files import open_regular, read_text
-from sparkrun_tui.base.json_text import parse_json
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.json_text import parse_json
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.recipe.model import ENDINGS

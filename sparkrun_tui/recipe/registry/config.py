@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import behind_links, read_text, update_private
 from sparkrun_tui.base.errors import RecipeError, SettingsError, SparkrunError, UsageError
-from sparkrun_tui.base.files import behind_links, read_text, update_private
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.suggestions import did_you_mean
@@ -322,7 +322,7 @@ def _parse(path: Path, text: str) -> dict[str, Any]:
 def _update(change: Callable[[dict[str, Any]], None]) -> None:
     """Change the user's file: `change` gets its data. Raises `SettingsError`."""
     # Needed for a change only; the list is read at every start.
-    from sparkrun_tui.base.yaml_edit import with_data
+    from sparkrun_tui.base.user.yaml_edit import with_data
 
     path = registries_file()
 

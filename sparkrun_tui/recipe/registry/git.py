@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from sparkrun_tui.base.disk.files import read_text
+from sparkrun_tui.base.disk.memory_limit import within
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.files import read_text
-from sparkrun_tui.base.memory_limit import within
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import decode, log_line
 

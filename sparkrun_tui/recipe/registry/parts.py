@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sparkrun_tui.base.disk.files import read_text
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.files import read_text
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.registry import cache as registry_cache

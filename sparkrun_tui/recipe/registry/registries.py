@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError, SparkrunError, UsageError
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.model import SourceKind
 from sparkrun_tui.recipe.registry import cache as registry_cache
 from sparkrun_tui.recipe.registry.cache import MANIFEST, Snapshot, Update

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.registry.registries import registry_folders
 from sparkrun_tui.recipe.search.folders import Folder, own_folders, recipe_files
 

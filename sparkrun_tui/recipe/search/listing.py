@@ -16,11 +16,11 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui import __version__
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import open_regular, read_text, write_private
-from sparkrun_tui.base.json_text import parse_flat_json
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import open_regular, read_text, write_private
+from sparkrun_tui.base.reading.json_text import parse_flat_json
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.model import Source
 from sparkrun_tui.recipe.registry.registries import registry_folders
 from sparkrun_tui.recipe.search.entry import Entry, KnownWords

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import field
 
-from sparkrun_tui.base.numbers import decimal
+from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.names.params import parse_params
 from sparkrun_tui.recipe.search.entry import Entry

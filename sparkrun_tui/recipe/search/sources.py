@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.disk.files import read_bytes
 from sparkrun_tui.base.errors import RecipeError, Spot
-from sparkrun_tui.base.files import read_bytes
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.format.keys import RECIPE_WORDS
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.model import ENDINGS, BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind, stem

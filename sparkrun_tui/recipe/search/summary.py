@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.defects import defect
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.recipe.model import BrokenRecipe, Mode, Recipe
 from sparkrun_tui.recipe.names.dtypes import normal_dtype
 from sparkrun_tui.recipe.names.params import parse_params

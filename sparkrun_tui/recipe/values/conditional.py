@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sparkrun_tui.base.gpus import compute_capability
-from sparkrun_tui.base.numbers import decimal, decimal_of, whole_of
+from sparkrun_tui.base.reading.numbers import decimal, decimal_of, whole_of
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Severity, Value

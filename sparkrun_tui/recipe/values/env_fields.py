@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from sparkrun_tui.base.filling import filled_in
+from sparkrun_tui.base.reading.filling import filled_in
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity

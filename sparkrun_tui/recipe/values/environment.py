@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 
 from sparkrun_tui.base.errors import RecipeError
-from sparkrun_tui.base.filling import TooLongError, filled_in
+from sparkrun_tui.base.reading.filling import TooLongError, filled_in
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT

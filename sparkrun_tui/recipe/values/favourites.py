@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.kept_json import read_kept, update_kept
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.kept_json import read_kept, update_kept
 
 _MOST = 2000
 """More favourites than this are damage."""

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.kept_json import read_kept, update_kept
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.kept_json import read_kept, update_kept
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.model import Recipe, Source
 from sparkrun_tui.recipe.values.saved_overrides import lasting_place

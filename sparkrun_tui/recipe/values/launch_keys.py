@@ -22,8 +22,8 @@ from enum import StrEnum
 from typing import Any
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
 from sparkrun_tui.recipe.model import Recipe, Value

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.by_identity import ByIdentity
-from sparkrun_tui.base.identifiers import variable_name
+from sparkrun_tui.base.reading.identifiers import variable_name
 from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, revealed, secrets_of, secrets_of_words
 from sparkrun_tui.recipe.format.yamltree import compact_json, without_comment
 from sparkrun_tui.recipe.model import Problem, Recipe, Value

@@ -11,7 +11,7 @@ from typing import Any
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import Spot, UsageError
-from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.format.extensions import projector_word
 from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program

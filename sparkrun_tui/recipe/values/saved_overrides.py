@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import read_text, write_private
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import read_text, write_private
+from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 
 _SNAPSHOT = re.compile(r"^.*/files-[0-9a-f]+-\d+-\d+/")

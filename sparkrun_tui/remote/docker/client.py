@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sparkrun_tui.base.decoded import Decoded
+from sparkrun_tui.base.reading.decoded import Decoded
 from sparkrun_tui.base.text import log_line
 from sparkrun_tui.remote.docker.requests import TIMEOUT, DockerHttp
 from sparkrun_tui.remote.docker.streams import PullTally, frame_batches, plain_batches

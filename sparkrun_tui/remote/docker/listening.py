@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.docker.processes import TIME, Runs
 from sparkrun_tui.remote.failures import LinkLost

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 
 import httpcore2
 
-from sparkrun_tui.base.decoded import Decoded, decode_json
-from sparkrun_tui.base.json_text import JsonError
-from sparkrun_tui.base.numbers import major_minor
+from sparkrun_tui.base.reading.decoded import Decoded, decode_json
+from sparkrun_tui.base.reading.json_text import JsonError
+from sparkrun_tui.base.reading.numbers import major_minor
 from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.remote.aio import closing, in_turns
 from sparkrun_tui.remote.docker.dial import Dialer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TypeVar
 
-from sparkrun_tui.base.decoded import Decoded, decode_json
-from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.reading.decoded import Decoded, decode_json
+from sparkrun_tui.base.reading.json_text import JsonError
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.docker.types import DockerError, Frame, PullProgress

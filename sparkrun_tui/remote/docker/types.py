@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 
-from sparkrun_tui.base.decoded import Decoded, ShapeError
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.reading.decoded import Decoded, ShapeError
+from sparkrun_tui.base.reading.numbers import decimal, whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret, secrets_given
 from sparkrun_tui.base.text import clean_line

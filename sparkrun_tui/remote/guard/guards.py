@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.guard import script

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.reading.numbers import decimal, whole
 from sparkrun_tui.base.records import dataclass
 
 _KIB = 1024

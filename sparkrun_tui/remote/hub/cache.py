@@ -9,9 +9,9 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from sparkrun_tui.base import identifiers
-from sparkrun_tui.base.files import read_text
-from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.base.disk.files import read_text
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.identifiers import Commit
 from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.hub.lengths import any_cut, kept_listing
 from sparkrun_tui.remote.ports.models import ModelFile

@@ -12,13 +12,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base import identifiers
-from sparkrun_tui.base.decoded import Decoded, decode_json
+from sparkrun_tui.base.disk.memory_limit import half_of_memory
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.identifiers import Commit
-from sparkrun_tui.base.json_text import JsonError
 from sparkrun_tui.base.make_room import room_for_models
-from sparkrun_tui.base.memory_limit import half_of_memory
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.decoded import Decoded, decode_json
+from sparkrun_tui.base.reading.identifiers import Commit
+from sparkrun_tui.base.reading.json_text import JsonError
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line

@@ -21,9 +21,9 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sparkrun_tui.base.files import open_regular
-from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.memory_limit import limit_memory
+from sparkrun_tui.base.disk.files import open_regular
+from sparkrun_tui.base.disk.memory_limit import limit_memory
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.models import safetensors_header
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.digest import Digest, digest_config, to_data

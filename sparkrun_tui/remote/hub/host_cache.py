@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 
-from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.text import clean_line, decode
 from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.failures import LinkLost

@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import field
 
-from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.identifiers import Commit
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.identifiers import Commit
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.models.snapshot import folder_name

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from sparkrun_tui.base.decoded import decode_json
-from sparkrun_tui.base.files import open_regular, read_text
-from sparkrun_tui.base.json_text import JsonError
+from sparkrun_tui.base.disk.files import open_regular, read_text
+from sparkrun_tui.base.reading.decoded import decode_json
+from sparkrun_tui.base.reading.json_text import JsonError
 from sparkrun_tui.models import safetensors_header
 from sparkrun_tui.models.gguf import header as gguf_header
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base.decoded import Decoded
+from sparkrun_tui.base.reading.decoded import Decoded
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.models.digest import Digest, from_data

@@ -19,9 +19,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base.files import Busy, hold, overwrite
-from sparkrun_tui.base.json_text import parse_json
-from sparkrun_tui.base.memory_limit import limit_memory, resident
+from sparkrun_tui.base.disk.files import Busy, hold, overwrite
+from sparkrun_tui.base.disk.memory_limit import limit_memory, resident
+from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.hub.confinement import confine_writes
 

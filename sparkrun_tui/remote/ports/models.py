@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import field
 from typing import Protocol
 
-from sparkrun_tui.base.identifiers import Commit
+from sparkrun_tui.base.reading.identifiers import Commit
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.models.snapshot import folder_name

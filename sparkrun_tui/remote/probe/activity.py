@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.numbers import decimal, whole
+from sparkrun_tui.base.reading.numbers import decimal, whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.failures import LinkLost

@@ -11,8 +11,9 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
-from sparkrun_tui.base import identifiers, shell
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.models.snapshot import folder_name
 

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
 
-from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote.failures import LinkLost

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import field
 from itertools import islice
 
-from sparkrun_tui.base.numbers import MOST, decimal, whole
+from sparkrun_tui.base.reading.numbers import MOST, decimal, whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.lease import Lease, lease_of

@@ -8,9 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import suppress
 from enum import StrEnum
 
-from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote.aio import closing

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.base import paths, shell
+from sparkrun_tui.base import shell
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.ssh.known_hosts import (

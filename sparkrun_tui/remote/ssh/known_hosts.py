@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.files import behind_links, open_append, read_text
+from sparkrun_tui.base.disk.files import behind_links, open_append, read_text
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.remote.ssh.resolve import Endpoint
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, decode, shorten
 from sparkrun_tui.remote.failures import NeedsUser

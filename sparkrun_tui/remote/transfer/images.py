@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.docker.client import DockerClient

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.make_room import room_for_models
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children

@@ -11,7 +11,7 @@ from textual.app import App
 from textual.filter import LineFilter, Monochrome, NoColor
 from textual.screen import Screen
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.text import clean_line, clean_text, visible
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
@@ -38,7 +38,7 @@ from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.widgets.line_pane import INKS
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Cluster, Settings
+    from sparkrun_tui.base.user.settings import Cluster, Settings
     from sparkrun_tui.fleet.model import Workload
     from sparkrun_tui.launch.chat.conversation import Conversation
     from sparkrun_tui.recipe.values.rendered import Rendered
@@ -567,7 +567,7 @@ def open_app(*, demo: bool = False, cluster: str = "", query: str = "") -> int:
 
     Raises `UsageError` for an unknown cluster.
     """
-    from sparkrun_tui.base.settings import load_settings
+    from sparkrun_tui.base.user.settings import load_settings
     from sparkrun_tui.ui.app.session import Session
 
     settings = load_settings()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sparkrun_tui.ui.model.launch_status import COMING
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.base.user.settings import Cluster
     from sparkrun_tui.fleet.model import FleetView, HostStatus
     from sparkrun_tui.fleet.world import World
     from sparkrun_tui.launch.record.state import LaunchState

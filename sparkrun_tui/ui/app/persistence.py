@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.base.remembered import Remembered, recall, remember
+from sparkrun_tui.base.user.remembered import Remembered, recall, remember
 from sparkrun_tui.ui.model.first_rows import FirstRows, keep_first_rows
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from textual.theme import Theme
     from textual.timer import Timer
 
-    from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.base.user.settings import Cluster
     from sparkrun_tui.ui.app.session import Session
     from sparkrun_tui.ui.model.state import AppState
 

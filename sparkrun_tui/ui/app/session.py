@@ -6,7 +6,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.user.settings import Settings
 
 if TYPE_CHECKING:
     from sparkrun_tui.ui.model.ports import Backend

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError, SparkrunError
-from sparkrun_tui.base.settings import DEMO_CLUSTER, Cluster, Settings
+from sparkrun_tui.base.user.settings import DEMO_CLUSTER, Cluster, Settings
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.fleet.choose import silent_hosts, unseen_ranks
 from sparkrun_tui.fleet.load import readings

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
-    from sparkrun_tui.base.settings import Settings
+    from sparkrun_tui.base.user.settings import Settings
     from sparkrun_tui.launch.sizing.evaluation import Evaluation, Target
     from sparkrun_tui.launch.sizing.sizing import FactsStore
     from sparkrun_tui.recipe.model import BrokenRecipe, Recipe, Source

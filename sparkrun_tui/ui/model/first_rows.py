@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.decoded import Decoded, decode_json
-from sparkrun_tui.base.files import read_text, write_private
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import read_text, write_private
+from sparkrun_tui.base.reading.decoded import Decoded, decode_json
 from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.ui.model.columns import BY_KEY
 from sparkrun_tui.ui.model.rows import RecipeRow

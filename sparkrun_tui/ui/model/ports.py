@@ -11,7 +11,7 @@ from sparkrun_tui.base.records import dataclass
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from sparkrun_tui.base.settings import Cluster
+    from sparkrun_tui.base.user.settings import Cluster
     from sparkrun_tui.engines.plan import Phase
     from sparkrun_tui.fleet.metrics import Metrics
     from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload

@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.ui.model.catalog import Catalog, is_recipe
 from sparkrun_tui.ui.model.edits import Edits
 from sparkrun_tui.ui.model.list_order import ListOrder

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sparkrun_tui.base.settings import Cluster
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.command.added import with_value
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record.again import values_again
 from sparkrun_tui.ui.app_port import AppPort
 from sparkrun_tui.ui.model.ports import PastLaunch
-from sparkrun_tui.ui.paint.change_lines import change_words
+from sparkrun_tui.ui.paint.launch.change_lines import change_words
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.catalog import is_recipe
 from sparkrun_tui.ui.model.first_rows import FirstRows, read_first_rows
 from sparkrun_tui.ui.model.rows import RecipeRow
-from sparkrun_tui.ui.paint.list_rows import ago, judged_cells, recipe_row
+from sparkrun_tui.ui.paint.recipe.list_rows import ago, judged_cells, recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.widgets.filter_chips import FilterChips
 from sparkrun_tui.ui.widgets.form.choices import Choices

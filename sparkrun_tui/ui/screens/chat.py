@@ -18,7 +18,7 @@ from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.model.launch_status import OVER
 from sparkrun_tui.ui.model.ports import Backend, LaunchPort
-from sparkrun_tui.ui.paint.chat_lines import ChatLines
+from sparkrun_tui.ui.paint.launch.chat_lines import ChatLines
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm

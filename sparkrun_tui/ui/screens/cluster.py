@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
 from sparkrun_tui.base.errors import UsageError
-from sparkrun_tui.base.settings import Cluster, check_hosts, check_name, config_file, save_cluster
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.user.settings import Cluster, check_hosts, check_name, config_file, save_cluster
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.ink import Line, Span, fit, wrap, wrap_line

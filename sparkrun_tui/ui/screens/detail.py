@@ -24,10 +24,10 @@ from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.model.edits import Edits
-from sparkrun_tui.ui.paint import detail as paint
-from sparkrun_tui.ui.paint.command_view import argv_lines, shell_lines, yaml_lines
-from sparkrun_tui.ui.paint.memory_tab import memory_lines
-from sparkrun_tui.ui.paint.recipe_rows import field_rows
+from sparkrun_tui.ui.paint.recipe import detail as paint
+from sparkrun_tui.ui.paint.recipe.command_view import argv_lines, shell_lines, yaml_lines
+from sparkrun_tui.ui.paint.recipe.memory_tab import memory_lines
+from sparkrun_tui.ui.paint.recipe.recipe_rows import field_rows
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.form.choices import Choices
 from sparkrun_tui.ui.widgets.form.field_list import FieldList
@@ -148,7 +148,7 @@ class Detail(Container, Actor):
         world = self.sparkrun.state.known_world
         if world is None:
             return ()
-        from sparkrun_tui.ui.paint.world_lines import world_lines  # not before the first paint
+        from sparkrun_tui.ui.paint.hosts.world_lines import world_lines  # not before the first paint
 
         return world_lines(world, evaluation.places, width)
 
@@ -165,7 +165,7 @@ class Detail(Container, Actor):
         world = self.sparkrun.state.known_world
         words = ""
         if world is not None and self._evaluation is not None:
-            from sparkrun_tui.ui.paint.world_lines import age_words  # not before the first paint
+            from sparkrun_tui.ui.paint.hosts.world_lines import age_words  # not before the first paint
 
             words = age_words(world, self._evaluation.places, time.time())
         name = self._recipe.name if self._recipe is not None else "no recipe"

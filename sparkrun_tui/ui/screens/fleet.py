@@ -14,8 +14,8 @@ from sparkrun_tui.fleet.model import FleetView, Workload
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.glyphs import glyphs_here
 from sparkrun_tui.ui.ink import Line
-from sparkrun_tui.ui.paint.fleet_lines import FleetRow, fleet_rows, header
-from sparkrun_tui.ui.paint.load_lines import (
+from sparkrun_tui.ui.paint.hosts.fleet_lines import FleetRow, fleet_rows, header
+from sparkrun_tui.ui.paint.hosts.load_lines import (
     View,
     chosen_host_lines,
     chosen_workload_lines,

@@ -18,7 +18,7 @@ from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.model.launch_status import OVER
 from sparkrun_tui.ui.model.ports import PastLaunch
-from sparkrun_tui.ui.paint.past_lines import matches, outcome, settings_words
+from sparkrun_tui.ui.paint.launch.past_lines import matches, outcome, settings_words
 from sparkrun_tui.ui.screens.again import launch_again, plan_again
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm

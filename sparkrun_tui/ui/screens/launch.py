@@ -21,10 +21,10 @@ from sparkrun_tui.recipe.values.launch_keys import FLAGS
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.launch_status import COMING, SERVING
 from sparkrun_tui.ui.model.ports import LaunchPort, PastLaunch, ReplayPort
-from sparkrun_tui.ui.paint.change_lines import change_words
-from sparkrun_tui.ui.paint.launch_text import STATUS, elapsed, endpoint_lines
-from sparkrun_tui.ui.paint.past_lines import ran_words
-from sparkrun_tui.ui.paint.phases import LastTime
+from sparkrun_tui.ui.paint.launch.change_lines import change_words
+from sparkrun_tui.ui.paint.launch.launch_text import STATUS, elapsed, endpoint_lines
+from sparkrun_tui.ui.paint.launch.past_lines import ran_words
+from sparkrun_tui.ui.paint.launch.phases import LastTime
 from sparkrun_tui.ui.screens.again import launch_again
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm

@@ -13,7 +13,7 @@ from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.glyphs import glyphs_here
 from sparkrun_tui.ui.ink import Line
 from sparkrun_tui.ui.model.ports import Insight
-from sparkrun_tui.ui.paint.load_lines import (
+from sparkrun_tui.ui.paint.hosts.load_lines import (
     WINDOWS,
     View,
     fitting_window,

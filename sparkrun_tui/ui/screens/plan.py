@@ -12,8 +12,8 @@ from textual.message import Message
 from textual.widget import Widget
 
 from sparkrun_tui.base.errors import SparkrunError
-from sparkrun_tui.base.settings import Cluster
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.fleet.world import Holding
 from sparkrun_tui.launch.plan.consent import consent_needed, give, question
 from sparkrun_tui.launch.plan.plan import OF_TRUST, LaunchPlan
@@ -27,12 +27,12 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line, wrap
 from sparkrun_tui.ui.model.launch_status import COMING, SERVING
-from sparkrun_tui.ui.paint.change_lines import change_words
-from sparkrun_tui.ui.paint.command_view import shell_lines
-from sparkrun_tui.ui.paint.fleet_lines import ranks_of
-from sparkrun_tui.ui.paint.plan_head import Choice, PlanHead, plan_head
-from sparkrun_tui.ui.paint.plan_lines import consent_lines, plan_lines
-from sparkrun_tui.ui.paint.world_lines import age_words, holding_words
+from sparkrun_tui.ui.paint.hosts.fleet_lines import ranks_of
+from sparkrun_tui.ui.paint.hosts.world_lines import age_words, holding_words
+from sparkrun_tui.ui.paint.launch.change_lines import change_words
+from sparkrun_tui.ui.paint.launch.plan_head import Choice, PlanHead, plan_head
+from sparkrun_tui.ui.paint.launch.plan_lines import consent_lines, plan_lines
+from sparkrun_tui.ui.paint.recipe.command_view import shell_lines
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.list_pane import ListPane

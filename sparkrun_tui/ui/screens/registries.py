@@ -14,7 +14,7 @@ from sparkrun_tui.recipe.registry.registries import RegistryStatus
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line, wrap
 from sparkrun_tui.ui.model.registries import Registries
-from sparkrun_tui.ui.paint import registry_lines as paint
+from sparkrun_tui.ui.paint.recipe import registry_lines as paint
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm

@@ -14,7 +14,7 @@ from sparkrun_tui.launch.stores.prune import Item, Offer, offer_images, offer_mo
 from sparkrun_tui.launch.stores.verify import Checked
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line
-from sparkrun_tui.ui.paint import store_lines as paint
+from sparkrun_tui.ui.paint.hosts import store_lines as paint
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.list_pane import ListPane

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.paint.fleet_lines import ranks_of
-from sparkrun_tui.ui.paint.load_lines import endpoint
+from sparkrun_tui.ui.paint.hosts.fleet_lines import ranks_of
+from sparkrun_tui.ui.paint.hosts.load_lines import endpoint
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 
 ACTS = ("logs", "chat", "snippets", "copy", "stop")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sparkrun_tui.ui.paint.world_lines import age_words
+from sparkrun_tui.ui.paint.hosts.world_lines import age_words
 from sparkrun_tui.ui.screens.base import PageScreen
 
 

@@ -10,8 +10,8 @@ from textual.geometry import Size
 from sparkrun_tui.launch.record.guard_words import nearest
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.ink import Line
-from sparkrun_tui.ui.paint.notices import pressing
-from sparkrun_tui.ui.paint.phases import LastTime, table
+from sparkrun_tui.ui.paint.launch.notices import pressing
+from sparkrun_tui.ui.paint.launch.phases import LastTime, table
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.settings import Cluster, Settings
+from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.run.launch import Launch
 from sparkrun_tui.launch.services import Services

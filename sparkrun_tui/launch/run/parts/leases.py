@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.base.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.base.units import format_duration

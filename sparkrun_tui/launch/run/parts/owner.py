@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from sparkrun_tui.base.numbers import whole_of
+from sparkrun_tui.base.reading.numbers import whole_of
 from sparkrun_tui.base.text import clean_line
 
 _PROC = Path("/proc")

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from sparkrun_tui.base import identifiers, shell
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.make_room import room_for_models
+from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.plan import HostView, ModelNeed, Phase

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.plan import LABEL, ContainerExec, Phase, PortWait, RankPlan, RayNodesWait, Stage
 from sparkrun_tui.launch.plan.archive import container_files, exec_files, exec_paths

@@ -10,8 +10,8 @@ from pathlib import Path
 from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.settings import Settings
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.launch.plan.consent import about_a_copy, unasked_as_a_copy
 from sparkrun_tui.recipe.format.export import command_line, exported, keeps_secrets, left_as_variables, write_new_recipe
 from sparkrun_tui.recipe.model import Recipe
@@ -21,8 +21,8 @@ from sparkrun_tui.recipe.values.overrides import render
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.ink import Line
-from sparkrun_tui.ui.paint.change_lines import change_lines
-from sparkrun_tui.ui.paint.plan_lines import consent_lines
+from sparkrun_tui.ui.paint.launch.change_lines import change_lines
+from sparkrun_tui.ui.paint.launch.plan_lines import consent_lines
 from sparkrun_tui.ui.screens.dialogs.ask import AskScreen, Blank
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.footer_keys import FooterKeys

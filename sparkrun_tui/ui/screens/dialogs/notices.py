@@ -10,7 +10,7 @@ from textual.screen import ModalScreen
 from sparkrun_tui.launch.record.events import Noticed
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.paint.notices import notice_lines
+from sparkrun_tui.ui.paint.launch.notices import notice_lines
 from sparkrun_tui.ui.widgets.panel import Panel
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 

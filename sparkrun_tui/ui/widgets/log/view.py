@@ -17,7 +17,7 @@ from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.ink import Span, clip, fit, wrap_line
-from sparkrun_tui.ui.paint.log_text import trimmed
+from sparkrun_tui.ui.paint.launch.log_text import trimmed
 from sparkrun_tui.ui.widgets.line_pane import LinePane
 from sparkrun_tui.ui.widgets.log.source import Finder, LogSource
 

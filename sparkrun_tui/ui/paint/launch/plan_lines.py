@@ -13,9 +13,9 @@ from sparkrun_tui.memory.result import Estimate
 from sparkrun_tui.recipe.model import Severity
 from sparkrun_tui.recipe.trust import Demand
 from sparkrun_tui.ui.ink import Line, Span, clip, fit, width_of, wrap, wrap_line
-from sparkrun_tui.ui.paint.command_view import shell_lines
-from sparkrun_tui.ui.paint.detail import problem_lines
-from sparkrun_tui.ui.paint.memory_bar import picture_lines
+from sparkrun_tui.ui.paint.recipe.command_view import shell_lines
+from sparkrun_tui.ui.paint.recipe.detail import problem_lines
+from sparkrun_tui.ui.paint.recipe.memory_bar import picture_lines
 
 
 def hosts_of(step: PlanStep, plan: LaunchPlan) -> str:

@@ -9,13 +9,13 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import behind_links, read_text, update_private
 from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageError
-from sparkrun_tui.base.files import behind_links, read_text, update_private
-from sparkrun_tui.base.kept_settings import Parsed, keep_parsed, parsed_before
-from sparkrun_tui.base.numbers import decimal_of, whole_of
+from sparkrun_tui.base.reading.numbers import decimal_of, whole_of
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.user.kept_settings import Parsed, keep_parsed, parsed_before
 
 DEMO_CLUSTER = "demo"
 
@@ -265,8 +265,8 @@ def _near(word: str, known: Iterable[str]) -> str:
 def _update(change: Callable[[_File], None]) -> None:
     """Change `config.yaml`: `change` gets the file and changes its data. Raises `SettingsError`, and what it raises."""
     # Needed for a change only; the settings are read at every start.
-    from sparkrun_tui.base.settings_yaml import plain_yaml
-    from sparkrun_tui.base.yaml_edit import with_data
+    from sparkrun_tui.base.user.settings_yaml import plain_yaml
+    from sparkrun_tui.base.user.yaml_edit import with_data
 
     path = config_file()
 
@@ -376,7 +376,7 @@ def _parsed(path: Path) -> Parsed:
 def _parse(path: Path, text: str) -> Parsed:
     if not text.strip():
         return Parsed({}, {}, None)
-    from sparkrun_tui.base.settings_yaml import parse_settings  # loads the YAML library
+    from sparkrun_tui.base.user.settings_yaml import parse_settings  # loads the YAML library
 
     return parse_settings(path, text)
 

@@ -17,8 +17,8 @@ from sparkrun_tui.remote.probe.facts import HostFacts
 from sparkrun_tui.ui.glyphs import Glyphs
 from sparkrun_tui.ui.ink import Line, Span, cells_of, clip, fit, join, width_of, wrap_line
 from sparkrun_tui.ui.model.ports import Insight
-from sparkrun_tui.ui.paint.fleet_lines import HEALTH, disk_words, free_style
-from sparkrun_tui.ui.paint.time_plot import Plot, plot_lines, row_of, time_axis
+from sparkrun_tui.ui.paint.hosts.fleet_lines import HEALTH, disk_words, free_style
+from sparkrun_tui.ui.paint.hosts.time_plot import Plot, plot_lines, row_of, time_axis
 
 WINDOWS = (120.0, 300.0, KEPT)
 """The lengths of time, in seconds, that can be shown."""

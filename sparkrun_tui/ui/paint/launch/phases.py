@@ -13,7 +13,7 @@ from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.record.guard_words import guard_words, nearest, picture
 from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
 from sparkrun_tui.ui.ink import Line, Span, clip, fit
-from sparkrun_tui.ui.paint.notices import newest_line
+from sparkrun_tui.ui.paint.launch.notices import newest_line
 
 _SIGNS: dict[StepState, tuple[str, str]] = {
     StepState.PENDING: ("·", "dim"),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sparkrun_tui.base.files import read_text, update_private
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.disk.files import read_text, update_private
+from sparkrun_tui.base.reading.json_text import parse_json
 
 _MOST_HELD = 300
 """How many files are held in memory."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 _APP = "sparkrun-tui"
-_PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def _xdg(variable: str, usual: str) -> Path:

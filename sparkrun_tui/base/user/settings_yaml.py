@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from sparkrun_tui.base.errors import SettingsError, Spot
-from sparkrun_tui.base.kept_settings import Parsed, Place
+from sparkrun_tui.base.user.kept_settings import Parsed, Place
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_DEPTH = 30

@@ -6,8 +6,8 @@ import json
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import read_text, write_private
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import read_text, write_private
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.text import log_line
 

@@ -14,9 +14,9 @@ from sparkrun_tui.recipe.values.environment import reads_text
 from sparkrun_tui.recipe.values.launching import launching_lines
 from sparkrun_tui.recipe.values.masking import dotted, redactor
 from sparkrun_tui.ui.ink import Line, Span, clip, wrap
-from sparkrun_tui.ui.paint.list_rows import short_count
-from sparkrun_tui.ui.paint.memory_bar import is_supposed, picture_lines
-from sparkrun_tui.ui.paint.memory_tab import suggestion_line, suggestion_lines
+from sparkrun_tui.ui.paint.recipe.list_rows import short_count
+from sparkrun_tui.ui.paint.recipe.memory_bar import is_supposed, picture_lines
+from sparkrun_tui.ui.paint.recipe.memory_tab import suggestion_line, suggestion_lines
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.evaluation import Evaluation

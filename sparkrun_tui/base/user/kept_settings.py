@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sparkrun_tui.base import paths
-from sparkrun_tui.base.files import read_text, write_private
-from sparkrun_tui.base.json_text import parse_json
+from sparkrun_tui.base.disk import paths
+from sparkrun_tui.base.disk.files import read_text, write_private
+from sparkrun_tui.base.reading.json_text import parse_json
 
 _FORMAT = "1"
 _LONGEST = 256 << 10

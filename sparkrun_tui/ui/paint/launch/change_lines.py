@@ -13,7 +13,7 @@ from sparkrun_tui.recipe.values.masking import redactor, shown, shown_settings
 from sparkrun_tui.recipe.values.overrides import changed, from_data
 from sparkrun_tui.recipe.values.rendered import value_text
 from sparkrun_tui.ui.ink import Line, wrap_line
-from sparkrun_tui.ui.paint.command_view import shell_lines
+from sparkrun_tui.ui.paint.recipe.command_view import shell_lines
 
 
 def change_lines(

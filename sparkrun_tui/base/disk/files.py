@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from sparkrun_tui.base import paths
+from sparkrun_tui.base.disk import paths
 
 LOCK_WAIT = 10.0
 """Seconds to wait for another program that writes one of this program's files; a write takes milliseconds."""

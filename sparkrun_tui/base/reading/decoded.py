@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from itertools import islice
 
-from sparkrun_tui.base.json_text import JsonError, parse_json
-from sparkrun_tui.base.numbers import MOST, decimal_of, whole_of
+from sparkrun_tui.base.reading.json_text import JsonError, parse_json
+from sparkrun_tui.base.reading.numbers import MOST, decimal_of, whole_of
 from sparkrun_tui.base.records import dataclass
 
 MOST_ITEMS = 200_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import NewType
 
-from sparkrun_tui.base.numbers import whole
+from sparkrun_tui.base.reading.numbers import whole
 
 Commit = NewType("Commit", str)
 """Forty hexadecimal digits, in lower case."""

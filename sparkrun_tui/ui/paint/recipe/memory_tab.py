@@ -9,8 +9,8 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.memory.result import Estimate, HostPicture, Part
 from sparkrun_tui.memory.speed.words import sentence
 from sparkrun_tui.ui.ink import Line, clip, wrap, wrap_line
-from sparkrun_tui.ui.paint.context_plot import plot_lines
-from sparkrun_tui.ui.paint.memory_bar import gib
+from sparkrun_tui.ui.paint.recipe.context_plot import plot_lines
+from sparkrun_tui.ui.paint.recipe.memory_bar import gib
 
 if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.suggestions import Suggestion

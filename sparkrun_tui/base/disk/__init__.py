@@ -1,0 +1,1 @@
+"""This machine: paths, files written whole, and limits on child processes."""

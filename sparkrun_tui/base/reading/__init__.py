@@ -1,0 +1,1 @@
+"""Foreign text and data to values, each within bounds: JSON, numbers, names, patterns."""

@@ -1,0 +1,1 @@
+"""Hosts, workloads and what is stored on hosts, as lines."""

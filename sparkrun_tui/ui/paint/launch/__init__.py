@@ -1,0 +1,1 @@
+"""Plans, launches, their history and their conversation as lines."""

@@ -1,0 +1,1 @@
+"""Recipes, their memory and their registries as lines."""
