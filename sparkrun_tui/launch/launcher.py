@@ -6,6 +6,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.reading.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
@@ -28,6 +29,7 @@ from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.reporter import Reporter
 from sparkrun_tui.launch.run.parts.running import Running
 from sparkrun_tui.launch.services import Services
+from sparkrun_tui.launch.sizing.headers_here import HeadersHere
 from sparkrun_tui.launch.sizing.host_models import remember_cached, remember_model, wanted_of
 from sparkrun_tui.recipe.format.hooks import model_on_hosts
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -59,6 +61,9 @@ class Launcher:
         """The models that a host was asked for last."""
         self._environ = dict(os.environ if environ is None else environ)
         self._launches: dict[str, Launch] = {}
+        self._headers: HeadersHere | None = None
+        if services.workstation is not None:
+            self._headers = HeadersHere(hub=Path(services.workstation.hub))
 
     @property
     def launches(self) -> Mapping[str, Launch]:
@@ -151,8 +156,14 @@ class Launcher:
                 self.facts.update(facts)
         return seen
 
+    async def read_here(self, rendered: Rendered) -> bool:
+        """Read the headers of a recipe's models that lie in this machine's cache; whether there are new facts."""
+        if self._headers is None:
+            return False
+        return await self._headers.read(rendered)
+
     async def learn(self, plan: LaunchPlan) -> str:
-        """Keep what the head node says of the plan's models by their own files, for the estimates to come.
+        """Keep what this machine and the head node say of the plan's models by their own files, for later estimates.
 
         Of those in its cache the last probe has it, and the host is probed where it did not ask for them. Returns why
         the facts could not be kept, empty where they were. Raises `HostError` when the host cannot be asked.
@@ -160,6 +171,7 @@ class Launcher:
         host = plan.serve.ready.host
         if plan.cluster.is_demo:
             return ""
+        await self.read_here(plan.rendered)
         if plan.serve.models:
             return await self._learn_cached(plan, host)
         model = model_on_hosts(plan.rendered.recipe)

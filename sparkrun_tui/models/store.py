@@ -35,7 +35,7 @@ class LocalFacts:
         """
         if model.startswith(("/", "~/")):
             return self._on_hosts(model)
-        if not _MODEL.fullmatch(model) or ".." in model or ".." in revision:
+        if not is_repository(model, revision):
             return None
         key = (model, revision)
         stamp = self._stamp(model, revision)
@@ -95,6 +95,11 @@ class LocalFacts:
             digest = _changed(digest_path(self._digests, model, revision))
             digest += _changed(host_digest_path(self._digests, cached_key(model, revision)))
         return reference, digest
+
+
+def is_repository(model: str, revision: str = "") -> bool:
+    """Whether this names a repository (`OWNER/NAME`, a GGUF with `:QUANT`), and a revision that is no path outwards."""
+    return _MODEL.fullmatch(model) is not None and ".." not in model and ".." not in revision
 
 
 def cached_key(model: str, revision: str = "") -> str:

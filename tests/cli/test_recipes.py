@@ -10,7 +10,9 @@ import pytest
 
 from sparkrun_tui.base.disk import paths
 from sparkrun_tui.engines.registry import ENGINES
+from sparkrun_tui.launch.sizing.sizing import digest_folder
 from tests.cli.conftest import Cli
+from tests.support.made_cache import hub_here, put_model
 
 LIST_KEYS = {
     "name", "reference", "model", "runtime", "container", "description", "maintainer", "model_params",
@@ -326,3 +328,12 @@ def test_an_engine_that_is_not_modelled_is_said_once(cli: Cli, tmp_path: Path) -
     path.write_text("model: org/m\nruntime: zebra\ncontainer: zebra:1\nmax_nodes: 1\ncommand: zebra {model}\n")
     out = cli("recipe", "vram", str(path)).out
     assert "engine: not known)" in out and out.count("is not modelled") == 1
+
+
+def test_headers_in_this_machine_s_cache_are_read_without_asking_the_hub(cli: Cli, tmp_path: Path) -> None:
+    put_model(hub_here(), "acme/tiny")
+    path = tmp_path / "tiny.yaml"
+    path.write_text("model: acme/tiny\nruntime: vllm\ncontainer: x:1\ncommand: vllm serve {model}\n")
+    for command in (("recipe", "vram"), ("show",)):
+        assert "headers of the files in the Hugging Face cache" in cli(*command, str(path)).out
+    assert [file.name for file in digest_folder().iterdir()] == ["acme--tiny.json"]

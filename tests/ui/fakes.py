@@ -174,6 +174,9 @@ class FakeBackend:
     async def look_up(self, model: str, revision: str) -> None:
         self.calls.append(f"look_up {model}")
 
+    async def read_here(self, rendered: Rendered) -> bool:
+        return False
+
     async def plan(self, rendered: Rendered, cluster: Cluster, hosts: Sequence[str] = ()) -> LaunchPlan:
         views = [HostView(host, host) for host in hosts or cluster.hosts]
         return build_plan(rendered, cluster, views, launch_id="fake1234")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from sparkrun_tui.launch.sizing.headers_here import HeadersHere
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.widgets.form.field_list import FieldEditor, FieldList
 from sparkrun_tui.ui.widgets.recipe_list import RecipeList
+from tests.support.made_cache import hub_here, put_model
 
 from .conftest import ALPHA, Pilots, lines_with, press, screen_text, settle
 from .fakes import FakeBackend
@@ -247,3 +250,16 @@ async def test_long_names_lose_their_middle_and_keep_their_lit_letters(open_app:
         assert "2x-v" in lit
     async with open_app((200, 40)) as pilot:
         assert lines_with(pilot, name)
+
+
+async def test_headers_that_lie_here_are_read_once_the_cursor_rests(
+    open_app: Pilots, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_model(hub_here(), "acme/alpha-8b")
+    monkeypatch.setattr(backend, "read_here", HeadersHere().read, raising=False)
+    async with open_app((120, 40)) as pilot:
+        await press(pilot, "m")
+        async with asyncio.timeout(20):
+            while not lines_with(pilot, "headers of the files in"):
+                await asyncio.sleep(0.05)
+                await pilot.pause()

@@ -155,6 +155,7 @@ def show_command(
     as_json: bool,
 ) -> int:
     """Show a recipe, its command with overrides applied, and the memory it needs on the chosen hosts."""
+    from sparkrun_tui.cli.hub import read_here
     from sparkrun_tui.cli.text.recipes import describe
     from sparkrun_tui.launch.sizing.evaluation import evaluate
     from sparkrun_tui.launch.sizing.suggestions import suggestions
@@ -164,6 +165,8 @@ def show_command(
     overrides = typed.of(recipe)
     target = judged_for(settings, Target(hosts, cluster_name, demo))
     evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
+    if read_here(evaluation.rendered):
+        evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
     offered = suggestions(evaluation, target)
     if as_json:
         output.as_json(_full_json(evaluation, offered))

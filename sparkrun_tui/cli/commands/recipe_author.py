@@ -129,7 +129,7 @@ def vram_command(
 
     The hosts are not contacted: each is assumed to be a DGX Spark.
     """
-    from sparkrun_tui.cli.hub import look_up
+    from sparkrun_tui.cli.hub import look_up, read_here
     from sparkrun_tui.cli.text.recipes import estimate_json, memory_lines
     from sparkrun_tui.launch.sizing.evaluation import evaluate
     from sparkrun_tui.launch.sizing.suggestions import suggestions
@@ -141,6 +141,8 @@ def vram_command(
     overrides = typed.of(recipe)
     target = judged_for(settings, Target(hosts, cluster_name, demo))
     evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
+    if read_here(evaluation.rendered):
+        evaluation = evaluate(recipe, overrides, target, user_defaults=settings.defaults)
     offered = suggestions(evaluation, target)
     if as_json:
         output.as_json(estimate_json(evaluation.estimate, offered))

@@ -37,6 +37,9 @@ _TOKENIZERS = ("tokenizer", "vocab", "merges", "tekken", "spiece", "sentencepiec
 _OTHER_FORMS = ("*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack", "*.onnx", "*.onnx_data", "*.tflite", "*.ot",
                 "original/*", "onnx/*", "openvino/*")  # fmt: skip
 
+_DESCRIBING = ("config.json", "hf_quant_config.json", "*.safetensors")
+"""The files that say what a model's memory is."""
+
 
 def hub_folder() -> Path:
     """The workstation's `hub` folder, where huggingface_hub keeps it."""
@@ -131,6 +134,22 @@ def looks_whole(hub: Path, repo: str, commit: str, files: Iterable[ModelFile]) -
     if not whole(sizes, indexes, any((folder / "blobs").glob("*.incomplete"))):
         return False
     return not any_cut(snapshot, sizes, kept_listing(folder, commit))
+
+
+def described(hub: Path, repo: str, commit: str) -> tuple[ModelFile, ...]:
+    """The files of a snapshot that say what a model's memory is: its configuration, and all its safetensors.
+
+    Empty where one of them is missing or was cut off. A tokenizer is not looked for: it takes no memory.
+    """
+    folder = hub / folder_name(repo)
+    files = [file for file in files_in(hub, repo, commit) if _matches(file.name, _DESCRIBING)]
+    sizes = {file.name: file.size for file in files}
+    weights = [name for name in sizes if name.endswith(".safetensors")]
+    if "config.json" not in sizes or not weights or not _all_parts(weights, set(sizes)):
+        return ()
+    if any_cut(folder / "snapshots" / commit, sizes, kept_listing(folder, commit)):
+        return ()
+    return tuple(files)
 
 
 def whole(names: Iterable[str], indexes: Mapping[str, str], partial: bool) -> bool:

@@ -17,7 +17,9 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.models.digest import Digest, from_data
 from sparkrun_tui.models.digest_cache import digest_path, write_digest
+from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote import children
+from sparkrun_tui.remote.hub import cache as hub_cache
 from sparkrun_tui.remote.hub.downloads import Choice, Chooser, HubError, HubSource, explain, worker_message
 from sparkrun_tui.remote.ports.models import ModelFile, ModelRequest
 
@@ -27,6 +29,7 @@ _MOST_LINE = 2 << 20
 """Bytes of a digest, which is parsed where the app waits; one that is kept has at most half of it."""
 
 
+_HERE = "headers of the files in the Hugging Face cache"
 _PROJECTOR = "*mmproj*.gguf"
 """The projector of a GGUF repository, if it has one."""
 
@@ -61,17 +64,37 @@ class HubFacts:
         patterns = (_PROJECTOR,) if quant else ()
         request = ModelRequest(repo, revision, patterns, quant)
         digest = await self._run(await self._order(model, request, token), token)
-        if self._digests is not None:
-            path = digest_path(self._digests, model, revision)
-            try:
-                await asyncio.to_thread(write_digest, path, digest)
-            except OSError as error:
-                raise HubError(
-                    f"what the Hub says of {repo} cannot be kept: {error.strerror or error}",
-                    kind="disk",
-                    remedy=f"See to {path.parent}.",
-                ) from error
+        await self._keep(digest, model, revision)
         return digest
+
+    async def read_here(self, model: str, revision: str = "") -> Digest | None:
+        """The digest of a model by its files in this machine's cache, also kept for later; the network is not used.
+
+        None where they do not lie here whole. Raises `HubError` for files that describe no model.
+        """
+        repo, _, quant = model.partition(":")
+        if quant:
+            order = await self._order_here(model, ModelRequest(repo, revision, (_PROJECTOR,), quant))
+        else:
+            order = await asyncio.to_thread(self._described, model, revision)
+        if order is None:
+            return None
+        digest = await self._run(order, None)
+        await self._keep(digest, model, revision)
+        return digest
+
+    async def _keep(self, digest: Digest, model: str, revision: str) -> None:
+        if self._digests is None:
+            return
+        path = digest_path(self._digests, model, revision)
+        try:
+            await asyncio.to_thread(write_digest, path, digest)
+        except OSError as error:
+            raise HubError(
+                f"what is known of {model} cannot be kept: {error.strerror or error}",
+                kind="disk",
+                remedy=f"See to {path.parent}.",
+            ) from error
 
     async def of_starts(self, whole: Mapping[str, str], starts: Mapping[str, bytes]) -> Digest:
         """The digest of a model by how its files begin, by name; `whole` has its `model`, `commit` and `source`.
@@ -84,15 +107,47 @@ class HubFacts:
 
     async def _order(self, model: str, request: ModelRequest, token: Secret | None) -> dict[str, Any]:
         """What the worker is to read: files that lie here whole, else the Hub's."""
-        order: dict[str, Any] = {"model": model, "repo": request.repo, "quant": request.gguf_quant}
-        here = await self._source.stored(request)
+        here = await self._order_here(model, request)
         if here is not None:
-            snapshot = str(Path(here.hub) / here.snapshot)
-            source = "headers of the files in the Hugging Face cache"
-            return order | _files(here.files) | {"snapshot": snapshot, "commit": here.commit, "source": source}
+            return here
         plan = await self._source.plan(request, token)
-        source = f"Hugging Face Hub, commit {plan.commit[:7]}"
-        return order | _files(plan.files) | {"commit": plan.commit, "source": source, "endpoint": self._endpoint}
+        return {
+            "model": model,
+            "repo": request.repo,
+            "quant": request.gguf_quant,
+            **_files(plan.files),
+            "commit": plan.commit,
+            "source": f"Hugging Face Hub, commit {plan.commit[:7]}",
+            "endpoint": self._endpoint,
+        }
+
+    async def _order_here(self, model: str, request: ModelRequest) -> dict[str, Any] | None:
+        """What the worker is to read of files that lie here whole; None where they do not."""
+        here = await self._source.stored(request)
+        if here is None:
+            return None
+        return {
+            "model": model,
+            "repo": request.repo,
+            "quant": request.gguf_quant,
+            **_files(here.files),
+            "snapshot": str(Path(here.hub) / here.snapshot),
+            "commit": here.commit,
+            "source": _HERE,
+        }
+
+    def _described(self, model: str, revision: str) -> dict[str, Any] | None:
+        """What the worker is to read of a model whose weights lie here whole, even where other files do not."""
+        hub = self._source.hub
+        commit = hub_cache.commit_of(hub, model, revision)
+        if commit is None:
+            return None
+        files = hub_cache.described(hub, model, commit)
+        if not files:
+            return None
+        snapshot = hub / folder_name(model) / "snapshots" / commit
+        order = {"model": model, "repo": model, "quant": "", "snapshot": str(snapshot), "commit": commit}
+        return order | _files(files) | {"source": _HERE}
 
     async def _run(self, order: Mapping[str, Any], token: Secret | None) -> Digest:
         env = {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1"}

@@ -205,6 +205,12 @@ class LocalBackend:
         token = hub_token(os.environ)
         await HubFacts(digest_folder(), choose_gguf).read(model, revision, token)
 
+    async def read_here(self, rendered: Rendered) -> bool:
+        """Read the headers of models that lie in this machine's cache, once."""
+        if self._launcher is None:
+            return False
+        return await self._launcher.read_here(rendered)
+
     async def plan(self, rendered: Rendered, cluster: Cluster, hosts: Sequence[str] = ()) -> LaunchPlan:
         """What a launch would do, with what is known of the hosts."""
         consented = consented_variables(rendered.recipe)

@@ -181,6 +181,9 @@ class Backend(Protocol):
     async def look_up(self, model: str, revision: str) -> None:
         """Read the headers of a model from the Hub, so that estimates are exact from now on."""
 
+    async def read_here(self, rendered: Rendered) -> bool:
+        """Read the headers of a recipe's models in this machine's cache; whether estimates have new facts now."""
+
     async def plan(self, rendered: Rendered, cluster: Cluster, hosts: Sequence[str] = ()) -> LaunchPlan:
         """What a launch would do on these hosts, head first; without any, on the first ones of the cluster."""
 

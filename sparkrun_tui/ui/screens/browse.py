@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _SLICE = 0.006
 """Seconds of estimating recipes at a time, so that keys are handled in between."""
 _REST = 0.02
+_SETTLED = 0.4
+"""Seconds for which the cursor rests before files of the shown recipe's model are read."""
 
 
 WIDE_FROM = 100
@@ -76,6 +78,7 @@ class BrowseScreen(PageScreen):
         self._judging = False
         self._searched = 0.0
         self._showing: Timer | None = None
+        self._reading: Timer | None = None
         self._looking_up: set[str] = set()
 
     def body(self) -> Iterable[Widget]:
@@ -392,6 +395,21 @@ class BrowseScreen(PageScreen):
         self.detail.show(state.recipe, keep_place)
         self.refresh_bindings()
         self._judge_later()
+        self._read_here_soon()
+
+    def _read_here_soon(self) -> None:
+        """Read the headers of the shown recipe's models in this machine's cache once the cursor rests."""
+        if self._reading is not None:
+            self._reading.stop()
+        self._reading = self.set_timer(_SETTLED, lambda: self.sparkrun.background(self._read_here(), "headers"))
+
+    async def _read_here(self) -> None:
+        evaluation = self.detail.evaluation
+        if evaluation is None or not self.sparkrun.opened.is_set():
+            return
+        if await self.sparkrun.backend.read_here(evaluation.rendered):
+            self.sparkrun.state.forget_verdicts()
+            self.sparkrun.state_changed()
 
     def go_to(self, key: str, field: str = "") -> None:
         """Show this recipe, and its form at `field`."""
@@ -413,6 +431,7 @@ class BrowseScreen(PageScreen):
             has_overrides = self.sparkrun.state.has_overrides(row.key)
             if row.has_overrides != has_overrides:
                 self.search_again()
+        self._read_here_soon()
         self.list.refresh_rows((self.list.cursor,))
         self.sparkrun.keep_soon()
 
