@@ -66,6 +66,10 @@ class HostPicture:
     floor_green: int
 
 
+REFUSED = "refused by the engine"
+"""The text of a verdict on settings that the engine refuses."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One judgement: a level, a short text for a narrow pane, and a sentence with the numbers."""
@@ -138,6 +142,11 @@ class Estimate:
     speed: Speed | None = None
     hosts_needed: int | None = None
     """The hosts that the parallel sizes need; None where only one engine process is counted."""
+
+    @property
+    def refusal(self) -> str:
+        """Why the engine refuses the settings at its start; empty where it does not."""
+        return self.starts.detail if self.starts.text == REFUSED else ""
 
     @property
     def level(self) -> Level:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.memory.hosts import free_at_start, others
-from sparkrun_tui.memory.result import HostMemory, HostPicture, Level, Verdict
+from sparkrun_tui.memory.result import REFUSED, HostMemory, HostPicture, Level, Verdict
 
 SHORTEST = 128
 """A context of fewer tokens is taken for a typing error."""
@@ -21,7 +21,7 @@ def unknown(text: str, detail: str) -> Verdict:
 
 def refused(why: str) -> Verdict:
     """The verdict on settings that the engine refuses."""
-    return Verdict(Level.BAD, "refused by the engine", why)
+    return Verdict(Level.BAD, REFUSED, why)
 
 
 def too_few_hosts(needed: int, chosen: int) -> Verdict:

@@ -337,3 +337,37 @@ def test_headers_in_this_machine_s_cache_are_read_without_asking_the_hub(cli: Cl
     for command in (("recipe", "vram"), ("show",)):
         assert "headers of the files in the Hugging Face cache" in cli(*command, str(path)).out
     assert [file.name for file in digest_folder().iterdir()] == ["acme--tiny.json"]
+
+
+def test_validate_says_what_a_known_version_refuses_at_its_start(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    text = (
+        "model: Qwen/Qwen3-8B\nruntime: vllm\ncontainer: vllm/vllm-openai:v0.33.0\n"
+        "defaults: {kv_cache_dtype: float16}\ncommand: vllm serve {model} --kv-cache-dtype {kv_cache_dtype}\n"
+    )
+    path.write_text(text)
+    done = cli("recipe", "validate", str(path), "--json")
+    [problem] = [item for item in done.json if item["code"] == "refused-settings"]
+    assert done.code == 1 and problem["severity"] == "error"
+    assert "a KV cache of float16 does not go with a model in bfloat16" in problem["message"]
+    assert (problem["line"], problem["column"]) == (4, 12)
+    path.write_text(text.replace("float16}", "bfloat16}"))
+    assert cli("recipe", "validate", str(path)).code == 0
+    # The version in this image is not known, and so is what it refuses.
+    path.write_text(text.replace("vllm/vllm-openai:v0.33.0", "example/vllm:latest"))
+    assert cli("recipe", "validate", str(path)).code == 0
+
+
+def test_what_only_the_assumed_gpu_refuses_is_a_warning(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    text = (
+        "model: nvidia/Gemma-4-26B-A4B-NVFP4\nruntime: vllm\ncontainer: vllm/vllm-openai:v0.33.0\n"
+        "command: vllm serve {model} -tp 2\n"
+    )
+    path.write_text(text)
+    found = cli("recipe", "validate", str(path), "--json").json
+    [problem] = [item for item in found if item["code"] == "refused-settings"]
+    assert problem["severity"] == "warning"
+    assert "--moe-backend marlin (on a DGX Spark, which is assumed)" in problem["message"]
+    path.write_text(text.replace("-tp 2", "-tp 2 --moe-backend marlin"))
+    assert not [item for item in cli("recipe", "validate", str(path), "--json").json if item["severity"] != "note"]

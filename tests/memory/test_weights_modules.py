@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
+from sparkrun_tui.memory.vllm.devices import Device
 from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.memory.vllm.layers import Unsupported
 from sparkrun_tui.memory.vllm.plan import plan_cache
@@ -401,6 +402,12 @@ def test_experts_of_compressed_tensors_are_whole_blocks_wide(width: int, version
 def test_another_backend_takes_experts_that_flashinfer_refuses() -> None:
     model = with_block(GEMMA, modelopt(*GEMMA_KEPT))
     assert plan_cache(model, replace(TP2, moe_backend="marlin"), 4096) is not None
+
+
+def test_a_hopper_gpu_has_no_flashinfer_experts_to_refuse_them() -> None:
+    model = with_block(GEMMA, modelopt(*GEMMA_KEPT))
+    hopper = Device(memory=80 << 30, capability=(9, 0), spark=False)
+    assert plan_cache(model, TP2, 4096, device=hopper) is not None
 
 
 def test_a_stated_count_of_the_same_modules_changes_nothing_and_another_scales_them() -> None:

@@ -106,8 +106,10 @@ def _file_findings(file: Path, target: judging.Target) -> Sequence[Problem]:
 
 def _problems(recipe: Recipe, target: judging.Target) -> Sequence[Problem]:
     from sparkrun_tui.launch.sizing.evaluation import evaluate
+    from sparkrun_tui.launch.sizing.memory_problems import refusals
 
-    return evaluate(recipe, {}, target).problems
+    evaluation = evaluate(recipe, {}, target)
+    return (*evaluation.problems, *refusals(evaluation))
 
 
 @recipe_group.command("vram", cls=OverridingCommand)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.vllm.devices import SPARK, Device
 from sparkrun_tui.memory.vllm.versions import rules_for
 from sparkrun_tui.memory.weights.holdings import refusal_of_kernels
 from sparkrun_tui.memory.weights.kernels import Kernels, Loading, common_kernels
@@ -82,6 +83,12 @@ def vllm_weights(facts: ModelFacts, settings: EngineSettings) -> Weights | None:
     return weights_of(facts, settings, LOADING)
 
 
-def vllm_kernel_refusal(facts: ModelFacts, settings: EngineSettings) -> str:
-    """Why no kernel of vLLM takes a rank's share of the model, empty when one does or nothing is known."""
+def vllm_kernel_refusal(facts: ModelFacts, settings: EngineSettings, device: Device = SPARK) -> str:
+    """Why no kernel of vLLM takes a rank's share of the model on this GPU, empty when one does or nothing is known.
+
+    FlashInfer's NVFP4 experts need compute capability 10.0; GPUs before it have Marlin, which pads. Source:
+    fused_moe/oracle/nvfp4.py, flashinfer_cutlass_moe.py (_supports_quant_scheme).
+    """
+    if device.capability is None or device.capability < (10, 0):
+        settings = replace(settings, moe_backend="marlin")
     return refusal_of_kernels(facts, settings, LOADING)

@@ -137,7 +137,7 @@ class VllmPlan:
         return int(self.num_blocks(available) / blocks * length) if blocks else 0
 
 
-def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
+def refusal(facts: ModelFacts, settings: EngineSettings, device: Device = SPARK) -> str:
     """Why the engine cannot split the model over the given ranks, or has no kernel for a rank's share, else empty.
 
     Source: vllm/config/model.py (verify_with_parallel_config), mamba_mixer2.py, dory.py.
@@ -145,7 +145,7 @@ def refusal(facts: ModelFacts, settings: EngineSettings) -> str:
     ranks = settings.tensor_parallel
     if facts.model_type == DORY and settings.ranks > 1:
         return "the model runs on one GPU only"
-    refused = _indexed_refusal(facts, settings) or vllm_kernel_refusal(facts, settings)
+    refused = _indexed_refusal(facts, settings) or vllm_kernel_refusal(facts, settings, device)
     if refused or ranks == 1:
         return refused
     found = _indivisible(facts, ranks)
@@ -251,7 +251,7 @@ def plan_cache(
     """
     if facts.layers is None and not (facts.declared and facts.declared.kv_per_token):
         return None
-    refused = refusal(facts, settings)
+    refused = refusal(facts, settings, device)
     if refused:
         raise Unsupported(refused)
     rules = rules_for(settings.version)
