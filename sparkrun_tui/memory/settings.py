@@ -8,6 +8,10 @@ AUTO_LENGTH = -1
 """`max_model_len` when the engine is to fit the length itself (`--max-model-len auto`)."""
 
 
+MOST_EAGLE_LAYERS = 4
+"""The layers of a parallel EAGLE drafter; others have one (SpecForge, configs/qwen3-8b-peagle.json, *-eagle3.json)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Speculative:
     """Speculative decoding: the method, tokens drafted per step, and the draft model's name if it has one.
@@ -25,6 +29,8 @@ class Speculative:
     revision: str = ""
     cache_dtype: str = ""
     backend: str = ""
+    assumed_layers: int = 1
+    """Layers that are counted for an EAGLE drafter of which nothing is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,31 @@ def test_an_unknown_drafter_is_assumed_and_said_so() -> None:
     assert found.kv_bytes_per_request == 2560 * (2359296 + 65536)
 
 
+def test_an_unknown_eagle_drafter_may_have_as_many_layers_as_any() -> None:
+    speculative = Speculative("eagle3", 3, "org/draft")
+    levels = [judge(sized(16), utilisation=0.8, max_model_len=32_768, speculative=speculative).context.level]
+    for room in (4.5, 4.7, 5.2):
+        fixed = int(room * GIB)
+        found = judge(
+            sized(16),
+            utilisation=0.8,
+            kv_cache_memory_bytes=fixed,
+            max_model_len=32_768,
+            max_num_seqs=1,
+            speculative=speculative,
+        )
+        levels.append(found.context.level)
+    # 4.63 GiB with one layer, 5.0 GiB with four.
+    assert levels == [Level.GOOD, Level.BAD, Level.TIGHT, Level.GOOD]
+
+
+def test_an_unknown_eagle_drafter_of_a_latent_cache_says_nothing() -> None:
+    # Keys and values in full for 64 heads are 28 times what the model keeps of a layer.
+    model = replace(facts(models.LATENT), weights=WeightFacts(16 * GIB, "headers"))
+    found = judge(model, utilisation=0.8, max_model_len=8192, speculative=Speculative("eagle3", 3, "org/draft"))
+    assert found.context.level is Level.UNKNOWN
+
+
 @pytest.mark.parametrize("length", [16_384, 2_000_000])
 @pytest.mark.parametrize("method", ["dflash", "dspark", "draft_model", ""])
 def test_nothing_is_said_of_a_context_beside_an_unknown_drafter_of_several_layers(method: str, length: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.result import Level
 from sparkrun_tui.memory.settings import Speculative
+from sparkrun_tui.memory.sglang.case import work_out
 from sparkrun_tui.memory.sglang.cell import SglangRefusal, cell_of
 from sparkrun_tui.memory.sglang.states import draft_tokens
 from sparkrun_tui.models.facts import WeightFacts
@@ -24,6 +25,18 @@ def test_eagle_counts_one_layer_of_the_target() -> None:
     assert (found.tokens, found.requests) == (355665, 48)
     window = plan(GPT_OSS, 112, 98, speculative=Speculative("eagle3", model="x"))
     assert window.cell is not None and window.cell.draft == 2048
+
+
+def test_an_unknown_eagle_drafter_may_have_more_layers() -> None:
+    model = replace(facts(models.DENSE), weights=WeightFacts(16 * GIB, "headers"))
+    settings = told(speculative=Speculative("eagle3", 3, "org/draft"))
+    drafts = []
+    for known in (model, replace(model, drafter=facts(models.DENSE, num_hidden_layers=1))):
+        case = work_out(known, settings, assumed_spark("spark-1"))
+        for found in (case.plan, case.fewest):
+            assert found is not None and found.cell is not None
+            drafts.append(found.cell.draft)
+    assert drafts == [4096, 4 * 4096, 4096, 4096]
 
 
 def test_a_standalone_drafter_counts_its_layers_in_the_targets_size() -> None:

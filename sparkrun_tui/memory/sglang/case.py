@@ -13,7 +13,7 @@ from sparkrun_tui.memory.hosts import free_at_start
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.overheads import Band, activation_memory
 from sparkrun_tui.memory.result import HostMemory
-from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.settings import MOST_EAGLE_LAYERS, EngineSettings
 from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, SglangRefusal
 from sparkrun_tui.memory.sglang.family import is_deepseek_v4
 from sparkrun_tui.memory.sglang.fraction import chunk_of, graph_sizes, largest_batch
@@ -129,7 +129,7 @@ def work_out(
             plan = plan_sglang(facts, settings, before, before - weights.rank - loading.likely, host.total)
         except SglangRefusal as error:
             refused = str(error)
-        fewest = _or_none(facts, settings, host, before, before - weights.high - loading.high)
+        fewest = _or_none(facts, with_most_layers(settings), host, before, before - weights.high - loading.high)
     graphs = graph_band(settings)
     if measured is not None and measured.graphs is not None:
         graphs = exact(measured.graphs, measured.source)
@@ -155,6 +155,13 @@ def changed(case: SglangCase, **fields: object) -> SglangCase:
     """Work the same out with other settings; what an earlier start measured still holds."""
     settings = replace(case.settings, **fields)  # type: ignore[arg-type]
     return work_out(case.facts, settings, case.host, case.measured)
+
+
+def with_most_layers(settings: EngineSettings) -> EngineSettings:
+    """The settings with the most layers that an EAGLE drafter may have of which nothing is known."""
+    if settings.speculative is None:
+        return settings
+    return replace(settings, speculative=replace(settings.speculative, assumed_layers=MOST_EAGLE_LAYERS))
 
 
 def _or_none(

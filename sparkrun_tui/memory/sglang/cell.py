@@ -180,7 +180,7 @@ def _drafter(
         return 0.0, 0.0, 0.0
     reference = _target_layer(facts, settings, dtype, ranks, window=False)
     if reads_targets_cache(facts, speculative):
-        return reference * _layers_of_drafter(facts), 0.0, 0.0
+        return reference * _layers_of_drafter(facts, speculative.assumed_layers), 0.0, 0.0
     if _drafts_itself(facts, speculative):
         modules = positive(facts.config, "num_nextn_predict_layers")
         if modules is not None and not budgets_own_modules(facts, settings):
@@ -199,13 +199,13 @@ def _drafter(
         return reference * len(drafter), 0.0, 0.0
     if speculative.method in BLOCK_METHODS and drafter is not None and not is_deepseek_v4(facts):
         return _block_drafter(facts, settings, drafter), 0.0, 0.0
-    return reference * _layers_of_drafter(facts), 0.0, 0.0
+    return reference * _layers_of_drafter(facts, speculative.assumed_layers), 0.0, 0.0
 
 
-def _layers_of_drafter(facts: ModelFacts) -> int:
-    """The layers of a separate draft model, one where nothing is known of it."""
+def _layers_of_drafter(facts: ModelFacts, assumed: int) -> int:
+    """The layers of a separate draft model; where nothing is known of it, as many as the settings assume."""
     config = facts.drafter.config if facts.drafter is not None else {}
-    return positive(config, "num_nextn_predict_layers") or layer_count(config) or 1
+    return positive(config, "num_nextn_predict_layers") or layer_count(config) or assumed
 
 
 def _block_drafter(facts: ModelFacts, settings: EngineSettings, layers: Sequence[Layer]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import HostMemory, Level
-from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
+from sparkrun_tui.memory.settings import AUTO_LENGTH, MOST_EAGLE_LAYERS, EngineSettings
 from sparkrun_tui.memory.vllm.devices import device_of
 from sparkrun_tui.memory.vllm.kernels import vllm_weights
 from sparkrun_tui.memory.vllm.layers import Unsupported
@@ -43,7 +43,8 @@ class VllmCase:
 
     `capped` is the length to which a draft model shortens the context, None when it does not. `other_plan` is the plan
     with another attention backend for the draft model, where that would need much less and is not stated. `older` are
-    the plans of other releases that the image may hold, where only its month is known.
+    the plans of other releases that the image may hold, where only its month is known. `most_layers` is the plan with
+    the most layers that an EAGLE drafter may have, where nothing is known of it.
     """
 
     facts: ModelFacts
@@ -58,6 +59,13 @@ class VllmCase:
     refused: str = ""
     other_plan: VllmPlan | None = None
     older: tuple[VllmPlan, ...] = ()
+    most_layers: VllmPlan | None = None
+
+    @property
+    def candidates(self) -> tuple[VllmPlan, ...]:
+        """Every plan that may be the right one, as far as is known. A release that refuses the settings has none."""
+        plans = (self.plan, *self.older, self.most_layers)
+        return tuple(plan for plan in plans if plan is not None)
 
     @property
     def room(self) -> int | None:
@@ -83,9 +91,9 @@ class VllmCase:
         if self.plan.unknown_drafter:
             return Level.UNKNOWN
         low, room, length = self.pool.pool_low, self.room, self.length
-        if all(plan.fits(low, length) for plan in (self.plan, *self.older)):
+        if all(plan.fits(low, length) for plan in self.candidates):
             return Level.GOOD
-        if any(plan.fits(room, length) for plan in (self.plan, *self.older)):
+        if any(plan.fits(room, length) for plan in self.candidates):
             return Level.TIGHT
         return Level.UNKNOWN if self.depends_on_backend else Level.BAD
 
@@ -144,8 +152,24 @@ def work_out(
     if plan is not None and plan.short_windows and settings.speculative is not None:
         elsewhere = replace(settings.speculative, backend="triton_attn")
         other = plan_cache(facts, replace(settings, speculative=elsewhere), length or 1, device=device_of(host))
-    older = _plans_of_others(facts, settings, host, length) if plan is not None else ()
-    return VllmCase(facts, settings, host, rules, pool.weights, plan, pool, length, capped, refused, other, older)
+    older: tuple[VllmPlan, ...] = ()
+    most_layers = None
+    if plan is not None:
+        older = _plans_of_others(facts, settings, host, length)
+        if plan.few_layers:
+            most_layers = _plan_of_most_layers(facts, settings, host, length)
+    return VllmCase(
+        facts, settings, host, rules, pool.weights, plan, pool, length, capped, refused, other, older, most_layers
+    )
+
+
+def _plan_of_most_layers(
+    facts: ModelFacts, settings: EngineSettings, host: HostMemory, length: int | None
+) -> VllmPlan | None:
+    """The plan with the most layers that an EAGLE drafter may have of which nothing is known."""
+    assert settings.speculative is not None
+    drafting = replace(settings.speculative, assumed_layers=MOST_EAGLE_LAYERS)
+    return plan_cache(facts, replace(settings, speculative=drafting), length or 1, device=device_of(host))
 
 
 def _plans_of_others(

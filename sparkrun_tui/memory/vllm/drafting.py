@@ -11,7 +11,7 @@ from sparkrun_tui.memory.vllm.versions import VllmRules
 from sparkrun_tui.models.config.drafters import is_block_drafter, keeps_every_token
 from sparkrun_tui.models.config.values import flag, positive
 from sparkrun_tui.models.facts import ModelFacts
-from sparkrun_tui.models.layers import AttentionKind, Layer
+from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
 _NO_LAYERS = ("ngram", "suffix", "medusa", "custom_class", "mlp_speculator", "extract_hidden_states")
 """Speculative methods that draft without attention layers of their own."""
@@ -20,6 +20,10 @@ _BLOCK_METHODS = ("dflash", "dspark")
 """Speculative methods whose draft model drafts a block at once, with several layers."""
 
 NO_DRAFTER = "nothing is known of the draft model; its cache is counted like five of the model's own layers"
+
+FEW_LAYERS = (
+    "nothing is known of the draft model; its cache is counted like one of the model's layers, at most like four"
+)
 
 _DSPARK_STAGES = 3
 """The layers of a DSpark drafter that is part of the target's checkpoint (vllm/models/deepseek_v4/nvidia/dspark.py)."""
@@ -80,7 +84,10 @@ def drafts_of(facts: ModelFacts, settings: EngineSettings, rules: VllmRules) -> 
         return Drafts(facts.mtp)
     if block or _is_whole_model(speculative):
         return Drafts(_assumed(facts, 5), NO_DRAFTER)
-    return Drafts(_assumed(facts, 1), "nothing is known of the draft model; its cache is assumed small")
+    if any(layer.attention is not None and layer.attention.kind is AttentionKind.MLA for layer in kinds(facts.layers)):
+        # EAGLE's drafters keep keys and values in full, many times what latent attention keeps.
+        return Drafts(_assumed(facts, 5), NO_DRAFTER)
+    return Drafts(_assumed(facts, speculative.assumed_layers), FEW_LAYERS)
 
 
 def _is_whole_model(speculative: Speculative) -> bool:

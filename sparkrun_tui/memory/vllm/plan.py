@@ -8,7 +8,7 @@ from math import ceil
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
-from sparkrun_tui.memory.vllm.drafting import NO_DRAFTER, Drafts, block_method, block_queries, drafts_of
+from sparkrun_tui.memory.vllm.drafting import FEW_LAYERS, NO_DRAFTER, Drafts, block_method, block_queries, drafts_of
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
 from sparkrun_tui.memory.vllm.kernels import vllm_kernel_refusal
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
@@ -54,6 +54,8 @@ class VllmPlan:
     notes: tuple[str, ...] = ()
     unknown_drafter: bool = False
     """Whether a draft model of several layers is there of which nothing is known: its cache may be of any size."""
+    few_layers: bool = False
+    """Whether an EAGLE drafter is there of which nothing is known: it has one layer or a few."""
     short_windows: bool = False
     """Whether a drafter's windows lie in short blocks beside longer ones because of the backend it is assumed to have.
 
@@ -284,6 +286,7 @@ def plan_cache(
         rules=rules,
         notes=tuple(text for text in (note, _foreign_drafter(facts, settings)) if text),
         unknown_drafter=note == NO_DRAFTER,
+        few_layers=note == FEW_LAYERS,
         short_windows=_has_short_windows(grouping, settings, cache),
     )
 
