@@ -345,5 +345,5 @@ def _draft_mix(config: Config, index: int) -> Mix:
     if index < len(listed):
         in_window = str(listed[index]).startswith("sliding")
     else:
-        in_window = word(config, "model_type").startswith(("mimo", "step3p5"))
+        in_window = word(config, "model_type").startswith(("mimo", "step3p5", "step5"))
     return Mix.WINDOW if in_window and window_of(config) else Mix.FULL

@@ -36,7 +36,7 @@ _STATES = """
 
 _LOOPS = "dory iquestloopcoder iquest_loopcoder"
 
-_MODELLED = frozenset(f"{_ATTENTION} {_LATENT} {_STATES} {_LOOPS}".split())
+_MODELLED = frozenset(f"{_ATTENTION} {_LATENT} {_STATES} {_LOOPS} step5 step5_text step5_vl".split())
 """Values of `model_type`, of the text model where a file has several.
 
 The families with observations and default configurations give the figures of vLLM's own planning code (0.32 and
@@ -54,7 +54,15 @@ DORY = "dory"
 LOOPED = frozenset({DORY, "iquestloopcoder", "iquest_loopcoder"})
 """Families whose layers run several times and keep what they cache of each time, with one set of weights."""
 
-SPECIAL = INDEXED | LOOPED
+STEP5 = frozenset({"step5", "step5_text", "step5_vl"})
+"""Families that plugins of vLLM run, and no released engine.
+
+Counted as the plugin for DGX Sparks has them: Step-3.5 with dense attention. A published start with it had about
+1,000,000 tokens in 20 GB a rank (github.com/0xSero/Step-5-Preview-Four-Sparks, README.md at 2538368).
+"""
+STEP5_NOTE = "counted with dense attention, as the plugin for DGX Sparks has it; a port with an index takes more"
+
+SPECIAL = INDEXED | LOOPED | STEP5
 """Families that an engine caches in its own way, if it runs them at all."""
 
 _MODELLED_ARCHITECTURES = ("Llama", "Mistral", "Mixtral", "Qwen2", "Qwen3For", "DeepseekV2", "DeepseekV3")

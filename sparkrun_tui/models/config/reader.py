@@ -12,7 +12,7 @@ from sparkrun_tui.models.config.attention import (
     unfolded_width,
 )
 from sparkrun_tui.models.config.drafters import is_block_drafter
-from sparkrun_tui.models.config.families import INDEXED, is_modelled, not_modelled
+from sparkrun_tui.models.config.families import INDEXED, STEP5, STEP5_NOTE, is_modelled, not_modelled
 from sparkrun_tui.models.config.kinds import Mix, layer_count
 from sparkrun_tui.models.config.quant import quant_of
 from sparkrun_tui.models.config.values import Config, fraction, largest, mapping, positive, sequence, text_config, word
@@ -48,6 +48,8 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
             drafts = draft_layers_of(text, count)
         else:
             notes = ("the configuration does not say how the model caches tokens",)
+        if family in STEP5:
+            notes += (STEP5_NOTE,)
     active = positive(text, "num_experts_per_tok", "num_experts_per_token", "top_k_experts", "moe_k", "moe_top_k")
     return ModelFacts(
         source=source,
