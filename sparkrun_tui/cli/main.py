@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "diagnose": ("diagnose", "diagnose_command", "Say why a start failed, by any log."),
     "stop": ("workloads", "stop_command", "Stop a workload on all its hosts."),
     "ask": ("workloads", "ask_command", "Send a prompt to a running workload."),
+    "bench": ("bench", "bench_group", "Measure a running workload; show and compare results."),
     "snippet": ("snippet", "snippet_command", "Print code that calls a running workload."),
     "models": ("stores", "models_group", "List, verify and prune the models on the hosts and here."),
     "images": ("stores", "images_group", "List, verify and prune the images on the hosts and here."),

@@ -27,6 +27,7 @@ class Scope(StrEnum):
     FLEET = "fleet"
     CHAT = "chat"
     MESSAGE = "message being written"
+    BENCH = "benchmark"
     SNIPPETS = "code that calls the endpoint"
     FIGURES = "host or workload"
     STORES = "models and images"
@@ -284,6 +285,7 @@ ACTIONS: tuple[Action, ...] = (
         "s",
         17,
     ),
+    _A(_S.FLEET, "bench", "measure", "Measure how fast it answers, and compare with earlier results.", "b", 18),
     _A(_S.FLEET, "refresh", "refresh", "Query all hosts now.", "r", 15),
     _A(_S.FLEET, "stores", "models", "Show the models and images on the hosts and on this machine.", "m", 16),
     _A(_S.FLEET, "back", "back", "Go back.", "escape", 20),
@@ -323,6 +325,20 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.MESSAGE, "new_line", "new line", "Begin a new line.", "ctrl+j,shift+enter", 10, palette=False),
     _A(_S.MESSAGE, "page_down", "page down", "Move down in the conversation by a page.", "pagedown", palette=False),
     _A(_S.MESSAGE, "page_up", "page up", "Move up in the conversation by a page.", "pageup", palette=False),
+    # A benchmark.
+    _A(_S.BENCH, "measure", "measure", "Choose what to measure, and begin.", "m,enter", 1),
+    _A(_S.BENCH, "stop", "stop", "Stop what is being measured; what was measured until then is kept.", "x,ctrl+c", 2),
+    _A(
+        _S.BENCH,
+        "earlier",
+        "earlier",
+        "Compare with the result before that.",
+        "right_square_bracket,right",
+        3,
+    ),
+    _A(_S.BENCH, "later", "later", "Compare with the result after that.", "left_square_bracket,left", 4),
+    _A(_S.BENCH, "copy", "copy", "Copy the selection, or the result as Markdown.", "y", 5),
+    _A(_S.BENCH, "back", "back", "Go back; what is being measured goes on.", "escape", 20),
     # Code that calls an endpoint.
     _A(_S.SNIPPETS, "next", "next", "Show the next language or program.", "right,right_square_bracket", 10),
     _A(_S.SNIPPETS, "previous", "previous", "Show the previous language or program.", "left,left_square_bracket", 11),
@@ -346,6 +362,7 @@ ACTIONS: tuple[Action, ...] = (
         "s",
         19,
     ),
+    _A(_S.FIGURES, "bench", "measure", "Measure how fast it answers, and compare with earlier results.", "b", 11),
     _A(_S.FIGURES, "back", "back", "Go back.", "escape", 20),
     # Models and images.
     _A(

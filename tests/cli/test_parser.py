@@ -133,6 +133,12 @@ WRONG = {
     "--from": "FOLDER",
     "--service": "nowhere",
     "--engine": "abacus",
+    "--concurrency": "none",
+    "--prompt": "0",
+    "--depth": "-1",
+    "--runs": "21",
+    "--tokenizer": "-x",
+    "--text": "FOLDER",
 }
 """A wrong value for each option that has any."""
 FREE = {

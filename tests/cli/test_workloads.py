@@ -13,10 +13,12 @@ import pytest
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.user.settings import load_settings
 from sparkrun_tui.fleet import server_keys
+from sparkrun_tui.launch.bench.store import keep
 from sparkrun_tui.remote.transport import LinkState, LinkStatus
 from tests.cli.conftest import Cli
 from tests.launch.fakes import FakeCluster
 from tests.launch.fakes.transport import FakeTransport
+from tests.launch.test_bench import RESULT
 
 BOTH = ("-H", "spark-1,spark-2")
 
@@ -307,3 +309,29 @@ def test_a_report_and_a_replay_of_an_earlier_launch(cli: Cli, lab: FakeCluster, 
     assert {"began", "step", "log"} <= {event["kind"] for event in with_logs}
     assert cli("history", "show", "pair", "--report", "--json").code == 2
     assert cli("history", "replay", "nope").code == 2
+
+
+def test_kept_benchmarks_are_listed_shown_and_compared(cli: Cli) -> None:
+    keep(RESULT)
+    keep(replace(RESULT, id="bcde2345", started=RESULT.started + 60, points=RESULT.points[:1]))
+    listed = cli("bench", "list")
+    assert [line.split()[0] for line in listed.out.splitlines()] == ["ID", "bcde2345", "abcd2345"]
+    assert [item["id"] for item in cli("bench", "list", "--json").json] == ["bcde2345", "abcd2345"]
+    shown = cli("bench", "show", "abc").out
+    assert "max_model_len=4096" in shown and "NVIDIA GB10, driver 580.95.05, 121.7 GiB" in shown
+    assert "20.0 ± 0.1" in shown and "4 at once, 2,048 / 128" in shown
+    point = cli("bench", "show", "abc", "--json").json["points"][0]
+    assert point["first_token_seconds"] == {"mean": 0.5, "deviation": 0.01}
+    assert point["between_tokens_seconds"] == pytest.approx(0.05)
+    assert "20.0 → 20.0" in cli("bench", "compare", "abc", "bcd").out
+    assert cli("bench", "compare", "abc", "bcd", "--json").json["changes"][0]["decode_change"] == 0.0
+    wrong = cli("bench", "show", "zzz")
+    assert wrong.code == 2 and "there is no benchmark `zzz`" in wrong.err
+
+
+def test_a_benchmark_needs_a_workload_and_a_client(cli: Cli, lab: FakeCluster) -> None:
+    for words in (("bench", "nothing-there"), ("bench", "run", "nothing-there")):
+        done = cli(*words, "-H", "spark-1")
+        assert done.code == 1 and "nothing-there" in done.err
+    wrong = cli("bench", "nothing-there", "--concurrency", "0")
+    assert wrong.code == 2 and "--concurrency: `0` is not a whole number" in wrong.err

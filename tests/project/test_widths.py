@@ -17,6 +17,8 @@ OF_OUR_OWN = {
     ("cli/commands/story.py", "title + ':'"): "words of this program",
     ("launch/record/narration.py", "whole // 60"): "a number",
     ("cli/text/recipes.py", "name + ':'"): "the kind of a part of the memory",
+    ("cli/commands/bench.py", "label"): "numbers, and words of this program",
+    ("cli/commands/bench.py", "name + ':'"): "the name of a field",
     ("cli/text/recipes.py", "name"): "the name of a field",
     ("cli/text/recipes.py", "format_gib(part.bytes)"): "a number",
     ("cli/text/recipes.py", "format_gib(picture.budget)"): "a number",

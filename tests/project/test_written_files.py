@@ -38,6 +38,9 @@ WHOLE = {
     "base/user/kept_settings.py": "a parse is made from the settings",
     "base/user/remembered.py": "the last session as it ended",
     "ui/model/first_rows.py": "the rows of the last list, made from the recipes",
+    "launch/bench/client.py": "a mark that an environment is whole",
+    "launch/bench/measuring.py": "a copy of the text that the user names",
+    "launch/bench/store.py": "a new result, whose id is new",
     "launch/record/report.py": "the report of a launch at one moment",
 }
 """Who may replace a file without looking at what it holds, since the new text does not come from the old one."""

@@ -15,6 +15,8 @@ from sparkrun_tui.engines.plan import HostView
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
 from sparkrun_tui.fleet.stop import StopReport
+from sparkrun_tui.launch.bench.benchmark import Benchmark
+from sparkrun_tui.launch.bench.options import Options
 from sparkrun_tui.launch.chat.pieces import Asked, Figures, Piece
 from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan
 from sparkrun_tui.launch.record.events import AnyEvent, EndpointUp, LaunchBegan, LaunchStatus, StatusChanged
@@ -115,6 +117,7 @@ class FakeBackend:
 
     def __init__(self) -> None:
         self.facts = None
+        self.benchmarks: dict[str, Benchmark] = {}
         self.calls: list[str] = []
         self.unreachable: dict[str, str] = {}
         self.surveys = 0
@@ -173,6 +176,15 @@ class FakeBackend:
 
     async def look_up(self, model: str, revision: str) -> None:
         self.calls.append(f"look_up {model}")
+
+    def benchmark(self, workload: Workload, cluster: Cluster, options: Options) -> Benchmark:
+        self.calls.append(f"benchmark {workload.recipe} {options.concurrency} {options.prompt} {options.output}")
+        begun = Benchmark(workload.recipe, options)
+        self.benchmarks[workload.key] = begun
+        return begun
+
+    def benchmark_of(self, key: str) -> Benchmark | None:
+        return self.benchmarks.get(key)
 
     async def read_here(self, rendered: Rendered) -> bool:
         return False

@@ -19,12 +19,17 @@ from sparkrun_tui.fleet.load import readings
 from sparkrun_tui.fleet.metrics import Metrics
 from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
 from sparkrun_tui.fleet.served import context_of
+from sparkrun_tui.fleet.server_keys import key_of
 from sparkrun_tui.fleet.stop import Outcome, RankStopped, StopReport, stop
 from sparkrun_tui.fleet.survey import survey
+from sparkrun_tui.launch.bench.benchmark import Benchmark
+from sparkrun_tui.launch.bench.options import Options
+from sparkrun_tui.launch.bench.subject import Subject, look_at
 from sparkrun_tui.launch.chat.pieces import Asked, Piece
 from sparkrun_tui.launch.launcher import Launcher
 from sparkrun_tui.launch.log_warnings import recent_warnings
 from sparkrun_tui.launch.plan import dry_run as dryrun
+from sparkrun_tui.launch.plan.host_views import probe_paths
 from sparkrun_tui.launch.plan.plan import LaunchPlan
 from sparkrun_tui.launch.plan.web_recipes import any_recipe
 from sparkrun_tui.launch.question import ask_served
@@ -135,6 +140,7 @@ class LocalBackend:
         self._demo: DemoCluster | None = None
         self._demo_launcher: Launcher | None = None
         self._clusters: dict[str, Cluster] = {}
+        self._benchmarks: dict[str, Benchmark] = {}
         self._replaying: asyncio.Task[None] | None = None
 
     async def open(self, ask: Ask) -> None:
@@ -155,6 +161,9 @@ class LocalBackend:
         """Detach from launches and close links; what runs on the hosts keeps running. The demo cluster ends."""
         if self._replaying is not None:
             self._replaying.cancel()
+        for benchmark in self._benchmarks.values():
+            benchmark.stop()
+            await benchmark.finished()
         if self._launcher is not None:
             await self._launcher.close()
         if self._demo_launcher is not None:
@@ -204,6 +213,25 @@ class LocalBackend:
 
         token = hub_token(os.environ)
         await HubFacts(digest_folder(), choose_gguf).read(model, revision, token)
+
+    def benchmark(self, workload: Workload, cluster: Cluster, options: Options) -> Benchmark:
+        """Begin to measure a workload; one that is being measured already is not begun anew."""
+        known = self._benchmarks.get(workload.key)
+        if known is not None and not known.is_over:
+            return known
+        services = self._services(cluster)
+
+        async def find() -> Subject:
+            return await look_at(workload, services, probe_paths(cluster), await key_of(workload, services))
+
+        begun = Benchmark(workload.recipe, options)
+        begun.start(find)
+        self._benchmarks[workload.key] = begun
+        return begun
+
+    def benchmark_of(self, key: str) -> Benchmark | None:
+        """The newest benchmark of a workload in this session."""
+        return self._benchmarks.get(key)
 
     async def read_here(self, rendered: Rendered) -> bool:
         """Read the headers of models that lie in this machine's cache, once."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sparkrun_tui.fleet.metrics import Metrics
     from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
     from sparkrun_tui.fleet.stop import StopReport
+    from sparkrun_tui.launch.bench.benchmark import Benchmark
+    from sparkrun_tui.launch.bench.options import Options
     from sparkrun_tui.launch.chat.pieces import Asked, Piece
     from sparkrun_tui.launch.log_warnings import LogWarning
     from sparkrun_tui.launch.plan.plan import LaunchPlan
@@ -180,6 +182,12 @@ class Backend(Protocol):
 
     async def look_up(self, model: str, revision: str) -> None:
         """Read the headers of a model from the Hub, so that estimates are exact from now on."""
+
+    def benchmark(self, workload: Workload, cluster: Cluster, options: Options) -> Benchmark:
+        """Begin to measure a workload; one that is being measured already is not begun anew."""
+
+    def benchmark_of(self, key: str) -> Benchmark | None:
+        """The newest benchmark of a workload in this session."""
 
     async def read_here(self, rendered: Rendered) -> bool:
         """Read the headers of a recipe's models in this machine's cache; whether estimates have new facts now."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from sparkrun_tui.engines.offers import TEXT
 from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.paint.hosts.fleet_lines import ranks_of
 from sparkrun_tui.ui.paint.hosts.load_lines import endpoint
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 
-ACTS = ("logs", "chat", "snippets", "copy", "stop")
+ACTS = ("logs", "chat", "snippets", "bench", "copy", "stop")
 """The actions that need a workload."""
 
 
@@ -27,7 +28,9 @@ class WorkloadActs(Actor):
             return "This is a host: choose a workload."
         if not workload.ours and name in ("logs", "stop", "chat", "snippets"):
             return "This was not started by sparkrun-tui and can only be shown."
-        if name in ("copy", "chat", "snippets") and workload.port is None:
+        if name == "bench" and workload.offers and workload.offers not in TEXT:
+            return "It writes no text, which is what is measured."
+        if name in ("copy", "chat", "snippets", "bench") and workload.port is None:
             return "Its port is not known."
         return ""
 
@@ -49,6 +52,13 @@ class WorkloadActs(Actor):
             launch = await self.sparkrun.backend.attach(workload, cluster)
             self.sparkrun.follow(launch)
             self.sparkrun.open_snippets(launch)
+
+    def do_bench(self) -> None:
+        """Measure how fast it answers."""
+        from sparkrun_tui.ui.screens.bench import BenchScreen
+
+        if self.workload is not None:
+            self.app.push_screen(BenchScreen(self.workload))
 
     def do_copy(self) -> None:
         """Copy its URL."""

@@ -56,6 +56,7 @@ class Workstation:
     def environment(self) -> Mapping[str, str]:
         """What the program under test gets: our home, our ssh, our Hub, and nobody's tokens or agent."""
         kept = {name: os.environ[name] for name in ("LANG", "TERM", "TMPDIR") if name in os.environ}
+        kept |= _pip_settings()
         home = str(self.home)
         return kept | {
             "HOME": home,
@@ -81,3 +82,9 @@ class Workstation:
     def know_hosts(self) -> None:
         """Know the keys of all hosts there are; for a host that a test adds, to be called again."""
         self.known_hosts.write_text(self.cluster.known_hosts.read_text())
+
+
+def _pip_settings() -> dict[str, str]:
+    """Where the program gets the packages of its benchmark client from; `./dev integration` has fetched them."""
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    return {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"{cache}/sparkrun-tui-tests/bench-client"}
