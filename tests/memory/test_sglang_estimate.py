@@ -206,13 +206,23 @@ def test_nothing_is_promised_of_releases_older_than_any_known_rule(version: str,
 def test_pools_of_releases_with_unknown_rules_may_be_smaller() -> None:
     pools = {}
     for version in ("0.5.16", "0.5.17"):
-        settings = settings_of("sglang", ["sglang", "serve", "m", "--mem-fraction-static", "0.8"], f"x/sglang:v{version}")
+        settings = settings_of(
+            "sglang", ["sglang", "serve", "m", "--mem-fraction-static", "0.8"], f"x/sglang:v{version}"
+        )
         case = work_out(sized(16), settings, SPARK)
         assert case.plan is not None and case.fewest is not None
         pools[version] = (case.plan.tokens, case.fewest.tokens)
     (likely, fewest), exact = pools["0.5.16"], pools["0.5.17"]
     assert likely == exact[0]
     assert 0.949 < fewest / exact[1] < 0.951
+
+
+@pytest.mark.parametrize(("version", "known"), [("0.5.16", False), ("0.5.17", True)])
+def test_pools_of_deepseek_v4_are_not_known_before_0_5_17(version: str, known: bool) -> None:
+    settings = settings_of("sglang", ["sglang", "serve", "m", "--mem-fraction-static", "0.8"], f"x/sglang:v{version}")
+    model = replace(facts(models.COMPRESSED), weights=WeightFacts(16 << 30, "headers"))
+    found = estimate(model, settings, (SPARK,))
+    assert (found.context.level is not Level.UNKNOWN) is known
 
 
 def test_weights_that_no_host_has_room_for_are_refused_in_any_release() -> None:

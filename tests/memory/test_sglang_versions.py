@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from sparkrun_tui.memory.settings import Speculative
 from sparkrun_tui.memory.sglang.cell import cell_of
 from sparkrun_tui.memory.sglang.family import page_size
 from sparkrun_tui.memory.sglang.plan import budget_of
 from sparkrun_tui.memory.sglang.versions import NEWEST, parse_version, rules_for
-from sparkrun_tui.memory.settings import Speculative
 from tests.memory import models
 from tests.memory.models import facts
 from tests.memory.sglang import DRAFT4, fraction, plan, told
@@ -90,7 +90,9 @@ def test_nothing_is_held_back_for_pictures_before_0_5_18() -> None:
 def test_drafters_are_budgeted_since_0_5_14() -> None:
     model = facts(models.DENSE)
     drafting = {"speculative": Speculative("eagle3", 3, "org/draft")}
-    old, new = (cell_of(model, model.layers or (), told(version=version, **drafting)) for version in ("0.5.13", "0.5.14"))
+    old, new = (
+        cell_of(model, model.layers or (), told(version=version, **drafting)) for version in ("0.5.13", "0.5.14")
+    )
     assert (old.draft, old.unbudgeted) == (0, 4096)
     assert (new.draft, new.unbudgeted) == (4096, 0)
 

@@ -19,7 +19,7 @@ from sparkrun_tui.memory.sglang.family import is_deepseek_v4
 from sparkrun_tui.memory.sglang.fraction import chunk_of, graph_sizes, largest_batch
 from sparkrun_tui.memory.sglang.kernels import sglang_kernel_refusal
 from sparkrun_tui.memory.sglang.plan import SglangPlan, budget_of, plan_sglang, sglang_fraction
-from sparkrun_tui.memory.sglang.versions import is_too_old, rules_for
+from sparkrun_tui.memory.sglang.versions import EXACT, is_too_old, rules_for
 from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
 from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.facts import ModelFacts
@@ -97,8 +97,14 @@ class SglangCase:
 
     @property
     def by_unknown_rules(self) -> bool:
-        """Whether the release is older than any whose rules are known, and the weights alone do not decide."""
-        if not is_too_old(self.settings.version):
+        """Whether the release is older than any whose rules are known, and the weights alone do not decide.
+
+        Of DeepSeek V4's pools more is unknown: 0.5.14 is 105 % from what is counted for it.
+        """
+        old = is_too_old(self.settings.version)
+        if is_deepseek_v4(self.facts):
+            old = rules_for(self.settings.version).version < EXACT
+        if not old:
             return False
         return self.weights is None or self.weights.low < self.before
 

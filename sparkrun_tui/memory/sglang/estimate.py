@@ -16,9 +16,10 @@ from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level,
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.advice import min_fraction, min_hosts, proposals_for, short_of_slack
 from sparkrun_tui.memory.sglang.case import SglangCase, max_fraction, work_out
+from sparkrun_tui.memory.sglang.family import is_deepseek_v4
 from sparkrun_tui.memory.sglang.fraction import chunk_of
 from sparkrun_tui.memory.sglang.plan import widest_window
-from sparkrun_tui.memory.sglang.versions import NEWEST, OLDEST, rules_note, spelled
+from sparkrun_tui.memory.sglang.versions import EXACT, NEWEST, OLDEST, rules_note, spelled
 from sparkrun_tui.memory.splitting import hosts_used
 from sparkrun_tui.memory.weights.ngram_table import table_note
 from sparkrun_tui.models.facts import ModelFacts
@@ -139,9 +140,11 @@ def _starts(case: SglangCase) -> Verdict:
 def _too_old(case: SglangCase) -> str:
     """What is to be said of a version whose rules are not known: the figure is another release's."""
     version, known = case.settings.version, spelled(OLDEST)
+    if is_deepseek_v4(case.facts):
+        known = spelled(EXACT)
     said = f"how SGLang {version} shares its memory is not known, only releases since {known}"
     if case.plan is not None:
-        said += f"; the pool of {known} would hold {case.plan.tokens:,} tokens"
+        said += f"; the pool that is counted would hold {case.plan.tokens:,} tokens"
     return said
 
 
