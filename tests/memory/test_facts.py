@@ -76,10 +76,11 @@ def test_layer_kinds_of_whole_configurations() -> None:
     assert kinds(facts(models.POOLED)) == {"kda": 34, "mla": 11}
 
 
-def test_head_counts_and_widths_differ_by_kind() -> None:
+@pytest.mark.parametrize("family", ["mimo_v2", "mimo_v2_flash"])
+def test_head_counts_and_widths_differ_by_kind(family: str) -> None:
     mimo = facts(
         models.DENSE,
-        model_type="mimo_v2_flash",
+        model_type=family,
         hybrid_layer_pattern=[0] + [1] * 35,
         sliding_window=128,
         head_dim=192,

@@ -10,6 +10,7 @@ import pytest
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
+from sparkrun_tui.memory.sglang.case import work_out
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts, facts_from_metadata
 from tests.memory import models
 from tests.memory.models import facts
@@ -179,7 +180,7 @@ def test_an_earlier_start_replaces_the_weights(gib: int) -> None:
 @pytest.mark.parametrize(
     ("image", "note"),
     [
-        ("x/sglang:v0.5.9", "by the rules of 0.5.17"),
+        ("x/sglang:v0.5.9", "those of 0.5.10 are counted"),
         ("x/sglang:v0.5.24", "by the rules of 0.5.23"),
         ("x/sglang:latest", "does not state its version"),
     ],
@@ -189,6 +190,44 @@ def test_another_version_is_sized_by_known_rules(image: str, note: str) -> None:
     assert any(note in said for said in estimate(sized(16), settings, (SPARK,)).notes)
     own = settings_of("sglang", ["sglang", "serve", "m"], "x/sglang:v0.5.20")
     assert not any("by the rules" in said for said in estimate(sized(16), own, (SPARK,)).notes)
+
+
+@pytest.mark.parametrize(("version", "known"), [("0.4.6", False), ("0.5.9", False), ("0.5.10", True), ("0.5.23", True)])
+def test_nothing_is_promised_of_releases_older_than_any_known_rule(version: str, known: bool) -> None:
+    settings = settings_of("sglang", ["sglang", "serve", "m"], f"x/sglang:v{version}")
+    found = estimate(sized(16), settings, (SPARK,))
+    assert (found.context.level is Level.GOOD, found.starts.level is Level.GOOD) == (known, known)
+    assert (found.context.level is Level.UNKNOWN) is not known
+    figures = (found.pool_tokens, found.max_context, found.concurrency)
+    assert all((figure is not None) is known for figure in figures)
+    assert ("since 0.5.10" in found.context.detail) is not known
+
+
+def test_pools_of_releases_with_unknown_rules_may_be_smaller() -> None:
+    pools = {}
+    for version in ("0.5.16", "0.5.17"):
+        settings = settings_of(
+            "sglang", ["sglang", "serve", "m", "--mem-fraction-static", "0.8"], f"x/sglang:v{version}"
+        )
+        case = work_out(sized(16), settings, SPARK)
+        assert case.plan is not None and case.fewest is not None
+        pools[version] = (case.plan.tokens, case.fewest.tokens)
+    (likely, fewest), exact = pools["0.5.16"], pools["0.5.17"]
+    assert likely == exact[0]
+    assert 0.949 < fewest / exact[1] < 0.951
+
+
+@pytest.mark.parametrize(("version", "known"), [("0.5.16", False), ("0.5.17", True)])
+def test_pools_of_deepseek_v4_are_not_known_before_0_5_17(version: str, known: bool) -> None:
+    settings = settings_of("sglang", ["sglang", "serve", "m", "--mem-fraction-static", "0.8"], f"x/sglang:v{version}")
+    model = replace(facts(models.COMPRESSED), weights=WeightFacts(16 << 30, "headers"))
+    found = estimate(model, settings, (SPARK,))
+    assert (found.context.level is not Level.UNKNOWN) is known
+
+
+def test_weights_that_no_host_has_room_for_are_refused_in_any_release() -> None:
+    settings = settings_of("sglang", ["sglang", "serve", "m"], "x/sglang:v0.4.6")
+    assert estimate(sized(200), settings, (SPARK,)).starts.level is Level.BAD
 
 
 @pytest.mark.parametrize(

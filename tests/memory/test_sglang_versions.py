@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sparkrun_tui.memory.settings import Speculative
 from sparkrun_tui.memory.sglang.cell import cell_of
 from sparkrun_tui.memory.sglang.family import page_size
 from sparkrun_tui.memory.sglang.plan import budget_of
@@ -84,3 +85,34 @@ def test_nothing_is_held_back_for_pictures_before_0_5_18() -> None:
         budget_of(model, told(version=version), 0.8, 100 * GIB, 90 * GIB) for version in ("0.5.18", "0.5.17")
     )
     assert before - since == 100 << 20
+
+
+def test_drafters_are_budgeted_since_0_5_14() -> None:
+    model = facts(models.DENSE)
+    drafting = {"speculative": Speculative("eagle3", 3, "org/draft")}
+    old, new = (
+        cell_of(model, model.layers or (), told(version=version, **drafting)) for version in ("0.5.13", "0.5.14")
+    )
+    assert (old.draft, old.unbudgeted) == (0, 4096)
+    assert (new.draft, new.unbudgeted) == (4096, 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "shares"), [("eagle3", [0.863, 0.896]), ("standalone", [0.847, 0.896]), ("ngram", [0.896, 0.896])]
+)
+def test_a_drafter_had_a_reserve_until_0_5_13(method: str, shares: list[float]) -> None:
+    drafting = {"speculative": Speculative(method, 3), "disable_cuda_graph": True}
+    found = [fraction(models.DENSE, version=version, **drafting) for version in ("0.5.13", "0.5.14")]
+    assert found == shares
+
+
+def test_states_are_shared_in_another_way_before_0_5_14() -> None:
+    fields = {"utilisation": 0.8, "max_num_seqs": 16, **DRAFT4}
+    counts = []
+    for version in ("0.5.13", "0.5.14", "0.5.17"):
+        slots = plan(models.MAMBA2, 112, 50, version=version, **fields).slots
+        assert slots is not None
+        counts.append((slots.count, slots.per_request))
+    # 284.5 slots fit a share of 9/19 of 27.6 GiB. 16 requests of four drafted tokens come off before it: 30.3 less.
+    # Later each five slots bring four more states, and since 0.5.17 a padding slot with its four is taken off.
+    assert counts == [(255, 3), (158, 5), (156, 5)]

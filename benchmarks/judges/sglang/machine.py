@@ -99,6 +99,13 @@ def _state_versions() -> None:
         return str(installed(name))
 
     metadata.version = version
+    listed = metadata.packages_distributions
+
+    def packages_distributions() -> dict[str, list[str]]:
+        absent = {module: [module.replace("_", "-")] for module in PACKAGES}
+        return {**absent, **listed()}
+
+    metadata.packages_distributions = packages_distributions
 
 
 def set_available(size: int) -> None:

@@ -50,6 +50,10 @@ def _publish(server_args: Any, stage: int) -> None:
     if util.find_spec("sglang.srt.runtime_context") is None:
         return
     context: Any = import_module("sglang.srt.runtime_context")
+    if not hasattr(context, "publish"):
+        # Releases before 0.5.16 keep the arguments elsewhere.
+        import_module("sglang.srt.server_args").set_global_server_args_for_scheduler(server_args)
+        return
     if not hasattr(context, "SpawnRanks"):
         context.publish(server_args, role="scheduler")
         return

@@ -18,7 +18,8 @@ from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, SglangRefusal
 from sparkrun_tui.memory.sglang.family import is_deepseek_v4
 from sparkrun_tui.memory.sglang.fraction import chunk_of, graph_sizes, largest_batch
 from sparkrun_tui.memory.sglang.kernels import sglang_kernel_refusal
-from sparkrun_tui.memory.sglang.plan import SglangPlan, plan_sglang, sglang_fraction
+from sparkrun_tui.memory.sglang.plan import SglangPlan, budget_of, plan_sglang, sglang_fraction
+from sparkrun_tui.memory.sglang.versions import EXACT, is_too_old, rules_for
 from sparkrun_tui.memory.weights.on_rank import Weights, weights_of
 from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.facts import ModelFacts
@@ -95,8 +96,23 @@ class SglangCase:
         return self.facts.drafter is None or self.facts.drafter.layers is None
 
     @property
+    def by_unknown_rules(self) -> bool:
+        """Whether the release is older than any whose rules are known, and the weights alone do not decide.
+
+        Of DeepSeek V4's pools more is unknown: 0.5.14 is 105 % from what is counted for it.
+        """
+        old = is_too_old(self.settings.version)
+        if is_deepseek_v4(self.facts):
+            old = rules_for(self.settings.version).version < EXACT
+        if not old:
+            return False
+        return self.weights is None or self.weights.low < self.before
+
+    @property
     def longest(self) -> int | None:
         """The longest request in tokens that the pool holds, up to the model's own or the stated length."""
+        if self.by_unknown_rules:
+            return None
         ceiling = max(self.facts.max_length or 0, self.length or 0)
         if self.refused:
             return 0
@@ -105,7 +121,7 @@ class SglangCase:
     @property
     def concurrency(self) -> float | None:
         """Requests of full length at once: what the pool holds, at most the running requests."""
-        if self.plan is None or not self.length:
+        if self.plan is None or not self.length or self.by_unknown_rules:
             return None
         return min(self.plan.tokens / self.length, float(self.plan.requests))
 
@@ -129,7 +145,9 @@ def work_out(
             plan = plan_sglang(facts, settings, before, before - weights.rank - loading.likely, host.total)
         except SglangRefusal as error:
             refused = str(error)
-        fewest = _or_none(facts, with_most_layers(settings), host, before, before - weights.high - loading.high)
+        least = before - weights.high - loading.high
+        least -= int(max(0, budget_of(facts, settings, fraction, before, least)) * rules_for(settings.version).margin)
+        fewest = _or_none(facts, with_most_layers(settings), host, before, least)
     graphs = graph_band(settings)
     if measured is not None and measured.graphs is not None:
         graphs = exact(measured.graphs, measured.source)

@@ -179,6 +179,9 @@ def _drafter(
     if speculative is None or speculative.method == "ngram":
         return 0.0, 0.0, 0.0
     reference = _target_layer(facts, settings, dtype, ranks, window=False)
+    blocks = speculative.method in BLOCK_METHODS and not is_deepseek_v4(facts)
+    if not blocks and not rules_for(settings.version).drafters_budgeted:
+        return 0.0, 0.0, reference * _beside(facts, speculative)
     if reads_targets_cache(facts, speculative):
         return reference * _layers_of_drafter(facts, speculative.assumed_layers), 0.0, 0.0
     if _drafts_itself(facts, speculative):
@@ -200,6 +203,15 @@ def _drafter(
     if speculative.method in BLOCK_METHODS and drafter is not None and not is_deepseek_v4(facts):
         return _block_drafter(facts, settings, drafter), 0.0, 0.0
     return reference * _layers_of_drafter(facts, speculative.assumed_layers), 0.0, 0.0
+
+
+def _beside(facts: ModelFacts, speculative: Speculative) -> int:
+    """The layers of a drafter's own pool in releases that do not count it in the budget."""
+    if reads_targets_cache(facts, speculative):
+        return 0
+    if _drafts_itself(facts, speculative):
+        return positive(facts.config, "num_nextn_predict_layers") or 1
+    return _layers_of_drafter(facts, speculative.assumed_layers)
 
 
 def _layers_of_drafter(facts: ModelFacts, assumed: int) -> int:

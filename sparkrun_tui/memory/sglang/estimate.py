@@ -16,9 +16,10 @@ from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level,
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.advice import min_fraction, min_hosts, proposals_for, short_of_slack
 from sparkrun_tui.memory.sglang.case import SglangCase, max_fraction, work_out
+from sparkrun_tui.memory.sglang.family import is_deepseek_v4
 from sparkrun_tui.memory.sglang.fraction import chunk_of
 from sparkrun_tui.memory.sglang.plan import widest_window
-from sparkrun_tui.memory.sglang.versions import NEWEST, rules_note, spelled
+from sparkrun_tui.memory.sglang.versions import EXACT, NEWEST, OLDEST, rules_note, spelled
 from sparkrun_tui.memory.splitting import hosts_used
 from sparkrun_tui.memory.weights.ngram_table import table_note
 from sparkrun_tui.models.facts import ModelFacts
@@ -39,6 +40,9 @@ def estimate_sglang(
     if len(used) < needed:
         starts = verdicts.too_few_hosts(needed, len(used))
     version = settings.version or f"{spelled(NEWEST)} (assumed)"
+    plan, proposals = weakest.plan, proposals_for(weakest)
+    if weakest.by_unknown_rules:
+        plan, proposals = None, ()
     return Estimate(
         hosts=pictures,
         starts=starts,
@@ -52,9 +56,9 @@ def estimate_sglang(
         min_hosts=min_hosts(facts, settings, weakest.host),
         max_utilisation=max_fraction(weakest),
         min_utilisation=min_fraction(weakest),
-        proposals=(*proposals_for(weakest), *for_headroom(pictures, weakest.fraction)),
+        proposals=(*proposals, *for_headroom(pictures, weakest.fraction)),
         kv_bytes_per_request=request_bytes(weakest),
-        pool_tokens=weakest.plan.tokens if weakest.plan else None,
+        pool_tokens=plan.tokens if plan else None,
         weights_bytes=weakest.weights.whole if weakest.weights else None,
         hosts_needed=needed,
     )
@@ -114,6 +118,8 @@ def _starts(case: SglangCase) -> Verdict:
     host = case.host.name
     if case.by_kernels:
         return verdicts.refused(case.refused)
+    if case.by_unknown_rules:
+        return verdicts.unknown("start unknown", f"{host}: {_too_old(case)}")
     if case.refused:
         return Verdict(Level.BAD, "will not start", f"{host}: {case.refused}")
     if case.plan is None or case.beside is None:
@@ -131,11 +137,24 @@ def _starts(case: SglangCase) -> Verdict:
     return Verdict(Level.GOOD, "starts", said)
 
 
+def _too_old(case: SglangCase) -> str:
+    """What is to be said of a version whose rules are not known: the figure is another release's."""
+    version, known = case.settings.version, spelled(OLDEST)
+    if is_deepseek_v4(case.facts):
+        known = spelled(EXACT)
+    said = f"how SGLang {version} shares its memory is not known, only releases since {known}"
+    if case.plan is not None:
+        said += f"; the pool that is counted would hold {case.plan.tokens:,} tokens"
+    return said
+
+
 def _context(case: SglangCase) -> Verdict:
     """Judge the context: the server starts with any pool, so a short one limits requests and is no refusal."""
     plan, length = case.plan, case.length
     if case.by_kernels:
         return verdicts.refused(case.refused)
+    if case.by_unknown_rules:
+        return verdicts.unknown("context unknown", _too_old(case))
     if case.refused:
         return Verdict(Level.BAD, "no room for a KV cache", f"{case.host.name}: {case.refused}")
     if plan is None:

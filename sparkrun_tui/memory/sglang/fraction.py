@@ -16,6 +16,7 @@ from sparkrun_tui.models.facts import ModelFacts
 
 DEFAULT_CHUNK = 8192
 _LEAST_MIB = 10240
+_STANDALONE_MIB = 6144
 _GRAPH_STEPS = ((32, 4), (256, 16), (512, 32), (1024, 64), (4096, 256))
 
 
@@ -61,10 +62,19 @@ def default_fraction(facts: ModelFacts, settings: EngineSettings, total_mib: int
         reserved += (3 + (1.5 if largest > 300 else 0)) * largest * replicas
     if has_prefill_graphs(facts, settings):
         reserved += 1536 if is_latent(facts) else 8 * graph_sizes(chunk)
-    fraction = round((total_mib - max(reserved, _LEAST_MIB)) / total_mib, 3)
+    reserved = max(reserved, _LEAST_MIB) + _for_drafter(settings)
+    fraction = round((total_mib - reserved) / total_mib, 3)
     if takes_images(facts, settings):
         fraction *= 0.95 * min(1.05, max(0.8, 1 - 0.1 * (_vision_size(facts) - 1)))
     return fraction
+
+
+def _for_drafter(settings: EngineSettings) -> int:
+    """The MiB that older releases leave for a drafter and its graphs, beside the least that they reserve."""
+    speculative, reserve = settings.speculative, rules_for(settings.version).draft_reserve
+    if speculative is None or speculative.method == "ngram" or not reserve:
+        return 0
+    return _STANDALONE_MIB if speculative.method == "standalone" else reserve
 
 
 def largest_batch(settings: EngineSettings) -> int:

@@ -9,6 +9,7 @@ from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.sglang.cell import BLOCK_METHODS, SglangRefusal, attention_ranks
 from sparkrun_tui.memory.sglang.family import attention_replicas, page_size
 from sparkrun_tui.memory.sglang.fraction import running_requests
+from sparkrun_tui.memory.sglang.versions import rules_for
 from sparkrun_tui.models.config.drafters import draft_block
 from sparkrun_tui.models.config.values import word
 from sparkrun_tui.models.dtypes import element_bytes
@@ -79,11 +80,14 @@ def slots_per_request(facts: ModelFacts, settings: EngineSettings) -> int:
 def strategy_of(facts: ModelFacts, settings: EngineSettings) -> str:
     """The radix cache strategy for states: the flag, else extra_buffer where the model allows it.
 
-    Models of states alone do not. Source: sglang/srt/arg_groups/overrides.py (_mamba_radix_cache_resolution).
+    Models of states alone do not, nor do older releases. Source: sglang/srt/arg_groups/overrides.py
+    (_mamba_radix_cache_resolution), server_args.py.
     """
     chosen = settings.sglang.mamba_radix_cache_strategy
     if chosen not in ("auto", ""):
         return chosen
+    if not rules_for(settings.version).buffered_states:
+        return "no_buffer"
     short = any(layer.state is not None and layer.state.kind is StateKind.SHORT_CONV for layer in kinds(facts.layers))
     alone = not any(layer.attention is not None for layer in kinds(facts.layers))
     return "no_buffer" if short or alone or settings.sglang.disable_overlap_schedule else "extra_buffer"
@@ -107,7 +111,8 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
 
     Given a size it holds; without the radix cache one per request; else 0.9/1.9 of the rest (the ratio
     flag), with room for the intermediate states of `draft_tokens`. Pipeline stages count by the largest
-    one's layers. Source: sglang/srt/mem_cache/kv_cache_configurator.py (_handle_max_mamba_cache).
+    one's layers. Older releases take the states of drafted tokens off before they share. Source:
+    sglang/srt/mem_cache/kv_cache_configurator.py (_handle_max_mamba_cache).
     """
     check_tracking(facts, settings)
     options = settings.sglang
@@ -115,6 +120,12 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
     per = max(bytes_per_slot(facts, stage, settings) for stage in stages)
     share, drafts = slots_per_request(facts, settings), draft_tokens(facts, settings)
     requests = running_requests(facts, settings)
+    rules = rules_for(settings.version)
+    padding = 1 if rules.padding_slot else 0
+    first = 0
+    if drafts and not rules.draft_states_shared:
+        first = per * (requests or 0) * drafts
+        rest, drafts = rest - first, 0
     if options.max_mamba_cache_size is not None:
         count = options.max_mamba_cache_size // replicas
     elif settings.prefix_caching is False and settings.max_num_seqs is not None and requests is not None:
@@ -124,7 +135,7 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
         if ratio is None:
             ratio = _FULL_MEMORY_RATIO
         budget = rest * ratio / (1 + ratio)
-        count = int((budget - per * (1 + drafts)) // (per * (1 + drafts / share)))
+        count = int((budget - padding * per * (1 + drafts)) // (per * (1 + drafts / share)))
     if count <= 0:
         raise SglangRefusal("not enough memory for the recurrent states of even one request")
     if count // share == 0:
@@ -132,9 +143,9 @@ def slots_for(facts: ModelFacts, settings: EngineSettings, stages: Sequence[Sequ
     running = count // share
     if requests is not None:
         running = min(requests, running)
-    drafting = per * (running + 1) * drafts
+    drafting = first + per * (running + padding) * drafts
     whole = sum(bytes_per_slot(facts, stage, settings) for stage in stages)
-    return Slots(count, share, whole, (count + 1) * per + drafting, drafting)
+    return Slots(count, share, whole, (count + padding) * per + drafting, drafting)
 
 
 _DFLASH_BLOCK, _DSPARK_BLOCK = 16, 7

@@ -10,7 +10,7 @@ _ATTENTION = """
     glm_ocr_text gpt2 gpt_bigcode gpt_neox gpt_oss gptj granite granite_swa granitemoe granitemoe_swa
     granitemoeshared hrm_text hunyuan_v1_dense hunyuan_v1_moe hyperclovax idefics3 inkling_mm_model
     inkling_model inkling_text internlm internlm2 internlm3 internvl internvl_chat jais jais2 kolibri1 laguna
-    llama llama4 llama4_text llava llava_next llava_onevision mellum mimo mimo_v2_flash minicpm minicpmv
+    llama llama4 llama4_text llava llava_next llava_onevision mellum mimo mimo_v2 mimo_v2_flash minicpm minicpmv
     minicpmv4_7 minimax_m2 ministral ministral3 mistral mistral3 mixtral mpt muse_glimmer muse_glimmer_text
     nemotron nemotron-nas olmo olmo2 olmo3 olmoe opt orion paddleocr_vl paddleocr_vl_text paligemma persimmon
     phi phi3 phi3_v phi4mm phimoe pixtral qwen qwen2 qwen2_5_omni qwen2_5_omni_text qwen2_5_omni_thinker
