@@ -316,6 +316,12 @@ class _Service:
         elif first is None:
             words = given
             first = dialect.first_argument(words)
+        if first is None:
+            # The image's entrypoint may be the program alone: `serve` is then no model.
+            started = [*self.family.start[:1], *words]
+            if dialect.first_argument(started) is not None:
+                words = started
+                first = dialect.first_argument(words)
         if first is not None:
             # However it is started: the usual way takes the same arguments.
             words = words[first:]
