@@ -23,7 +23,7 @@ from sparkrun_tui.base.reading.identifiers import port as port_number
 from sparkrun_tui.base.reading.identifiers import variable_name
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import LONG, Redactor, flag_gives_secret, holds_password, looks_secret
-from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.engines.command.arguments import Arguments, Given, is_flag, read_arguments
 from sparkrun_tui.engines.command.shell_edit import Splice, find_serve, splice
 from sparkrun_tui.engines.dumps import load_flags
@@ -316,6 +316,12 @@ class _Service:
         elif first is None:
             words = given
             first = dialect.first_argument(words)
+        if first is None:
+            # The image's entrypoint may be the program alone: `serve` is then no model.
+            started = [*self.family.start[:1], *words]
+            if dialect.first_argument(started) is not None:
+                words = started
+                first = dialect.first_argument(words)
         if first is not None:
             # However it is started: the usual way takes the same arguments.
             words = words[first:]
@@ -663,7 +669,7 @@ class _Service:
             if name in _SET_HERE or name in self.as_arguments or (looks_secret(name) and value == ""):
                 continue
             if variable_name(name) is None:
-                self.note(f"`{name[:60]}` is not a name for a variable and is left out")
+                self.note(f"`{shorten(name, 60)}` is not a name for a variable and is left out")
                 continue
             filled = self._variable(name, value)
             if value is not None and "$$" in value and set(references(filled)) - set(_variables_in(value)):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sparkrun_tui.base.errors import UsageError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.checks.fields import valid_model
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.registry import FAMILIES
@@ -50,7 +51,9 @@ def starter(
     if family is None:
         raise UsageError(f"no recipe can be written for `{runtime}`", remedy=f"choose {listed(FAMILIES, 'or')}")
     if not valid_model(model):
-        raise UsageError(f"`{model[:80]}` is not a model", remedy="write it as OWNER/NAME, for GGUF OWNER/NAME:QUANT")
+        raise UsageError(
+            f"`{shorten(model, 80)}` is not a model", remedy="write it as OWNER/NAME, for GGUF OWNER/NAME:QUANT"
+        )
     if family.starter.one_host and nodes > 1:
         others = listed((name for name, other in FAMILIES.items() if not other.starter.one_host), "or")
         raise UsageError(f"{family.title} serves from one host", remedy=f"leave out --nodes, or choose {others}")

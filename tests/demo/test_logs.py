@@ -67,6 +67,24 @@ def test_the_engine_prints_what_was_estimated() -> None:
     assert reader.facts["weights_bytes"] == pytest.approx(weights, abs=0.01 * GIB)
 
 
+@pytest.mark.parametrize(
+    ("given", "slots", "cells"),
+    [
+        # Without -np four slots share one cache (llama-server b11669); with it each has a part of its own.
+        ("", "n_slots = 4, n_ctx_slot = 16384, kv_unified = 'true'", " 16384 cells,  32 layers,  4/1 seqs"),
+        (" -np 2", "n_slots = 2, n_ctx_slot = 8192, kv_unified = 'false'", "  8192 cells,  32 layers,  2/2 seqs"),
+        (" -np 2 -kvu", "n_slots = 2, n_ctx_slot = 16384, kv_unified = 'true'", " 16384 cells,  32 layers,  2/1 seqs"),
+    ],
+)
+def test_the_slots_of_llama_server_are_those_of_the_command(given: str, slots: str, cells: str) -> None:
+    text = samples.LLAMA.replace("--n-gpu-layers 99", f"--n-gpu-layers 99{given}")
+    lines = [step.text for step in LlamaLog(_figures(text)).steps()]
+    assert any(slots in line for line in lines), lines
+    assert any(cells in line for line in lines), lines
+    _, reader = _read(LlamaLog(_figures(text)), "llama-cpp")
+    assert reader.facts["concurrency"] == size(samples.rendered(text), [assumed_spark("spark-1")]).concurrency
+
+
 def test_a_worker_ends_with_its_cache_and_never_says_ready() -> None:
     log = VllmLog(_figures(samples.VLLM_RANKS, 2), Role.WORKER, 1, False, "10.0.0.1")
     texts = [step.text for step in log.steps() if step.text]

@@ -6,6 +6,7 @@ import pytest
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.engines.checks.flags import check_flags
+from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.command import built
 from sparkrun_tui.engines.registry import engine_for
 from sparkrun_tui.launch.sizing.evaluation import Target, evaluate
@@ -52,3 +53,12 @@ def test_a_command_is_built_once_for_an_evaluation(monkeypatch: pytest.MonkeyPat
     assert "sglang.launch_server" in found.command
     # Once as it will run, once as it is shown, with secrets as variables.
     assert len(made) <= 2
+
+
+def test_a_message_shows_that_it_cut_a_name() -> None:
+    # A path of 84 letters that ends `-0731.gguf`: github.com/styles01/sparkrun-recipes, as of 2026-08.
+    path = "/srv/gguf/" + "DeepSeek-V4-Flash-IQ2XXS-w2Q2K-AProjQ8-SExpQ8-OutQ8-chat-v2-imatrix-0731.gguf"
+    text = f"model: {path}\nruntime: llama-cpp\ncontainer: acme/llama:1\ncommand: llama-server -m {{model}}\n"
+    notes = [item.message for item in validate(load_text(text), env={}) if item.code == "model-path"]
+    assert len(notes) == 1
+    assert notes[0].startswith(f"`{path[:79]}…` is a path of the hosts")

@@ -275,3 +275,18 @@ def test_no_form_of_a_value_ends_in_a_defect(key: str, value: str) -> None:
     except (RecipeError, UsageError):
         return
     assert recipe.runtime
+
+
+@pytest.mark.parametrize(
+    "started",
+    [
+        "command: serve Qwen/Qwen3-1.7B --port 8000",
+        "command: [serve, Qwen/Qwen3-1.7B, --port, '8000']",
+        "entrypoint: /start.sh\n    command: serve Qwen/Qwen3-1.7B --port 8000",
+    ],
+)
+def test_the_image_may_start_the_program_that_the_command_tells_to_serve(started: str) -> None:
+    # Images with `ENTRYPOINT ["vllm"]`: github.com/gyohng/spark-vllm-compose, as of 2026-02.
+    recipe, _ = made(f"services:\n  chat:\n    image: spark-vllm:1\n    {started}\n")
+    assert recipe.model == "Qwen/Qwen3-1.7B"
+    assert render(recipe, {}).command.split()[:3] == ["vllm", "serve", "Qwen/Qwen3-1.7B"]

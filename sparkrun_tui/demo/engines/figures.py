@@ -10,6 +10,7 @@ from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.sizing.sizing import FactsStore, declared_facts, engine_settings, size
 from sparkrun_tui.memory.engines import model_of
+from sparkrun_tui.memory.llama_cpp.cache import Shape, shape_of
 from sparkrun_tui.memory.model import EngineModel
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -52,6 +53,8 @@ class Figures:
     request: int
     """Bytes of KV cache of one request of full length."""
     longest: int
+    shape: Shape
+    """How llama-server lays out its context; without meaning for other engines."""
     served: str = ""
     port: int = 8000
     eager: bool = False
@@ -127,6 +130,7 @@ def figures(rendered: Rendered, hosts: Sequence[HostMemory], store: FactsStore |
         activation=parts.get("activation", int(1.0 * GIB)),
         request=found.kv_bytes_per_request or length * per_token,
         longest=found.max_context or 0,
+        shape=shape_of(length, settings),
         eager=settings.enforce_eager,
         layers=rendered.recipe.metadata.num_layers or 48,
         fault=fault,

@@ -18,6 +18,7 @@ class LlamaLog:
 
     def __init__(self, figures: Figures) -> None:
         self._is = figures
+        self._shape = figures.shape
 
     @property
     def fails(self) -> bool:
@@ -50,7 +51,9 @@ class LlamaLog:
         yield _step(
             0.8, "cmn  common_init_: warming up the model with an empty run - please wait ... (--no-warmup to disable)"
         )
-        yield _step(0.9, f"srv  load_model: initializing, n_slots = 1, n_ctx_slot = {is_.length}, kv_unified = 'true'")
+        unified = str(self._shape.unified).lower()
+        slots = f"n_slots = {self._shape.slots}, n_ctx_slot = {self._shape.sequence}, kv_unified = '{unified}'"
+        yield _step(0.9, f"srv  load_model: initializing, {slots}")
         yield LogStep(0.4, "")
 
     def _context(self) -> Iterator[LogStep]:
@@ -66,7 +69,9 @@ class LlamaLog:
         yield _step(
             0.5, f"llama_kv_cache:      CUDA0 KV buffer size = {size} MiB", memory=is_.base + is_.weights + is_.kv
         )
-        yield _step(0.0, f"llama_kv_cache: size = {size} MiB ({is_.length:6d} cells, {is_.layers} layers, 1/1 seqs)")
+        cells, sequences = self._shape.sequence, f"{self._shape.slots:2d}/{self._shape.streams} seqs"
+        shape = f"{cells:6d} cells, {is_.layers:3d} layers, {sequences}"
+        yield _step(0.0, f"llama_kv_cache: size = {size} MiB ({shape})")
         compute = f"{is_.activation / MIB:8.2f}"
         yield _step(0.4, f"sched_reserve:      CUDA0 compute buffer size = {compute} MiB", memory=is_.whole)
 

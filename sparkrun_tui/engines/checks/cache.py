@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.checks.fields import problem
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
@@ -45,7 +46,7 @@ def check_cache(rendered: Rendered) -> Iterator[Problem]:
     if is_below(place, [*CACHE_TARGETS, *map(normal_path, targets)]):
         return
     message = (
-        f"`{name}` leads to {place[:80]}, where nothing is mounted: the fetched model is not found there, and"
+        f"`{name}` leads to {shorten(place, 80)}, where nothing is mounted: the fetched model is not found there, and"
         f" {family.title} downloads it again into the container"
     )
     remedy = f"leave `{name}` out: containers get the host's Hugging Face cache at {CACHE_TARGETS[0]}"
@@ -64,8 +65,8 @@ def _replaced(recipe: Recipe) -> Iterator[Problem]:
         if place not in (cache, f"{cache}/hub") or normal_path(source) == _HOST_CACHE + place[len(cache) :]:
             continue
         message = (
-            f"the volume {source[:80]} takes the place of the host's Hugging Face cache: the fetched model is seen only"
-            " where both are the same folder"
+            f"the volume {shorten(source, 80)} takes the place of the host's Hugging Face cache: the fetched model is"
+            " seen only where both are the same folder"
         )
         remedy = f"leave it out: containers get {_HOST_CACHE} of each host at {cache}"
         yield Problem(Severity.WARNING, "cache-elsewhere", message, recipe.place_of("executor_config"), remedy)

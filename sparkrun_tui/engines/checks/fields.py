@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
 from sparkrun_tui.engines.dumps import load_flags
@@ -53,28 +54,30 @@ def _is_quant(text: str) -> bool:
 def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
     """Problems with the model id, its revision, and the quantisation of a GGUF repository."""
     if recipe.model_revision and not is_revision(recipe.model_revision):
-        message = f"`{recipe.model_revision[:80]}` is not a revision: a branch, a tag or a commit"
+        message = f"`{shorten(recipe.model_revision, 80)}` is not a revision: a branch, a tag or a commit"
         yield problem(recipe, Severity.ERROR, "model-revision", message, "model_revision")
     if not recipe.model or "{" in recipe.model:
         return
     repo, quant = split_gguf(recipe.model)
     local = is_path(recipe.model)
     if not local and not is_repository(repo):
-        message = f"`{recipe.model[:80]}` is not a Hugging Face model id"
+        message = f"`{shorten(recipe.model, 80)}` is not a Hugging Face model id"
         yield problem(recipe, Severity.ERROR, "model-id", message, "model", remedy="write it as OWNER/NAME")
         return
     if local and (":" in recipe.model or recipe.model.startswith("./")):
-        message = f"`{recipe.model[:80]}` is not a path of the hosts"
+        message = f"`{shorten(recipe.model, 80)}` is not a path of the hosts"
         remedy = "write a path that begins with / or ~/, without a colon"
         yield problem(recipe, Severity.ERROR, "model-path", message, "model", remedy=remedy)
         return
     if quant and not _is_quant(quant):
-        message = f"`{quant[:40]}` is not a quantisation"
+        message = f"`{shorten(quant, 40)}` is not a quantisation"
         yield problem(recipe, Severity.ERROR, "gguf-quant", message, "model")
     family = family_of(recipe.runtime)
     if local:
         if family is not None and family.gguf and not recipe.model.lower().endswith(".gguf"):
-            message = f"{family.title} needs the path of a GGUF file, and `{recipe.model[:80]}` does not end in .gguf"
+            message = (
+                f"{family.title} needs the path of a GGUF file, and `{shorten(recipe.model, 80)}` does not end in .gguf"
+            )
             remedy = "write the path of the file, of a split one that of its first part"
             yield problem(recipe, Severity.WARNING, "model-path", message, "model", remedy=remedy)
         return
@@ -82,7 +85,7 @@ def check_model(recipe: Recipe, rendered: Rendered) -> Iterator[Problem]:
         passed_by_name = recipe.command is None or _HF_FLAGS.search(recipe.command)
         if passed_by_name and not quant:
             message = f"the model names no quantisation: {family.title} takes Q4_K_M, else Q8_0"
-            remedy = f"add it after a colon, such as {repo[:80]}:Q4_K_M"
+            remedy = f"add it after a colon, such as {shorten(repo, 80)}:Q4_K_M"
             yield problem(recipe, Severity.WARNING, "gguf-quant", message, "model", remedy=remedy)
     elif quant:
         titles = " or ".join(other.title for other in FAMILIES.values() if other.gguf)
@@ -108,7 +111,7 @@ def check_container(recipe: Recipe) -> Iterator[Problem]:
 def _check_image(recipe: Recipe, name: str, spot: Spot | None) -> Iterator[Problem]:
     image = parse_image(name)
     if image is None:
-        message = f"`{name[:80]}` is not an image reference"
+        message = f"`{shorten(name, 80)}` is not an image reference"
         remedy = ""
         if name.rpartition("/")[2].partition("@")[0].count(":") > 1:
             remedy = "it has two tags: keep one"
@@ -137,7 +140,7 @@ def check_metadata(recipe: Recipe) -> Iterator[Problem]:
     for key, word in (("model_dtype", metadata.model_dtype), ("kv_dtype", metadata.kv_dtype)):
         is_known = known_dtype(word) or (key == "kv_dtype" and word.strip().lower() in _cache_formats(recipe))
         if word and not is_known:
-            message = f"`{word[:40]}` is not a number format that is known here"
+            message = f"`{shorten(word, 40)}` is not a number format that is known here"
             remedy = did_you_mean(normal_dtype(word), dtype_words())
             yield problem(recipe, Severity.WARNING, f"metadata-{key}", message, f"metadata.{key}", remedy=remedy)
     per_token = metadata.kv_vram_per_token

@@ -17,6 +17,7 @@ from itertools import islice
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.checks.build import Build, build_in
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, given_model, plain_spelling, read_arguments
 from sparkrun_tui.engines.command.built import serve_words
@@ -189,7 +190,7 @@ def _check_value(entry: Given, flag: EngineFlag, family: Family, rendered: Rende
         if "on" in flag.choices and value in family.dialect.switch_words:
             continue
         if _is_json(flag) and _not_json(value):
-            message = f"`{entry.word}` of {title} takes JSON, not `{value[:40]}`: the engine ends at once"
+            message = f"`{entry.word}` of {title} takes JSON, not `{shorten(value, 40)}`: the engine ends at once"
             yield _problem(rendered, entry.word, "flag-type", message, _as_json(value), Severity.ERROR)
             continue
         wrong = _wrong_value(flag, value, family.dialect)
@@ -291,7 +292,7 @@ def _wrong_choice(flag: EngineFlag, value: str, family: Family, build: Build) ->
         change = history.came(f"{flag.name}={plain}")
         if plain in flag.choices:
             if change is not None and change.not_yet(build.version):
-                return f"does not take `{word[:40]}`, which came with {change.after}"
+                return f"does not take `{shorten(word, 40)}`, which came with {change.after}"
             continue
         gone = history.gone(f"{flag.name}={plain}")
         if gone is not None and not gone.done(build.version):
@@ -300,7 +301,7 @@ def _wrong_choice(flag: EngineFlag, value: str, family: Family, build: Build) ->
         shown = listed(known[:8])
         if len(known) > 8:
             shown += " ..."
-        return f"does not take `{value[:40]}`; known values are {shown}"
+        return f"does not take `{shorten(value, 40)}`; known values are {shown}"
     return ""
 
 
@@ -320,9 +321,9 @@ def _wrong_value(flag: EngineFlag, value: str, dialect: Dialect) -> str:
     if _UNREAD.search(value):
         return ""
     if flag.type == "int" and not _is_whole_number(value, dialect.numbers_of(flag.name)):
-        return f"takes {dialect.numbers_of(flag.name).written}, not `{value[:40]}`"
+        return f"takes {dialect.numbers_of(flag.name).written}, not `{shorten(value, 40)}`"
     if flag.type == "float" and NUMBER.fullmatch(value) is None:
-        return f"takes a number, not `{value[:40]}`"
+        return f"takes a number, not `{shorten(value, 40)}`"
     return ""
 
 
@@ -429,7 +430,7 @@ def _loose_words(
         # The first of them is the model, which has a finding of its own.
         allowed = max(allowed, 1)
     for word in words[allowed:][:5]:
-        message = f"`{word[:60]}` stands where {_title(family, build)} expects a flag"
+        message = f"`{shorten(word, 60)}` stands where {_title(family, build)} expects a flag"
         yield _problem(rendered, word, "loose-word", message)
 
 

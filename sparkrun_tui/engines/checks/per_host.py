@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.checks.fields import problem
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
@@ -82,6 +83,7 @@ def _model_cache(rendered: Rendered) -> Iterator[Problem]:
             continue
         if is_below(value.text, mounted):
             continue
-        message = f"`{name}` leads the engine to {value.text[:80]}, where the fetched model is not: it is fetched again"
+        place = shorten(value.text, 80)
+        message = f"`{name}` leads the engine to {place}, where the fetched model is not: it is fetched again"
         remedy = f"leave out `{name}`, or mount a folder there (`executor_config.volumes`)"
         yield problem(recipe, Severity.WARNING, "model-cache", message, f"env.{name}", remedy=remedy)

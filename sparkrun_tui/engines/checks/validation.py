@@ -13,6 +13,7 @@ from math import inf
 
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.reading.identifiers import variable_name
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.checks.cache import check_cache
 from sparkrun_tui.engines.checks.command_lines import check_command
 from sparkrun_tui.engines.checks.fields import (
@@ -219,7 +220,8 @@ def _check_path(recipe: Recipe) -> Iterator[Problem]:
     model = model_on_hosts(recipe)
     if model is None or not model.volumes:
         return
-    message = f"`{model.path[:80]}` is a path of the hosts: it is not fetched but mounted, and every host must have it"
+    path = shorten(model.path, 80)
+    message = f"`{path}` is a path of the hosts: it is not fetched but mounted, and every host must have it"
     yield problem(recipe, Severity.NOTE, "model-path", message, "model")
 
 
@@ -243,7 +245,7 @@ def _unset_variables(recipe: Recipe, command: str) -> dict[str, int]:
 def _check_env(recipe: Recipe, environ: Mapping[str, str], chain: Mapping[str, ChainValue]) -> Iterator[Problem]:
     for name in recipe.env:
         if variable_name(name) is None:
-            message = f"`{name[:60]}` is not a name for a variable"
+            message = f"`{shorten(name, 60)}` is not a name for a variable"
             yield problem(recipe, Severity.ERROR, "env-name", message, f"env.{name}")
         if "\0" in recipe.env[name].text:
             yield problem(recipe, Severity.ERROR, "env-value", f"`env.{name}` holds a NUL character", f"env.{name}")

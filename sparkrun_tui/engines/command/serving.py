@@ -8,6 +8,7 @@ from dataclasses import field
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.shell_edit import ServeTest, assignments, find_serve, last_value, plain_value
 from sparkrun_tui.recipe.values.rendered import Rendered
@@ -74,7 +75,9 @@ def port_of(rendered: Rendered, command: ServeCommand, default: int) -> int:
         found = rendered.chain.get("port")
         if found is not None:
             spot = found.value.spot
-        raise LaunchError(f"`{text[:60]}` is not a port", spot=spot, remedy="use a whole number from 1 to 65535")
+        raise LaunchError(
+            f"`{shorten(text, 60)}` is not a port", spot=spot, remedy="use a whole number from 1 to 65535"
+        )
     return port
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -54,7 +55,7 @@ def _template(rendered: Rendered, defaults: Mapping[str, Any], command: str) -> 
         form = _formatted(template, defaults)
         if form:
             raise LaunchError(
-                f"the command fills in a default with a format, `{form[:60]}`, which is not supported",
+                f"the command fills in a default with a format, `{shorten(form, 60)}`, which is not supported",
                 spot=rendered.recipe.command_spot,
                 remedy="write only the name, such as {port}, and give the value in its final form",
             )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sparkrun_tui.base.reading.numbers import MOST, whole
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.layout.common import RUN_DIR, model_mounts
 from sparkrun_tui.engines.plan import ContainerSpec, HostView, Mount, PlanRequest, RankPlan, ServePlan
@@ -320,7 +321,7 @@ def _one_limit(text: str) -> int:
     """One limit; -1 is none. Raises `ValueError` for another text, which the reading of recipes has excluded."""
     number = whole(text, least=-MOST)
     if number is None:
-        raise ValueError(f"`{text[:60]}` is not a limit")
+        raise ValueError(f"`{shorten(text, 60)}` is not a limit")
     return number
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sparkrun_tui.base.errors import LaunchError, RecipeError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.recipe.search.folders import is_inside
 
@@ -71,7 +72,7 @@ def _walk(real: str, root: str) -> Iterator[tuple[str, str]]:
             yield path, name
             continue
         if depth > _MAX_DEPTH or steps > _MAX_STEPS:
-            raise RecipeError(f"`{name[:60]}` is nested too deep, or its links lead in a circle")
+            raise RecipeError(f"`{shorten(name, 60)}` is nested too deep, or its links lead in a circle")
         for entry in sorted(_entries(path)):
             below = f"{name}/{entry}" if name else entry
             if _BAD_NAME.search(entry):

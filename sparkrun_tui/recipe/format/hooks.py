@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.keys import NOT_DONE
 from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed, timed_command
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -209,7 +210,7 @@ def size_bytes(text: str) -> int:
         number = decimal(match[1])
         if number is not None:
             return int(number * _UNITS[match[2]])
-    raise ValueError(f"`{text[:60]}` is not a size")
+    raise ValueError(f"`{shorten(text, 60)}` is not a size")
 
 
 def _word(part: Any) -> str:
@@ -294,7 +295,8 @@ class _Options:
         for label in self.many("labels", _LABEL):
             name = label.partition("=")[0]
             if OWN_LABELS.match(name):
-                message = f"`executor_config.labels` may not set `{name[:60]}`: this program finds its containers by it"
+                shown = shorten(name, 60)
+                message = f"`executor_config.labels` may not set `{shown}`: this program finds its containers by it"
                 self._wrong(message, remedy="choose another name")
             else:
                 good.append(label if "=" in label else f"{label}=")

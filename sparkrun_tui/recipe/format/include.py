@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.reader import repeated_keys
 from sparkrun_tui.recipe.format.recipe_file import read_recipe
 from sparkrun_tui.recipe.format.yamltree import (
@@ -73,11 +74,11 @@ def _resolve(root: Node, path: str, source: Source, files: list[Included], probl
     name = value.text.strip()
     _not_of_version_one(root, spot)
     if len(files) >= MAX_CHAIN:
-        raise RecipeError(f"`include: {name[:80]}`: more than {MAX_CHAIN} files build on each other", spot=spot)
+        raise RecipeError(f"`include: {shorten(name, 80)}`: more than {MAX_CHAIN} files build on each other", spot=spot)
     place = _place(name, path, source, spot)
     real = os.path.realpath(place)
     if real in {os.path.realpath(known) for known in (source.path, *(file.path for file in files))}:
-        raise RecipeError(f"`include: {name[:80]}` leads back to a file that includes this one", spot=spot)
+        raise RecipeError(f"`include: {shorten(name, 80)}` leads back to a file that includes this one", spot=spot)
     base, included = _read_base(name, place, real, spot)
     files.append(included)
     if sum(len(file.text) for file in files) > MAX_BYTES:
@@ -99,14 +100,14 @@ def _read_base(name: str, place: str, real: str, spot: Spot) -> tuple[Node, Incl
     try:
         data = read_recipe(Path(real))
     except RecipeError as error:
-        raise RecipeError(f"`include: {name[:80]}`: {error.what}", spot=spot, remedy=error.remedy) from error
+        raise RecipeError(f"`include: {shorten(name, 80)}`: {error.what}", spot=spot, remedy=error.remedy) from error
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise RecipeError(f"`include: {name[:80]}`: that file is not UTF-8 text", spot=spot) from error
+        raise RecipeError(f"`include: {shorten(name, 80)}`: that file is not UTF-8 text", spot=spot) from error
     root = parse_tree(text.removeprefix("\ufeff"), place)
     if root.kind != "map":
-        raise RecipeError(f"`include: {name[:80]}`: that file is not a mapping of keys", spot=spot)
+        raise RecipeError(f"`include: {shorten(name, 80)}`: that file is not a mapping of keys", spot=spot)
     return root, Included(place, text, hashlib.sha256(data).hexdigest())
 
 
@@ -123,15 +124,19 @@ def _place(name: str, path: str, source: Source, spot: Spot) -> str:
     if name.startswith("@"):
         return _in_registry(name, source, spot)
     if _PART.fullmatch(name) is None:
-        raise RecipeError(f"`include: {name[:80]}` must name a file of the same folder", spot=spot, remedy=_REMEDY)
+        raise RecipeError(
+            f"`include: {shorten(name, 80)}` must name a file of the same folder", spot=spot, remedy=_REMEDY
+        )
     if not os.path.isfile(path):
-        raise RecipeError(f"`include: {name[:80]}`: this text has no folder in which it could be found", spot=spot)
+        raise RecipeError(
+            f"`include: {shorten(name, 80)}`: this text has no folder in which it could be found", spot=spot
+        )
     folder = os.path.dirname(os.path.abspath(path))
     for wanted in _file_names(name):
         place = os.path.join(folder, wanted)
         if os.path.lexists(place):
             return _kept_inside(place, folder, name, spot)
-    what = f"`include: {name[:80]}`: there is no {' or '.join(_file_names(name))} beside this file"
+    what = f"`include: {shorten(name, 80)}`: there is no {' or '.join(_file_names(name))} beside this file"
     raise RecipeError(what, spot=spot, remedy=f"put it into {folder}")
 
 
@@ -145,7 +150,7 @@ def _kept_inside(place: str, folder: str, name: str, spot: Spot) -> str:
     """The place itself, when no link leads it out of the folder."""
     real, root = os.path.realpath(place), os.path.realpath(folder)
     if not real.startswith(f"{root.rstrip(os.sep)}{os.sep}"):
-        what = f"`include: {name[:80]}`: {place} is a link that leads out of its folder"
+        what = f"`include: {shorten(name, 80)}`: {place} is a link that leads out of its folder"
         raise RecipeError(what, spot=spot, remedy="put the file itself there")
     return place
 
@@ -160,11 +165,13 @@ def _in_registry(name: str, source: Source, spot: Spot) -> str:
             scope = candidate
             break
     if source.kind is not SourceKind.REGISTRY or not source.root or not scope:
-        what = f"`include: {name[:80]}` is not of the registry that this recipe comes from"
+        what = f"`include: {shorten(name, 80)}` is not of the registry that this recipe comes from"
         raise RecipeError(what, spot=spot, remedy="copy that recipe beside this one, and include it by its name")
     parts = words[len(scope) + 1 :].split("/")
     if any(_PART.fullmatch(part) is None for part in parts):
-        raise RecipeError(f"`include: {name[:80]}` is not the name of a recipe", spot=spot, remedy="@REGISTRY/NAME")
+        raise RecipeError(
+            f"`include: {shorten(name, 80)}` is not the name of a recipe", spot=spot, remedy="@REGISTRY/NAME"
+        )
     for wanted in _file_names(parts[-1]):
         place = os.path.join(source.root, *parts[:-1], wanted)
         if os.path.lexists(place):
@@ -173,9 +180,9 @@ def _in_registry(name: str, source: Source, spot: Spot) -> str:
     if len(found) == 1:
         return _kept_inside(found[0], source.root, name, spot)
     if found:
-        what = f"`include: {name[:80]}` may be any of {len(found)} files of the registry"
+        what = f"`include: {shorten(name, 80)}` may be any of {len(found)} files of the registry"
         raise RecipeError(what, spot=spot, remedy="write its folder, too: @REGISTRY/FOLDER/NAME")
-    raise RecipeError(f"`include: {name[:80]}`: the registry has no such recipe", spot=spot)
+    raise RecipeError(f"`include: {shorten(name, 80)}`: the registry has no such recipe", spot=spot)
 
 
 def _by_stem(root: str, name: str) -> list[str]:

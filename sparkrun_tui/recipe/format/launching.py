@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.reading.numbers import decimal
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.keys import below
 from sparkrun_tui.recipe.format.reader import Reader
 from sparkrun_tui.recipe.format.yamltree import Node
@@ -47,7 +48,7 @@ def read_images(top: Reader) -> tuple[HostImage, ...]:
         if image is None:
             continue
         if image.host in found:
-            message = f"`{name}`: `{image.host[:80]}` has an image already"
+            message = f"`{name}`: `{shorten(image.host, 80)}` has an image already"
             top.report("containers", message, item, remedy="keep one entry for each host")
             continue
         found[image.host] = image
@@ -62,7 +63,7 @@ def _image(top: Reader, name: str, item: Node) -> HostImage | None:
     host, image = entry.text("host").strip(), entry.text("image").strip()
     for key, node in entry.nodes.items():
         if key not in _IMAGE_KEYS:
-            message = f"`{name}` has a key `{key[:40]}`, which has no effect"
+            message = f"`{name}` has a key `{shorten(key, 40)}`, which has no effect"
             remedy = did_you_mean(key, _IMAGE_KEYS)
             entry.report("containers", message, node, Severity.WARNING, remedy)
     if not host or not image:
@@ -80,7 +81,7 @@ def read_readiness(top: Reader) -> Readiness:
         return Readiness()
     for key, node in entry.nodes.items():
         if key not in READINESS_KEYS:
-            message = f"`readiness` has no key `{key[:40]}`"
+            message = f"`readiness` has no key `{shorten(key, 40)}`"
             remedy = did_you_mean(key, READINESS_KEYS) or f"its keys are {', '.join(sorted(READINESS_KEYS))}"
             entry.report("readiness", message, node, remedy=remedy)
     inference = entry.flag("inference") if "inference" in entry.nodes else True
@@ -121,7 +122,7 @@ def _style(entry: Reader) -> str:
     style = entry.text("inference_style").strip() or "auto"
     if style in STYLES:
         return style
-    message = f"`{style[:60]}` is not a style of asking a model"
+    message = f"`{shorten(style, 60)}` is not a style of asking a model"
     remedy = did_you_mean(style, STYLES) or f"write one of {', '.join(STYLES)}"
     entry.report("readiness", message, entry.nodes["inference_style"], remedy=remedy)
     return "auto"
@@ -144,7 +145,7 @@ def _path(entry: Reader) -> str:
     path = entry.text("path").strip()
     if not path or identifiers.url_path(path) is not None:
         return path
-    message = f"`readiness.path` must be the path of a page of the server, not `{path[:60]}`"
+    message = f"`readiness.path` must be the path of a page of the server, not `{shorten(path, 60)}`"
     entry.report("readiness", message, entry.nodes["path"], remedy="write it as `/health`")
     return ""
 
@@ -164,7 +165,7 @@ def read_runtime_cache(top: Reader) -> RuntimeCache:
             message = f"`runtime_cache.{key}` is not carried out: the caches stay in this program's own folder"
             entry.report("runtime-cache", message, value, Severity.WARNING)
         elif key not in CACHE_KEYS:
-            message = f"`runtime_cache` has no key `{key[:40]}`"
+            message = f"`runtime_cache` has no key `{shorten(key, 40)}`"
             entry.report("runtime-cache", message, value, Severity.WARNING, did_you_mean(key, CACHE_KEYS))
     enabled = entry.flag("enabled") if "enabled" in entry.nodes else True
     return RuntimeCache(enabled, entry.flag("key_by_image"), entry.flag("key_by_model"))

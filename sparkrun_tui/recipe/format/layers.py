@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.keys import below
 from sparkrun_tui.recipe.format.reader import Reader, is_accidental_mapping
 from sparkrun_tui.recipe.format.yamltree import Node, key_text
@@ -83,7 +84,7 @@ def _check_keys(entry: Reader, name: str) -> None:
         if key in ENTRY_KEYS:
             continue
         remedy = f"its keys are {', '.join(f'`{known}`' for known in sorted(ENTRY_KEYS))}"
-        message = f"`{name}` has a key `{key[:40]}`, which conditions cannot set"
+        message = f"`{name}` has a key `{shorten(key, 40)}`, which conditions cannot set"
         if key in _LATER:
             message = f"`{name}`: `{key}` cannot depend on a condition"
         entry.report(_CODE, message, node, remedy=remedy)

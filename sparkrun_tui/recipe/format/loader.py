@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkrun_tui.base.defects import REPORT, defect
 from sparkrun_tui.base.errors import RecipeError, Spot
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.recipe.format.include import with_included
 from sparkrun_tui.recipe.format.keys import KNOWN_KEYS, METADATA_KEYS
@@ -201,7 +202,7 @@ def _version(top: Reader) -> str:
         return version or "2"
     top.report(
         "version",
-        f"`{key}: {version[:40]}` counts as the author's own numbering; the file is read as format 2",
+        f"`{key}: {shorten(version, 40)}` counts as the author's own numbering; the file is read as format 2",
         top.nodes[key],
         Severity.NOTE,
     )
@@ -215,7 +216,7 @@ def _mode(top: Reader) -> Mode:
     try:
         return Mode(word)
     except ValueError:
-        top.report("mode", f"`mode` must be `auto`, `solo` or `cluster`, not `{word[:40]}`", top.nodes["mode"])
+        top.report("mode", f"`mode` must be `auto`, `solo` or `cluster`, not `{shorten(word, 40)}`", top.nodes["mode"])
         return Mode.AUTO
 
 
@@ -327,7 +328,7 @@ def _params(meta: Reader) -> tuple[int | None, int | None]:
     if parsed is None:
         meta.report(
             "model-params",
-            f"`{text[:40]}` is not a parameter count",
+            f"`{shorten(text, 40)}` is not a parameter count",
             meta.nodes["model_params"],
             remedy="write it as `1.7B`, `30B` or `35B-A3B`",
         )

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.names.detect import is_repository, is_revision, split_gguf
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
@@ -91,9 +92,11 @@ def _model(rendered: Rendered, where: str, entry: Any) -> MoreModel | Problem:
     except TemplateError as error:
         return _problem(recipe, f"`{where}`: {error}")
     if not is_repository(split_gguf(name)[0]):
-        return _problem(recipe, f"`{where}`: `{name[:80]}` is not the name of a repository on the Hugging Face Hub")
+        return _problem(
+            recipe, f"`{where}`: `{shorten(name, 80)}` is not the name of a repository on the Hugging Face Hub"
+        )
     if revision and not is_revision(revision):
-        return _problem(recipe, f"`{where}`: `{revision[:80]}` is not a revision of a repository")
+        return _problem(recipe, f"`{where}`: `{shorten(revision, 80)}` is not a revision of a repository")
     return MoreModel(name, revision, tuple(patterns))
 
 

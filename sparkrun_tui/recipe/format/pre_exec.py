@@ -9,6 +9,7 @@ from typing import Any
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.reading.numbers import decimal_of
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.template import TemplateError
 
@@ -154,7 +155,7 @@ def _copy(entry: Mapping[str, Any], spot: Spot | None, fill: Callable[[str], str
     if _SOURCE.fullmatch(source) is None:
         return _wrong("`copy` must name a file or a folder", spot)
     if _TARGET.fullmatch(target) is None:
-        return _wrong(f"`dest` must be an absolute path in the container, not `{target[:60]}`", spot)
+        return _wrong(f"`dest` must be an absolute path in the container, not `{shorten(target, 60)}`", spot)
     return Before("pre_exec", source=source, target=target, spot=spot)
 
 

@@ -55,7 +55,7 @@ class Reader:
         elif node.kind != "scalar" and not node.pairs and not node.items:
             remedy = f"leave `{key}` out, it is empty"
         if node.kind == "scalar":
-            what = f"{_TYPES.get(node.tag, 'text')} (`{node.text[:60]}`)"
+            what = f"{_TYPES.get(node.tag, 'text')} (`{shorten(node.text, 60)}`)"
         else:
             what = _KINDS[node.kind]
         self.report("type", f"`{self.at}{key}` must be {wanted}, not {what}", node, remedy=remedy)
@@ -87,7 +87,7 @@ class Reader:
         return None
 
     def _out_of_range(self, key: str, node: Node, limit: str) -> None:
-        self.report("range", f"`{self.at}{key}` must be {limit}, not {node.text[:40]}", node)
+        self.report("range", f"`{self.at}{key}` must be {limit}, not {shorten(node.text, 40)}", node)
 
     def number(self, key: str, maximum: float = 1e18) -> float | None:
         """The number of `key`, from 0 to `maximum`; None when missing or wrong."""

@@ -13,6 +13,7 @@ import yaml
 
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 
 MAX_BYTES = 1 << 20
 """The most bytes of a recipe file."""
@@ -143,7 +144,7 @@ class _Composer:
             tag = self._tag(event, _SCALAR_TAGS)
             fitting = {tag, "int"} if tag == "float" else {tag}
             if tag != "str" and resolve(event.value) not in fitting:
-                raise self._error(f"`{event.value[:40]}` is not what its tag `!!{tag}` says", event)
+                raise self._error(f"`{shorten(event.value, 40)}` is not what its tag `!!{tag}` says", event)
         elif event.implicit[0] and event.tag is None:
             tag = resolve(event.value)
         else:

@@ -14,6 +14,7 @@ from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.disk.files import behind_links, read_text, update_private
 from sparkrun_tui.base.errors import RecipeError, SettingsError, SparkrunError, UsageError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.suggestions import did_you_mean
 
@@ -185,7 +186,7 @@ def check_url(text: str) -> str:
 
     `OWNER/NAME` means GitHub. Raises `UsageError` for everything else, above all for what git would run as a program.
     """
-    refused = f"`{text[:80]}` is not the address of a repository"
+    refused = f"`{shorten(text, 80)}` is not the address of a repository"
     forms = "write https://HOST/PATH, git@HOST:PATH, OWNER/NAME, or a local folder"
     url = text.strip()
     if not url or url.startswith("-") or _CONTROL.search(url):
@@ -255,7 +256,7 @@ def safe_subpath(text: str) -> str:
     """A folder inside a repository, without `.` parts. Raises `UsageError` when it would lead out of it."""
     parts = [part for part in text.replace("\\", "/").split("/") if part not in ("", ".")]
     if text.startswith(("/", "~")) or ".." in parts or _CONTROL.search(text.replace(" ", "")):
-        raise UsageError(f"`{text[:80]}` is not a folder inside the repository")
+        raise UsageError(f"`{shorten(text, 80)}` is not a folder inside the repository")
     return "/".join(parts)
 
 
@@ -274,7 +275,7 @@ def _registries(entries: Iterable[Any], origin: str, notes: list[str]) -> list[R
 def _registry(entry: Any, origin: str) -> Registry:
     name = str(entry["name"])
     if NAME.fullmatch(name) is None:
-        raise UsageError(f"`{name[:40]}` is not a valid name")
+        raise UsageError(f"`{shorten(name, 40)}` is not a valid name")
     subpath = entry.get("subpath") or ""
     description = entry.get("description") or ""
     return Registry(

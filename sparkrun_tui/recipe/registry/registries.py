@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError, SparkrunError, UsageError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.model import SourceKind
 from sparkrun_tui.recipe.registry import cache as registry_cache
@@ -190,7 +191,7 @@ def add_registry(url: str, name: str = "", subpath: str = "", progress: Progress
         name, folder = public.name, public.subpath
     chosen = name or default_name(full, taken)
     if NAME.fullmatch(chosen) is None:
-        raise UsageError(f"`{chosen[:60]}` is not a valid name", remedy="use letters, digits, dots and hyphens")
+        raise UsageError(f"`{shorten(chosen, 60)}` is not a valid name", remedy="use letters, digits, dots and hyphens")
     if chosen.casefold() in map(str.casefold, taken):
         raise UsageError(f"there is already a registry `{chosen}`", remedy="choose another name")
     description = public.description if public is not None else ""

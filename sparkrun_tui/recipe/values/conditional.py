@@ -145,7 +145,7 @@ def _unknown_operators(selector: str, test: object) -> list[str]:
     reasons = []
     for operator, _ in _compiled(test):
         if operator not in OPERATORS:
-            reasons.append(f"`{operator[:40]}` at `{selector}` is not a comparison that is known here")
+            reasons.append(f"`{shorten(operator, 40)}` at `{selector}` is not a comparison that is known here")
         elif operator in _ORDER and selector in _NAMES:
             reasons.append(f"`{selector}` is a name, which `{operator}` cannot compare")
     return reasons

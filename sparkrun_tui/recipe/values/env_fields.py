@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from sparkrun_tui.base.reading.filling import filled_in
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.suggestions import did_you_mean
@@ -103,7 +104,7 @@ def field_problems(recipe: Recipe, chain: Mapping[str, ChainValue]) -> Iterator[
 
 def _wrong(field: EnvField, chain: Mapping[str, ChainValue]) -> tuple[str, str]:
     """What is wrong with a field, and the remedy; empty where it is right."""
-    name = f"{{{field.space}.{field.name[:60]}}}"
+    name = f"{{{field.space}.{shorten(field.name, 60)}}}"
     if _NAME.fullmatch(field.name) is None:
         return f"`{name}` is not the name of a value", "write `{config.KEY}` or `{launch.FIELD}`, without a format"
     if field.space == "launch":

@@ -9,6 +9,7 @@ from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.reading.filling import TooLongError, filled_in
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import looks_secret
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.env_fields import FIELD, field_at, protected
@@ -135,8 +136,8 @@ def _too_long(recipe: Recipe, key: str) -> RecipeError:
     names = ", ".join(f"${name}" for name in references(recipe.env[key].text)[:3])
     filled = f" once {names} is filled in" if names else ""
     return RecipeError(
-        f"`env.{key[:60]}` is too long{filled}: a variable may have {MAX_TEXT:,} characters, and all of a recipe"
-        f" {MAX_ENV:,}",
+        f"`env.{shorten(key, 60)}` is too long{filled}: a variable may have {MAX_TEXT:,} characters, and all of a"
+        f" recipe {MAX_ENV:,}",
         spot=recipe.spots.get(f"env.{key}"),
         remedy="remove the variable from `env`, or refer to it less often",
     )

@@ -25,6 +25,7 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
 from sparkrun_tui.recipe.model import Recipe, Value
 from sparkrun_tui.recipe.values.shellwords import engine_end
@@ -299,7 +300,9 @@ def with_flags(script: str, words: Sequence[str]) -> str:
     for word in words:
         piece = word if SECRET_REFERENCE.fullmatch(word) else str(shell.word(word))
         if quoted and piece != word:
-            raise FlagsError(f"`{word[:40]}` needs quotes, which would end those of the `bash -c '...'` of the command")
+            raise FlagsError(
+                f"`{shorten(word, 40)}` needs quotes, which would end those of the `bash -c '...'` of the command"
+            )
         addition += f" {piece}"
     follows = script[end : end + 1]
     if follows and not follows.isspace() and follows not in "'\");":
