@@ -8,7 +8,10 @@ import importlib
 from benchmarks.table import print_table
 from benchmarks.versus import compare
 
-PARTS = ("cli_start", "engine_speed", "ui_start", "ui_search", "ui_screens", "cancel", "soak", "limits", "ui_logs")
+PARTS = (
+    "cli_start", "engine_speed", "ui_start", "ui_search", "ui_screens",
+    "cancel", "soak", "limits", "log_flow", "ui_logs",
+)  # fmt: skip
 """What is run when no name is given, quick parts first. `memory.py` is run by itself, on files of observations."""
 
 ON_HOSTS = ("transfers",)

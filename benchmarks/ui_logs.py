@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -32,6 +34,29 @@ def _measure(argv: list[str], ready: str, keys: int) -> tuple[list[float], float
         return times, cores, terminal.rss
 
 
+_LONG = 0.004
+"""Seconds from which on a turn of the event loop counts: shorter ones paint nothing."""
+
+
+def _turns(rate: int) -> Row:
+    """CPU time of the turns that paint, while lines come at a rate."""
+    root = str(Path(__file__).resolve().parent.parent)
+    env = {**os.environ, "PYTHONPATH": root, "TEXTUAL_ANIMATIONS": "none"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "turns"
+        with Terminal(
+            [sys.executable, "-m", "benchmarks.ui_logs_child", str(rate), str(path)], env, 160, 48
+        ) as terminal:
+            for _ in range(60):
+                terminal.drain(0.5)
+                if path.exists():
+                    break
+            terminal.drain(0.5)
+        turns = [turn * 1000 for turn in json.loads(path.read_text()) if turn > _LONG]
+    median, p95 = percentile(turns, 0.5), percentile(turns, 0.95)
+    return Row(f"8 hosts, {rate:,} lines/s: turns over 4 ms, CPU, p50 / p95", f"{median:.1f} / {p95:.1f} ms")
+
+
 def run(quick: bool = False) -> list[Row]:
     """Measure."""
     keys = 15 if quick else _KEYS
@@ -48,4 +73,5 @@ def run(quick: bool = False) -> list[Row]:
         limit = "<= 0.35" if rate else "<= 0.01"
         rows.append(Row(f"8 hosts, {rate:,} lines/s: cores", f"{cores:.2f}", limit))
         rows.append(Row(f"8 hosts, {rate:,} lines/s: memory", f"{rss / (1 << 20):.0f} MiB", "bounded"))
+    rows.append(_turns(50_000))
     return rows

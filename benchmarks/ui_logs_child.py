@@ -1,10 +1,16 @@
-"""The app with eight logs that are fed at a given rate: `python -m benchmarks.ui_logs_child RATE`."""
+"""The app with eight logs that are fed at a given rate: `python -m benchmarks.ui_logs_child RATE [FILE]`.
+
+With FILE it ends after some seconds, and writes there how long each turn of its event loop took, in CPU seconds: a key
+waits for the rest of the turn in which it comes. Other work on the machine changes little of that.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -80,5 +86,31 @@ class Fed(SparkrunApp):
             count += share * len(HOSTS)
 
 
+_SETTLED, _MEASURED = 5.0, 8.0
+"""Seconds before turns are measured, and in which they are."""
+
+
+def _measure_turns(path: Path) -> None:
+    """From now on, time every turn of an event loop in this process; write them once they are enough."""
+    turns: list[float] = []
+    plain = asyncio.events.Handle._run
+    began = time.monotonic() + _SETTLED
+
+    def timed(self: asyncio.events.Handle) -> None:
+        before = time.thread_time()
+        plain(self)
+        turns.append(time.thread_time() - before)
+        if time.monotonic() < began:
+            turns.clear()
+        elif time.monotonic() > began + _MEASURED:
+            asyncio.events.Handle._run = plain  # type: ignore[method-assign]
+            path.write_text(json.dumps(turns), encoding="ascii")
+            sys.exit(0)
+
+    asyncio.events.Handle._run = timed  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
+    if len(sys.argv) > 2:
+        _measure_turns(Path(sys.argv[2]))
     Fed(int(sys.argv[1])).run()

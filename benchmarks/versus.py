@@ -23,8 +23,9 @@ _WORST = re.compile(r" *\(worst [^)]*\)")
 """A part of a row's name that differs from run to run."""
 _NUMBER = re.compile(r"[0-9][0-9,]*(?:\.[0-9]+)?")
 
-OF_WHOLE_PROGRAMS = ("cli_start", "ui_start")
-"""Parts that start the program of `measured_checkout` as a user does: this checkout's own part measures both."""
+OF_WHOLE_PROGRAMS = ("cli_start", "ui_start", "log_flow")
+"""Parts that start the program of `measured_checkout`, as a user does or by a child: this checkout's part measures
+both."""
 
 _CHECKOUT = "SPARKRUN_BENCH_CHECKOUT"
 

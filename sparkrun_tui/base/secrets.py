@@ -199,10 +199,17 @@ def without_named(line: str) -> str:
     Only for logs, where an engine may print a key that this program does not know. `token` alone is not a secret name:
     engines print the tokens of their models.
     """
-    for hint in _NAMED_HINTS:
-        if hint in line:
-            return _NAMED.sub(_masked, line)
-    return line
+    if names_none(line):
+        return line
+    return _NAMED.sub(_masked, line)
+
+
+def names_none(text: str) -> bool:
+    """Whether `without_named` leaves every line of a text as it is, as far as plain searches can tell."""
+    for hint in _NAMED_HINTS:  # noqa: SIM110 - twice as fast as `any`, and every line of every log passes here
+        if hint in text:
+            return False
+    return True
 
 
 def _masked(match: re.Match[str]) -> str:
@@ -240,6 +247,8 @@ class Redactor:
     def __call__(self, text: str) -> str:
         """`text` without secrets."""
         # Every line of every log passes here: plain searches rule nearly all of them out.
+        if self.finds_none(text):
+            return text
         if len(self._words) > _FEW or any(word in text for word in self._words):
             text = self._masks.masked(text)
         if _CUT in text:
@@ -248,6 +257,27 @@ class Redactor:
             if hint in text:
                 return _PATTERNS.sub(MASK, text)
         return text
+
+    def each(self, texts: list[str]) -> list[str]:
+        """The texts without secrets; the same list when none of them has any.
+
+        Texts that come together are searched together: a search takes longer to begin than to pass over a line.
+        """
+        if self.finds_none("\n".join(texts)):
+            return texts
+        return [self(text) for text in texts]
+
+    def finds_none(self, text: str) -> bool:
+        """Whether a text, or any part of it, is left as it is, as far as plain searches can tell."""
+        if len(self._words) > _FEW or _CUT in text:
+            return False
+        for word in self._words:
+            if word in text:
+                return False
+        for hint in _HINTS:  # noqa: SIM110 - twice as fast as `any`
+            if hint in text:
+                return False
+        return True
 
     def _without_cut(self, text: str) -> str:
         """`text` without the beginning of a secret right before a mark that says that it was cut there."""

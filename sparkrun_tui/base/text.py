@@ -43,12 +43,18 @@ _CONTROL_PICTURES = 0x2400
 
 
 def _strip(text: str) -> str:
-    text = _REPEATED_ESCAPE.sub("", text)
-    text = _CONTROL_STRINGS.sub("", text)
-    text = _CSI.sub("", text)
-    text = _ESCAPES.sub("", text)
-    text = _CONTROLS.sub("", text)
-    return _COMBINING_RUN.sub(lambda run: run.group()[:_MAX_COMBINING], text)
+    # Most lines with escapes have only colours. What is printable after these are gone held no other escape, nor any
+    # of the characters that are dropped: none of them is printable.
+    plain = _CSI.sub("", text)
+    if not plain.isprintable():
+        plain = _REPEATED_ESCAPE.sub("", text)
+        plain = _CONTROL_STRINGS.sub("", plain)
+        plain = _CSI.sub("", plain)
+        plain = _ESCAPES.sub("", plain)
+        plain = _CONTROLS.sub("", plain)
+    if plain.isascii():
+        return plain
+    return _COMBINING_RUN.sub(lambda run: run.group()[:_MAX_COMBINING], plain)
 
 
 def visible(text: str) -> str:

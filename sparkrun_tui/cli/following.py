@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 from sparkrun_tui.cli import output
 from sparkrun_tui.launch.record.logs import LogLine
@@ -57,15 +58,21 @@ class LogPrinter:
                 start = max(buffer.end - self._tail, buffer.first)
         elif start < buffer.first:
             output.line(f"... {buffer.first - start} lines of {host} came too fast to print; its log has them")
-        for line in buffer.since(start):
-            print_line(host, line, prefixed=prefixed, as_json=self._as_json)
+        print_lines(host, buffer.since(start), prefixed=prefixed, as_json=self._as_json)
         self._read[host] = buffer.end
 
 
 def print_line(host: str, line: LogLine, *, prefixed: bool, as_json: bool = False) -> None:
     """Print one line of a log on stdout."""
-    if as_json:
+    print_lines(host, [line], prefixed=prefixed, as_json=as_json)
+
+
+def print_lines(host: str, lines: Iterable[LogLine], *, prefixed: bool, as_json: bool = False) -> None:
+    """Print lines of a log on stdout."""
+    if not as_json:
+        before = f"{host}: " if prefixed else ""
+        output.lines(f"{before}{line.text}" for line in lines)
+        return
+    for line in lines:
         body = {"kind": "log", "host": host, "time": line.time, "stream": line.stream, "text": line.text}
         output.as_json_line(body)
-    else:
-        output.line(f"{host}: {line.text}" if prefixed else line.text)

@@ -16,6 +16,14 @@ def line(text: str = "") -> None:
     sys.stdout.flush()
 
 
+def lines(texts: Iterable[str]) -> None:
+    """Print lines that came together, each as `line` prints it, with one write."""
+    shown = gate().redact.each([visible_line(text) for text in texts])
+    if shown:
+        sys.stdout.write("\n".join(shown) + "\n")
+        sys.stdout.flush()
+
+
 def piece(text: str) -> None:
     """Print a part of a line, such as a few words of an answer that is still arriving."""
     sys.stdout.write(gate().redact(visible_text(text)))

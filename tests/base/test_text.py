@@ -111,3 +111,16 @@ def test_shortened_text_fits(text: str, width: int) -> None:
     short = shorten(text, width)
     assert len(short) <= width
     assert short == text or (width == 0 or short.endswith("…"))
+
+
+def test_characters_that_logs_lose_are_not_printable() -> None:
+    """A line that is printable without its colours is not searched for other escapes."""
+    lost = [code for code in range(0x110000) if not 0xD800 <= code < 0xE000 and log_line(f"a{chr(code)}b") == "ab"]
+    assert len(lost) > 70
+    assert [code for code in lost if chr(code).isprintable()] == []
+
+
+@given(st.text(), st.lists(st.sampled_from(["\x1b[1;36m", "\x9b0m", "\x1b[K", "\x1b[?25l"]), max_size=5))
+def test_colours_change_nothing_else(text: str, colours: list[str]) -> None:
+    kept = "".join(letter for letter in text if letter.isprintable())
+    assert log_line("".join(f"{colour}{kept}" for colour in colours)) == log_line(kept * len(colours))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +47,29 @@ def test_status_shows_hosts_and_workloads(cli: Cli, lab: FakeCluster, served: st
     table = cli("status", *BOTH).out
     assert served in table
     assert "serving" in table
+
+
+def test_a_person_sees_the_hosts_that_answer_before_those_that_do_not(
+    cli: Cli, lab: FakeCluster, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal alone: what programs read stays in the order of the hosts."""
+    connect = FakeTransport.connect
+
+    async def late(self: FakeTransport) -> None:
+        if self.name == "spark-1":
+            await asyncio.sleep(3.0)
+        await connect(self)
+
+    monkeypatch.setattr(FakeTransport, "connect", late)
+    piped = cli("status", *BOTH)
+    assert piped.out.index("spark-1") < piped.out.index("spark-2")
+    assert "waiting" not in piped.err
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    done = cli("status", *BOTH)
+    assert done.code == 0
+    assert done.out.index("spark-2") < done.out.index("spark-1") < done.out.index(served)
+    assert done.out.count("spark-2  ") == piped.out.count("spark-2  ")
+    assert "waiting for spark-1\n" in done.err
 
 
 def test_a_check_shows_what_a_host_says_and_a_login_shell_that_prints(

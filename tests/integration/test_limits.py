@@ -35,10 +35,16 @@ def kept() -> list[Path]:
     return list(Path(os.environ["XDG_STATE_HOME"]).rglob("hosts/*.log"))
 
 
+def parts(path: Path) -> list[Path]:
+    """The files of a log in order: a long one goes on in others."""
+    return [part for part in (path, Path(f"{path}.old"), Path(f"{path}.new")) if part.exists()]
+
+
 def ends_with(path: Path, line: str) -> bool:
     """Whether a line is among the last of a log."""
-    with path.open("rb") as file:
-        file.seek(max(path.stat().st_size - 65_536, 0))
+    newest = parts(path)[-1]
+    with newest.open("rb") as file:
+        file.seek(max(newest.stat().st_size - 65_536, 0))
         return line.encode() in file.read()
 
 
@@ -80,7 +86,8 @@ def test_every_line_of_a_flood_is_on_disk(
         running.kill()
         running.wait()
     for path in kept():
-        lines = [line for line in path.read_text().splitlines() if "numbered line" in line]
+        rows = [row for part in parts(path) for row in part.read_text().splitlines()]
+        lines = [row for row in rows if "numbered line" in row]
         assert [line.rpartition(" ")[2] for line in lines] == [f"{number:08}" for number in range(RATE * SECONDS)]
     total = RATE * SECONDS * HOSTS
     print(f"\n{HOSTS} hosts x {RATE} lines/s x {SECONDS} s: {total} lines on disk, none lost, doubled or out of order;")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,45 @@ import pytest
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.remote.failures import CommandFailed, LinkLost, SocketRefused
+from sparkrun_tui.remote.ssh import connection
 from sparkrun_tui.remote.ssh import transport as ssh_transport
 from sparkrun_tui.remote.ssh.transport import SshTransport
 from sparkrun_tui.remote.transport import LinkState, Outcome
 from tests.support.site import Site, until
 from tests.support.ssh_server import alive
+
+
+@pytest.fixture
+def off(site: Site) -> Iterator[Site]:
+    """The host as one that is off: nothing of it answers. A queue that is full answers none, either."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        waiting = []
+        for _ in range(4):
+            queued = socket.socket()
+            queued.setblocking(False)
+            queued.connect_ex(full.getsockname())
+            waiting.append(queued)
+        site.change(port=full.getsockname()[1])
+        yield site
+        for queued in waiting:
+            queued.close()
+
+
+async def test_a_host_that_is_off_is_given_up_before_one_that_is_slow(
+    off: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr(connection, "LOGIN_TIMEOUT", 600.0)
+    async with asyncio.timeout(60):
+        with pytest.raises(HostError, match="does not answer"):
+            await off.pool.transport("spark").connect()
+
+
+async def test_a_host_that_has_answered_may_take_longer(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CONNECT_TIMEOUT", 0.5)
+    site.server.traits.admitted = asyncio.Event()
+    asyncio.get_running_loop().call_later(1.5, site.server.traits.admitted.set)
+    assert (await site.pool.transport("spark").run("echo in")).stdout == "in\n"
 
 
 async def test_a_script_gives_its_output_and_exit_code(site: Site) -> None:

@@ -189,6 +189,28 @@ async def test_logs_are_merged_tiled_or_one(open_app: Pilots, backend: FakeBacke
         assert lines_with(pilot, "─ spark-1") and lines_with(pilot, "━ spark-2")
 
 
+async def test_of_many_logs_a_few_are_painted_at_a_time(open_app: Pilots) -> None:
+    """A key waits for one painting; none of the logs is left behind."""
+    hosts = tuple(f"spark-{number}" for number in range(1, 9))
+    launch = FakeLaunch("many", hosts)
+    async with open_app(size=(160, 60)) as pilot:
+        pilot.app.open_launch(launch)  # type: ignore[attr-defined]
+        await pilot.pause()
+        views = pilot.app.screen.deck.shown  # type: ignore[attr-defined]
+        assert len(views) == 8
+        for host in hosts:
+            launch.print(host, f"{host} speaks")
+        tick(pilot)
+        assert 0 < sum(view.has_news for view in views) < 8
+        await until(pilot, lambda: not any(view.has_news for view in views))
+        await pilot.pause()
+        text = screen_text(pilot)
+        assert all(f"{host} speaks" in text for host in hosts)
+        launch.print("spark-8", "one alone")
+        tick(pilot)
+        assert not any(view.has_news for view in views)
+
+
 async def test_a_failure_shows_its_cause_and_a_repair_on_one_key(open_app: Pilots, backend: FakeBackend) -> None:
     async with open_app() as pilot:
         launch = await begin(pilot, backend)

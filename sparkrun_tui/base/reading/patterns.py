@@ -70,7 +70,10 @@ class AnyOf:
 
     def has_word(self, line: str) -> bool:
         """Whether the line holds a word of a pattern; it says nothing about `wordless` patterns."""
-        return any(word in line for word in self._places)
+        for word in self._places:  # noqa: SIM110 - twice as fast as `any`
+            if word in line:
+                return True
+        return False
 
     def may_match(self, line: str) -> bool:
         """False when no pattern matches the line; True asks for a search with each of them."""

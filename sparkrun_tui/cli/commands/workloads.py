@@ -32,6 +32,35 @@ async def surveyed(settings: Settings, target: Target) -> AsyncIterator[tuple[Cl
         yield cluster, services, await survey(cluster, services)
 
 
+_PATIENCE = 1.0
+"""Seconds after which a person is shown the hosts that have answered, while others have not."""
+
+
+async def _watched(cluster: Cluster, services: Services) -> tuple[FleetView, frozenset[str]]:
+    """What is running there now, and the hosts that a person was shown before, because others kept it waiting."""
+    from sparkrun_tui.cli.text.workloads import HOST_HEAD, host_row
+    from sparkrun_tui.fleet.model import HostStatus
+    from sparkrun_tui.fleet.survey import survey
+
+    known: dict[str, HostStatus] = {}
+
+    def seen(status: HostStatus) -> None:
+        known[status.name] = status
+
+    asking = asyncio.ensure_future(survey(cluster, services, seen))
+    try:
+        await asyncio.wait([asking], timeout=_PATIENCE)
+        shown = frozenset(known)
+        if asking.done() or not sys.stdout.isatty():
+            return await asking, frozenset()
+        if shown:
+            output.table(HOST_HEAD, [host_row(known[name]) for name in cluster.hosts if name in shown])
+        say(f"waiting for {', '.join(name for name in cluster.hosts if name not in shown)}")
+        return await asking, shown
+    finally:
+        asking.cancel()
+
+
 async def chosen_workload(view: FleetView, name: str) -> Workload:
     """The workload that a name means; where the hosts have none, the error says which other hosts have it.
 
@@ -74,12 +103,15 @@ def status_command(hosts: str, cluster_name: str, demo: bool, as_json: bool) -> 
 async def _status(target: Target, as_json: bool) -> Exit:
     from sparkrun_tui.cli.text import workloads as text
     from sparkrun_tui.fleet.choose import silent_hosts
+    from sparkrun_tui.fleet.survey import survey
 
-    async with surveyed(settings_now(), target) as (_, _, view):
+    async with open_services(settings_now(), target) as (cluster, services):
         if as_json:
+            view = await survey(cluster, services)
             output.as_json(text.fleet_json(view))
         else:
-            output.table(text.HOST_HEAD, map(text.host_row, view.hosts))
+            view, shown = await _watched(cluster, services)
+            output.table(text.HOST_HEAD, [text.host_row(host) for host in view.hosts if host.name not in shown])
             output.line()
             if view.workloads:
                 output.table(text.WORKLOAD_HEAD, map(text.workload_row, view.workloads))

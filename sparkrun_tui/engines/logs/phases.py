@@ -63,6 +63,12 @@ class PhaseReader:
         self.facts: dict[str, float] = {}
         """All figures so far, see `Reading`."""
 
+    def may_say(self, lines: str) -> bool:
+        """Whether `feed` has to be given the lines of a text; in a flood nearly none says anything."""
+        if self.phase is Phase.READY and self.done:
+            return False
+        return bool(self._known.wordless) or self._known.has_word(lines)
+
     def feed(self, line: str) -> Reading | None:
         """What a line says, which may have prefixes of processes; None when it says nothing new."""
         if self.phase is Phase.READY and self.done:

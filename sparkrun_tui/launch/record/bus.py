@@ -12,7 +12,7 @@ from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record.events import AnyEvent, Noticed, Progressed
 from sparkrun_tui.launch.record.fold import fold
 from sparkrun_tui.launch.record.journal import Journal
-from sparkrun_tui.launch.record.logs import LogBuffer, LogLine, safe_line
+from sparkrun_tui.launch.record.logs import LogBuffer, LogLine, safe_lines
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.remote.ports.services import Clock
 
@@ -112,7 +112,7 @@ class Bus:
 
     def safe_lines(self, lines: Iterable[LogLine]) -> list[LogLine]:
         """Lines of hosts made safe to show and to keep."""
-        return [safe_line(line, self.redact) for line in lines]
+        return safe_lines(lines, self.redact)
 
     def note(self, host: str, text: str) -> None:
         """Add a line of this program to the log of a host."""

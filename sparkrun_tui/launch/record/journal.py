@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sparkrun_tui.base.disk import paths
@@ -108,7 +108,7 @@ class Journal:
         self._events.add(body, safely=isinstance(event, StatusChanged | StepChanged))
         self.flush()
 
-    def log(self, host: str, lines: Iterable[LogLine]) -> None:
+    def log(self, host: str, lines: Sequence[LogLine]) -> None:
         """Append lines to the log of a host; when a log exceeds its share, its middle is dropped."""
         if not self._keeps_logs:
             return
@@ -118,7 +118,7 @@ class Journal:
             file = self._logs[host] = HostLog(log_path(self.folder, host), 0, self._make_room)
             for known in self._logs.values():
                 known.most = LAUNCH_BYTES // self._hosts
-        file.add(LogLine(line.time, line.stream, self._redact(line.text)) for line in lines)
+        file.add(lines, self._redact.each([line.text for line in lines]))
         now = time.monotonic()
         if now - self._flushed >= _FLUSH_EVERY:
             self._flushed = now

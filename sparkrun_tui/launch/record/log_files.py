@@ -11,7 +11,7 @@ import io
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -51,13 +51,17 @@ class HostLog:
         self._lost = 0
         self._torn = False
 
-    def add(self, lines: Iterable[LogLine]) -> None:
-        """Append lines; they are written by `flush`, or when there are many. Raises `OSError` as `flush` does."""
-        for line in lines:
-            row = f"{iso_time(line.time)} {line.stream} {line.text}\n".encode(errors="replace")
+    def add(self, lines: Sequence[LogLine], texts: Sequence[str]) -> None:
+        """Append lines with these texts in place of their own.
+
+        They are written by `flush`, or when there are many. Raises `OSError` as `flush` does.
+        """
+        collected = min(_CHUNK, self.most // 8)
+        for line, text in zip(lines, texts, strict=True):
+            row = f"{iso_time(line.time)} {line.stream} {text}\n".encode(errors="replace")
             self._pending.append(row)
             self._size += len(row)
-            if self._size >= min(_CHUNK, self.most // 8):
+            if self._size >= collected:
                 self.flush()
 
     def flush(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from sparkrun_tui.base.records import dataclass
-from sparkrun_tui.base.secrets import without_named
+from sparkrun_tui.base.secrets import Redactor, names_none, without_named
 from sparkrun_tui.base.text import log_line
 
 DEFAULT_CAPACITY = 20_000
@@ -31,10 +31,22 @@ def safe_line(line: LogLine, redact: Callable[[str], str]) -> LogLine:
     return line if text == line.text else LogLine(line.time, line.stream, text)
 
 
+def safe_lines(lines: Iterable[LogLine], redact: Redactor) -> list[LogLine]:
+    """Lines that came together, each as `safe_line` makes it."""
+    given = list(lines)
+    texts = [log_line(line.text) for line in given]
+    if not names_none("\n".join(texts)):
+        texts = [without_named(text) for text in texts]
+    safe = []
+    for line, text in zip(given, redact.each(texts), strict=True):
+        safe.append(line if text == line.text else LogLine(line.time, line.stream, text))
+    return safe
+
+
 class Numbered(Generic[T]):
     """Items numbered from 0 in order of arrival; those below `first` were dropped.
 
-    At most `capacity` items with a total weight of at most `heaviest` are kept, each plus a quarter.
+    At most `capacity` items are kept, plus a sixteenth, with a total weight of at most `heaviest`, plus a quarter.
     """
 
     def __init__(
@@ -45,7 +57,7 @@ class Numbered(Generic[T]):
     ) -> None:
         self._weigh = weigh
         self._capacity = capacity
-        self._slack = max(capacity // 4, 1)
+        self._slack = max(capacity // 16, 1)
         self._heaviest = heaviest
         self._weight = 0
         self._items: list[T] = []

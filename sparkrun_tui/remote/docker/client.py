@@ -253,12 +253,11 @@ class DockerClient:
         timeout: float | None = 120.0
         if follow:
             timeout = None
-        async with self._http.open("GET", path, query, timeout=timeout) as response:
-            chunks = self._http.chunks(response)
+        async with aclosing(self._http.flow(path, query, timeout)) as pieces:
             if tty:
-                frames = plain_batches(chunks)
+                frames = plain_batches(pieces)
             else:
-                frames = frame_batches(chunks, self.host)
+                frames = frame_batches(pieces, self.host)
             async with aclosing(frames) as batches:
                 async for batch in batches:
                     yield batch

@@ -21,6 +21,7 @@ from sparkrun_tui.remote.docker.streams import json_lines
 from sparkrun_tui.remote.docker.types import DockerError
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.http import backend as http_backend
+from sparkrun_tui.remote.http import flow as http_flow
 from sparkrun_tui.remote.transport import Transport
 
 NEWEST_API = (1, 47)
@@ -131,6 +132,26 @@ class DockerHttp:
                 raise self._refusal(response.status, words)
             yield response
 
+    async def flow(self, path: str, query: Query, timeout: float | None) -> AsyncGenerator[bytes, None]:
+        """The body of a GET that flows in small chunks, in the pieces in which it comes, on a connection of its own.
+
+        `timeout` is for each piece. Raises `LinkLost` when it breaks off.
+        """
+        target = f"/v{await self.api_version()}{path}?{urlencode(_plain(query))}"
+        stream = await self.dialer.dial()
+        try:
+            flow = http_flow.Flow(stream)
+            status = await self._in_time(flow.ask(target, "docker"), TIMEOUT)
+            async with aclosing(flow.pieces(timeout)) as pieces:
+                if status >= 400:
+                    raise self._refusal(status, await self._in_time(_beginning_of(pieces, _MOST_WORDS), TIMEOUT))
+                async for piece in pieces:
+                    yield piece
+        except http_flow.WIRE_ERRORS as error:
+            raise http_backend.as_host_error(error, self.host, "Docker") from error
+        finally:
+            await stream.close()
+
     async def lines(
         self,
         method: str,
@@ -170,13 +191,8 @@ class DockerHttp:
 
     async def _beginning(self, response: httpcore2.Response, most: int) -> bytes:
         """The body as far as it is not longer than `most` bytes; the rest is not read."""
-        data = bytearray()
         async with closing(in_turns(response.aiter_stream())) as chunks:
-            async for chunk in chunks:
-                data += chunk[: most - len(data)]
-                if len(data) >= most:
-                    break
-        return bytes(data)
+            return await _beginning_of(chunks, most)
 
     async def _in_time(self, work: Coroutine[object, object, T], timeout: float) -> T:
         """What `work` gives within `timeout` seconds in all, however slowly bytes trickle in. Raises `HostError`."""
@@ -252,6 +268,16 @@ class DockerHttp:
             message = decode(body)
         message = shorten(clean_line(message.strip()[: 2 * _WORDS]), _WORDS)
         return DockerError(message or f"Docker answered {status}", host=self.host, status=status)
+
+
+async def _beginning_of(pieces: AsyncIterator[bytes], most: int) -> bytes:
+    """What comes in pieces, as far as it is not longer than `most` bytes; the rest is not read."""
+    data = bytearray()
+    async for piece in pieces:
+        data += piece[: most - len(data)]
+        if len(data) >= most:
+            break
+    return bytes(data)
 
 
 def negotiate(server: str, host: str) -> str:

@@ -15,6 +15,8 @@ from sparkrun_tui.remote.script.lines import ByteLines
 
 _NAMES = {0: "stdout", 1: "stdout", 2: "stderr"}
 _MAX_FRAME = 1 << 24
+MOST_TOGETHER = 100
+"""Frames of one batch: less than a millisecond of work."""
 _MAX_LINE = 1 << 20
 _MAX_LAYERS = 1000
 """Layers of one image that are counted; Docker itself allows 127."""
@@ -50,8 +52,12 @@ def _values(line: bytes, read: Callable[[Decoded], T]) -> list[T]:
 
 
 async def frame_batches(chunks: AsyncIterator[bytes], host: str) -> AsyncGenerator[list[Frame], None]:
-    """The frames of a multiplexed stream, those that came together. One that breaks off is a `LinkLost`."""
+    """The frames of a multiplexed stream, at most `MOST_TOGETHER` of those that came together.
+
+    One that breaks off is a `LinkLost`.
+    """
     buffer = bytearray()
+    turns = Turns()
     async for chunk in chunks:
         buffer += chunk
         batch: list[Frame] = []
@@ -64,6 +70,10 @@ async def frame_batches(chunks: AsyncIterator[bytes], host: str) -> AsyncGenerat
                 break
             batch.append(Frame(_NAMES[buffer[at]], bytes(buffer[at + 8 : at + 8 + size])))
             at += 8 + size
+            if len(batch) == MOST_TOGETHER:
+                yield batch
+                batch = []
+                await turns.rest()
         del buffer[:at]
         if batch:
             yield batch

@@ -19,8 +19,10 @@ from sparkrun_tui.remote.ssh.known_hosts import KnownHosts
 from sparkrun_tui.remote.ssh.resolve import Endpoint
 from sparkrun_tui.remote.ssh.unlocked_keys import KeyRing
 
+CONNECT_TIMEOUT = 3.5
+"""Seconds for the TCP connection: a kernel asks again after 1 and 3 s, and a host that is off answers none of it."""
 LOGIN_TIMEOUT = 20.0
-"""Seconds for the TCP connection, the handshake and the login together."""
+"""Seconds for the handshake and the login, once the host has answered at all."""
 KEEPALIVE_INTERVAL = 5.0
 KEEPALIVE_COUNT = 3
 """A dead link is noticed after KEEPALIVE_INTERVAL * (KEEPALIVE_COUNT + 1) seconds."""
@@ -54,7 +56,8 @@ logging.getLogger("asyncssh").setLevel(logging.CRITICAL)
 class _Client(asyncssh.SSHClient):
     """Bounds its connection, remembers a key that was offered and not trusted, and reports the connection's end."""
 
-    def __init__(self, on_lost: OnLost, on_banner: Callable[[str], object]) -> None:
+    def __init__(self, on_made: Callable[[], object], on_lost: OnLost, on_banner: Callable[[str], object]) -> None:
+        self._on_made = on_made
         self._on_lost = on_lost
         self._on_banner = on_banner
         self._connection: asyncssh.SSHClientConnection | None = None
@@ -65,6 +68,7 @@ class _Client(asyncssh.SSHClient):
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
         bounds.bind(conn)
+        self._on_made()
 
     def auth_banner_received(self, msg: str, lang: str) -> None:
         self._on_banner(msg)
@@ -130,6 +134,11 @@ class Opener:
         found = _LINK.search(self.says)
         return found[0].rstrip(".,;") if found is not None else ""
 
+    def _answered(self) -> None:
+        """The TCP connection is made: the host is there, and may take its time for the login."""
+        if self._limit is not None:
+            self._limit.reschedule(asyncio.get_running_loop().time() + LOGIN_TIMEOUT)
+
     def _heard(self, text: str) -> None:
         """A banner came: show it, and wait for longer where it asks for a login in the browser."""
         self._banners += 1
@@ -176,7 +185,7 @@ class Opener:
         """Connect, settling the host key when it is not known yet."""
         for attempt in range(_HOST_KEY_TRIES):
             known = self._policy.read(self._endpoint)
-            client = _Client(self._on_lost, self._heard)
+            client = _Client(self._answered, self._on_lost, self._heard)
             try:
                 return await self._connect(pairs, known, client)
             except asyncssh.HostKeyNotVerifiable as error:
@@ -206,7 +215,7 @@ class Opener:
         algorithms: str | tuple[str, ...] = ()
         if self._any_key_type:
             algorithms = "default"
-        async with asyncio.timeout(LOGIN_TIMEOUT) as self._limit:
+        async with asyncio.timeout(CONNECT_TIMEOUT) as self._limit:
             return await asyncssh.connect(
                 endpoint.host,
                 endpoint.port,

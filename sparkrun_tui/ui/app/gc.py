@@ -24,10 +24,11 @@ class Collector:
     def calm(self) -> None:
         """Collect again, which `entry` stopped for the start, and make full collections rare.
 
-        With hundreds of thousands of log lines in memory, one makes the screen stall.
+        With hundreds of thousands of log lines in memory, one makes the screen stall. The others take what came since
+        the last one, and are frequent, so that each is short: new lines are looked at twice either way.
         """
         gc.freeze()
-        gc.set_threshold(4_000, 5, 2_000)
+        gc.set_threshold(2_000, 1, 10_000)
         gc.enable()
 
     def screen_left(self) -> None:

@@ -156,9 +156,12 @@ class Followers:
         for start in range(0, len(batch), _SLICE):
             part = batch[start : start + _SLICE]
             records = [LogLine(record.time, record.stream, record.text) for record in part]
-            for line in self._report.bus.log(host, records):
-                guard.run("reading a line", None, self._read, host, line, reader)
-                await turns.rest()
+            kept = self._report.bus.log(host, records)
+            if guard.run("looking at lines", True, reader.may_say, "\n".join(line.text for line in kept)):
+                for line in kept:
+                    guard.run("reading a line", None, self._read, host, line, reader)
+                    await turns.rest()
+            await turns.rest()
         await asyncio.sleep(0)
 
     def _read(self, host: str, line: LogLine, reader: PhaseReader) -> None:

@@ -18,6 +18,13 @@ _LOWEST = 5
 """The least rows of a pane: its title, three lines of log, and its status."""
 
 
+_TOGETHER = 3
+"""Views that are painted at a time: a key waits for no more, however many logs there are."""
+
+_STEP = 0.1
+"""Seconds between two of these times. Of eight floods, each is painted almost four times a second."""
+
+
 class LogDeck(Container):
     """Holds one view per host and one for all; only visible views are read and painted."""
 
@@ -35,6 +42,9 @@ class LogDeck(Container):
         """Whether one pane per host would leave each too few lines; then all are merged."""
         self.alone = ""
         self._text = ""
+        self._waiting: dict[LogView, None] = {}
+        """The views with new lines, those first that wait for longest."""
+        self._is_painting = False
 
     def compose(self) -> ComposeResult:
         """The view for all hosts; those of single hosts are added as they become known."""
@@ -108,7 +118,21 @@ class LogDeck(Container):
         if self._merged in shown:
             self._merged_source.pull()
         for view in shown:
-            view.pull()
+            if view.has_news:
+                self._waiting.setdefault(view)
+        if not self._is_painting:
+            self._paint()
+
+    def _paint(self) -> None:
+        """Paint the next views with new lines, and go on in a moment."""
+        shown = self.shown
+        for view in list(self._waiting)[:_TOGETHER]:
+            del self._waiting[view]
+            if view in shown:
+                view.pull()
+        self._is_painting = bool(self._waiting)
+        if self._is_painting:
+            self.set_timer(_STEP, self._paint)
 
     def toggle_merged(self) -> None:
         """Switch between merged and tiled."""

@@ -47,6 +47,7 @@ class LogView(LinePane, Actor, can_focus=True):
         self._tag_width = 0
         self._left = 0
         self._seen = 0
+        self._pulled = 0
         self._rows: list[tuple[int, int, list[Span]]] = []
 
     def tag(self, hosts: Sequence[str]) -> None:
@@ -57,8 +58,14 @@ class LogView(LinePane, Actor, can_focus=True):
 
     # New lines.
 
+    @property
+    def has_news(self) -> bool:
+        """Whether lines have arrived since `pull`."""
+        return self.source.end != self._pulled
+
     def pull(self) -> None:
-        """New lines may have arrived: repaint only what changes."""
+        """New lines have arrived: repaint only what changes."""
+        self._pulled = self.source.end
         if self.finder is not None:
             self.finder.advance(self.source)
         if self.following:
