@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from sparkrun_tui.base.errors import RecipeError, Spot
+from sparkrun_tui.base.reading import numbers
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.regexes import late_regex
 
@@ -292,8 +293,10 @@ def _number(text: str, tag: str) -> int | float | None:
     """A scalar as a number, None when it is not a usable one."""
     if len(text) > MAX_NUMBER:
         return None
-    if tag == "int" and text[:1] in _DIGITS and text.isascii() and text.isdigit():
-        return int(text) if len(text) <= len(str(_MOST)) - 1 else None
+    if tag == "int" and text[:1] in _DIGITS:
+        plain_number = numbers.whole(text)
+        if plain_number is not None:
+            return plain_number
     try:
         if tag == "int":
             whole: int = _CONSTRUCT.construct_yaml_int(yaml.ScalarNode(tag, text))
