@@ -16,6 +16,7 @@ from sparkrun_tui.base.disk.paths import bundled_recipes
 from sparkrun_tui.base.user.settings import load_settings
 from sparkrun_tui.engines.checks.validation import validate
 from sparkrun_tui.engines.search_words import search_words
+from sparkrun_tui.launch.sizing.evaluation import Target, fits
 from sparkrun_tui.launch.sizing.sizing import size
 from sparkrun_tui.recipe.format.loader import load_recipe
 from sparkrun_tui.recipe.search.index import Index
@@ -67,11 +68,14 @@ def _many(count: int) -> list[Row]:
         rest = _timed(lambda: finish(list_recipes(settings, search_words)))
         warm = _timed(lambda: Index(list_recipes(settings, search_words).entries))
         index = Index(list_recipes(settings, search_words).entries)
+        judge = fits(Target(), settings.defaults)
+        judging = _timed(lambda: [judge(entry) for entry in index.entries])
         times = [_timed(lambda end=end: index.search(_QUERY[:end])) for end in range(1, len(_QUERY) + 1)]
     return [
         Row(f"{count:,} recipes, cold to a usable list", f"{cold:.0f} ms", "<= 1500 ms"),
         Row(f"{count:,} recipes, the rest read in the background", f"{rest:.0f} ms"),
         Row(f"{count:,} recipes, warm index to a list", f"{warm:.0f} ms", "<= 300 ms"),
+        Row(f"verdicts of all {count:,} recipes (`fits:`), nothing kept", f"{judging:.0f} ms", "<= 5000 ms"),
         Row(
             f"keystroke to a filtered list (worst {max(times):.0f} ms)",
             f"{statistics.median(times):.1f} ms",

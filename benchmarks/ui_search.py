@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from textual.app import App, ComposeResult
 from textual.geometry import Region
@@ -83,7 +84,7 @@ async def _typed(pilot: Pilot[object], box: Input, shown: Widget, found: Callabl
     return Typed(listed, rested)
 
 
-async def _ours(count: int) -> tuple[Typed, float, float]:
+async def _ours(count: int) -> tuple[Typed, tuple[float, float], float]:
     app = made_app(made_recipes(count))
     async with app.run_test(size=(120, 40)) as pilot:
         await ready(app, pilot)
@@ -93,14 +94,27 @@ async def _ours(count: int) -> tuple[Typed, float, float]:
         app.screen.query_one("#search", Input).value = ""
         await pilot.pause(0.3)
         await pilot.press("down")
-        moves = []
-        for _ in range(10):
-            began = time.process_time()
-            app.screen.query_one("#recipes").do_down()  # type: ignore[attr-defined]
-            await pilot.pause()
-            moves.append((time.process_time() - began) * 1000)
+        still, scrolling = await _moved(screen.query_one("#recipes", RecipeList), pilot)
         steps = await _stepped(app, pilot)  # type: ignore[arg-type]
-    return times, statistics.median(moves), steps
+    return times, (still, scrolling), steps
+
+
+async def _moved(shown: RecipeList, pilot: Pilot[Any]) -> tuple[float, float]:
+    """Milliseconds from one recipe to the next one's detail: while the list stands still, and while it scrolls."""
+    still: list[float] = []
+    scrolling: list[float] = []
+    # Wherever an earlier session or the search has left the cursor.
+    shown.do_first()
+    await pilot.pause(0.3)
+    for _ in range(2 * shown.size.height):
+        before = shown.top
+        began = time.process_time()
+        shown.do_down()
+        await pilot.pause()
+        took = (time.process_time() - began) * 1000
+        into = still if shown.top == before else scrolling
+        into.append(took)
+    return statistics.median(still), statistics.median(scrolling)
 
 
 async def _stepped(app: SparkrunApp, pilot: Pilot[object]) -> float:
@@ -136,7 +150,9 @@ def run(quick: bool = False) -> list[Row]:
         rows.append(Row("  its worst", f"{worst:.1f} ms", f"<= {most} ms", ""))
         rested = statistics.median(times.rested)
         rows.append(Row("  with the detail and verdicts that follow", f"{rested:.1f} ms", "", ""))
-        rows.append(Row(f"next recipe to its detail painted, {count:,}", f"{move:.1f} ms", "<= 16 ms"))
+        still, scrolling = move
+        rows.append(Row(f"next recipe to its detail painted, list still, {count:,}", f"{still:.1f} ms", "<= 7 ms"))
+        rows.append(Row(f"next recipe to its detail painted, scrolling, {count:,}", f"{scrolling:.1f} ms", "<= 9 ms"))
         rows.append(Row(f"value changed to command and bar painted, {count:,}", f"{step:.1f} ms", "<= 25 ms"))
     return rows
 

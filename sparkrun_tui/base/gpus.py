@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.regexes import late_regex
+
 _CAPABILITIES = tuple(
-    (re.compile(pattern, re.IGNORECASE), capability)
+    (late_regex(pattern, re.IGNORECASE), capability)
     for pattern, capability in (
         (r"\bGB10\b", (12, 1)),
         (r"\bBlackwell\b|\bRTX PRO\b|\b50[5-9]0\b", (12, 0)),

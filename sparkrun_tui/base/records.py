@@ -1,8 +1,8 @@
 """`dataclass` as the standard library has it, for a fiftieth of the time where a class is never used.
 
 The standard library writes and compiles six methods for each class when its module is imported: 0.6 ms for a frozen
-one with slots, a third of the time in which a command starts. Here one is written, `__init__`, and with the first
-instance; the others are the same functions for all classes. What a class then does is the same
+one with slots, a third of the time in which a command starts. Here one is written, `__init__`, once a class
+has some instances; the others are the same functions for all classes. What a class then does is the same
 (`tests/base/test_records.py` holds both side by side).
 """
 
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, FrozenInstanceError
+from functools import cache
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,9 @@ else:
 
 _turn = threading.RLock()
 _FIELDS = "__dataclass_fields__"
+_BY_HAND = 16
+"""Instances of a class before its `__init__` is compiled."""
+_OF_CLASS = ("ClassVar", "typing.ClassVar")
 _KEPT_BY_BODY = ("__dict__", "__weakref__")
 
 
@@ -46,13 +50,14 @@ def _put_off(body: type, frozen: bool, eq: bool, kw_only: bool) -> type:
     given = {name: value for name, value in vars(body).items() if name not in _KEPT_BY_BODY}
     given["__qualname__"] = body.__qualname__
     kinds = given.get("__annotations__", {})
-    names = [name for name, kind in kinds.items() if not str(kind).startswith(("ClassVar", "typing.ClassVar"))]
+    names = [name for name, kind in kinds.items() if not str(kind).startswith(_OF_CLASS)]
     inherited = {name for base in body.__mro__[1:] for name in getattr(base, "__slots__", ())}
     later = _Later(given, kw_only)
 
     def __init__(self: Any, *arguments: Any, **named: Any) -> None:
-        later.write()
-        made.__init__(self, *arguments, **named)  # type: ignore[misc]
+        if not later.fill(self, arguments, named):
+            later.compile_init()
+            made.__init__(self, *arguments, **named)  # type: ignore[misc]
 
     lasting = {name: value for name, value in given.items() if name not in names}
     lasting |= {"__slots__": tuple(name for name in names if name not in inherited), _FIELDS: later}
@@ -80,31 +85,132 @@ class _Later:
         self.frozen = False
         self._given = given
         self._kw_only = kw_only
+        self._filled = 0
+        self._rows: list[_Row] = []
 
     def __get__(self, _instance: object, _owner: type) -> dict[str, Field[Any]]:
-        self.write()
+        self.compile_init()
         found: dict[str, Field[Any]] = vars(self.owner)[_FIELDS]
         return found
 
     def write(self) -> None:
-        """Write the fields, and `__init__` unless the class has its own."""
+        """Write the fields."""
         with _turn:
             owner = self.owner
             if vars(owner)[_FIELDS] is not self:
                 return  # another thread was first
-            # The standard library reads the fields, with those of the bases; it writes no method.
-            same = type(owner)(owner.__name__, owner.__bases__, {**self._given, "__doc__": " "})
-            read: Any = dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=self._kw_only)
-            read(same)
-            fields: dict[str, Field[Any]] = vars(same)[_FIELDS]
-            owner.__dataclass_params__ = same.__dataclass_params__
+            fields = _fields_of(owner, self._given, self._kw_only)
+            owner.__dataclass_params__ = _params()
+            own = [item for item in fields.values() if _is_of_instance(item)]
             if "__match_args__" not in self._given:
-                setattr(owner, "__match_args__", vars(same)["__match_args__"])  # noqa: B010
-            init = None if "__init__" in self._given else _init_of(owner, fields, self.frozen)
+                names = tuple(item.name for item in own if item.init and not item.kw_only)
+                setattr(owner, "__match_args__", names)  # noqa: B010
+            self._rows = [_Row(item) for item in own]
+            # An instance that another thread makes meanwhile has its fields: what others look at comes last.
             setattr(owner, _FIELDS, fields)
-            # An instance that another thread makes meanwhile has its fields: what makes one comes last.
-            if init is not None:
-                owner.__init__ = init
+
+    def compile_init(self) -> None:
+        """Write the fields, and `__init__` unless the class has its own."""
+        self.write()
+        with _turn:
+            if "__init__" not in self._given and self._filled <= _BY_HAND:
+                self._filled = _BY_HAND + 1
+                self.owner.__init__ = _init_of(self.owner, vars(self.owner)[_FIELDS], self.frozen)
+
+    def fill(self, instance: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> bool:
+        """Set the fields of one of the first instances; False where the compiled `__init__` has to do it.
+
+        To compile one takes as long as to fill thirty instances, and most classes have fewer in a command. The compiled
+        one also says what is wrong with arguments that do not fit.
+        """
+        if self._filled >= _BY_HAND:
+            return False
+        self.write()
+        self._filled += 1
+        values = self._values(arguments, named)
+        if values is None:
+            return False
+        for name, value in values:
+            if self.frozen:
+                object.__setattr__(instance, name, value)
+            else:
+                setattr(instance, name, value)
+        if hasattr(self.owner, "__post_init__"):
+            instance.__post_init__()
+        return True
+
+    def _values(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> list[tuple[str, Any]] | None:
+        """The fields with their values, None where the arguments do not fit."""
+        left = dict(named)
+        at = 0
+        values = []
+        for row in self._rows:
+            name = row.name
+            if row.by_place and at < len(arguments):
+                value = arguments[at]
+                at += 1
+            elif row.is_argument and name in left:
+                value = left.pop(name)
+            elif row.make is not MISSING:
+                value = row.make()
+            elif row.default is not MISSING:
+                value = row.default
+            elif row.is_argument:
+                return None
+            else:
+                continue  # `__post_init__` sets it
+            values.append((name, value))
+        if left or at < len(arguments):
+            return None
+        return values
+
+
+class _Row:
+    """A field as `_Later.fill` needs it."""
+
+    __slots__ = ("by_place", "default", "is_argument", "make", "name")
+
+    def __init__(self, item: Field[Any]) -> None:
+        self.name = item.name
+        self.default: Any = item.default
+        self.make: Any = item.default_factory
+        self.is_argument = item.init
+        self.by_place = item.init and not item.kw_only
+
+
+def _fields_of(owner: Any, given: Mapping[str, Any], kw_only: bool) -> dict[str, Field[Any]]:
+    """The fields of the bases, then those of the class, as the standard library reads them (`dataclasses._get_field`).
+
+    Raises `ValueError` for a default that can be changed, which all instances would share.
+    """
+    fields: dict[str, Field[Any]] = {}
+    for base in owner.__mro__[-1:0:-1]:
+        fields.update(getattr(base, _FIELDS, {}))
+    for name, kind in given.get("__annotations__", {}).items():
+        item: Any = given.get(name, MISSING)
+        if not isinstance(item, Field):
+            item = dataclasses.field(default=item)
+        if item.default is not MISSING and item.default.__class__.__hash__ is None:
+            raise ValueError(f"{owner.__qualname__}.{name}: {type(item.default)} is shared by all; use default_factory")
+        item.name, item.type = name, kind
+        of_class = str(kind).startswith(_OF_CLASS)
+        item._field_type = dataclasses._FIELD_CLASSVAR if of_class else dataclasses._FIELD  # type: ignore[attr-defined]
+        if item.kw_only is MISSING:
+            item.kw_only = kw_only and not of_class
+        fields[name] = item
+    return fields
+
+
+def _is_of_instance(item: Any) -> bool:
+    """Whether each instance has the field, and not the class."""
+    return item._field_type is dataclasses._FIELD  # type: ignore[attr-defined]
+
+
+@cache
+def _params() -> Any:
+    """What the standard library keeps of the options of a class: those of one whose methods it has not written."""
+    empty: Any = type("Empty", (), {"__doc__": " "})
+    return dataclasses.dataclass(init=False, repr=False, eq=False)(empty).__dataclass_params__
 
 
 def _init_of(owner: Any, fields: dict[str, Field[Any]], frozen: bool) -> Callable[..., None]:
@@ -114,7 +220,7 @@ def _init_of(owner: Any, fields: dict[str, Field[Any]], frozen: bool) -> Callabl
     by_name: list[str] = []
     lines: list[str] = []
     for name, item in fields.items():
-        if item._field_type is not dataclasses._FIELD:  # type: ignore[attr-defined]
+        if not _is_of_instance(item):
             continue  # of the class, not of an instance
         value = name
         argument = name

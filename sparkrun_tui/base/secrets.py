@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 import re
 from bisect import bisect_left, bisect_right
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import log_line, visible_line
 
 MASK = "•••"
@@ -25,7 +25,7 @@ _FEW = 100
 _SHORT = 4
 """A shorter secret is left alone in running text: it would be found in half of all words."""
 
-_PATTERNS = re.compile(
+_PATTERNS = late_regex(
     r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}"
     r"|glpat-[A-Za-z0-9_-]{16,}|nvapi-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}"
     r"|(?<=://)[^/\s:@\"'<>]*:[^/\s\"'<>]+(?=@)"
@@ -33,10 +33,10 @@ _PATTERNS = re.compile(
 _HINTS = ("hf_", "sk-", "://", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "nvapi-")
 """A text without any of these has no match of `_PATTERNS`."""
 
-_SECRET_NAME = re.compile(
+_SECRET_NAME = late_regex(
     r"(?i)(^|[_-])(token|secrets?|passwords?|passwd|passphrase|key|api[_-]?keys?|credentials?|bearer)($|[_-])"
 )
-_URL_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s]+@")
+_URL_PASSWORD = late_regex(r"://[^/\s:@]*:[^/\s]+@")
 
 
 MOST_GIVEN = 64
@@ -47,7 +47,7 @@ MOST_LETTERS = 4096
 _NAME_OF_SECRET = (
     r"(?i:api[_-]?keys?|secret(?:[_-]key)?|password|passwd|passphrase|(?:hf|hub|auth|access|api|admin)[_-]token)"
 )
-_NAMED = re.compile(
+_NAMED = late_regex(
     rf"""{_NAME_OF_SECRET}["']?\s{{0,4}}[=:]\s{{0,4}}[\[(]?["'](?P<quoted>(?!\$)[^"'\s]{{4,4096}})["']"""
     rf"""|{_NAME_OF_SECRET}=(?P<assigned>[^\s"'$<,;)\]}}]{{4,4096}})"""
     rf"""|-{_NAME_OF_SECRET}["']?,?\s["']?(?P<argument>[^\s"'$<•,;)\]}}-][^\s"'$<,;)\]}}]{{3,4096}})"""
@@ -64,7 +64,7 @@ _KEPT = "!~*'()"
 _BASE64_WIDTHS = (76, 64)
 """The letters of a line of base64: of MIME and `base64`, and of PEM and `openssl`."""
 
-_ESCAPED_BYTE = re.compile(r"%[0-9A-F]{2}")
+_ESCAPED_BYTE = late_regex(r"%[0-9A-F]{2}")
 
 _CUT = "…"
 """The mark of a text that was cut: a secret may have been cut with it."""
@@ -383,6 +383,8 @@ def _forms(value: str) -> set[str]:
 
     Programs remove blanks from the ends of a key, and print a key of several lines as several lines.
     """
+    import html  # a command without secrets does not need it
+
     plains = {value}
     for line in (value, *value.splitlines()):
         if len(line.strip()) >= LONG:

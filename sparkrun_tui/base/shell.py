@@ -8,14 +8,13 @@ What is sent to a host or shown for pasting has the type `Text`, so mypy refuses
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterable
 from functools import lru_cache
-from string import Formatter
 from typing import overload
 
 from sparkrun_tui.base.reading.identifiers import variable_name
+from sparkrun_tui.base.regexes import late_regex
 
 
 class Text(str):
@@ -131,6 +130,8 @@ def _filled(value: str | int) -> str:
 @lru_cache(maxsize=256)
 def _pieces(template: str) -> tuple[tuple[str, str], ...]:
     """The template as pairs of literal text and the slot that follows it, empty at the end."""
+    from string import Formatter  # scripts are for launches; most commands make none
+
     found = []
     places = _Places()
     for literal, slot, form, conversion in Formatter().parse(template):
@@ -147,7 +148,7 @@ def _pieces(template: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-_HEREDOC = re.compile(r"<<-?[ \t]*(?P<quote>['\"]?)(?P<name>\w+)(?P=quote)")
+_HEREDOC = late_regex(r"<<-?[ \t]*(?P<quote>['\"]?)(?P<name>\w+)(?P=quote)")
 _FREE = ("script", "round")
 
 

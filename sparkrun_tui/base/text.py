@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 
+from sparkrun_tui.base.regexes import late_regex
+
 MAX_LINE = 8192
 """Characters kept of one foreign line; the rest is cut and marked."""
 
@@ -18,21 +20,21 @@ _MOST_RAW = 4 * MAX_LINE
 _MAX_COMBINING = 4
 
 # Control strings (OSC, DCS, APC, PM, SOS) run to their terminator, or to the end of the text when it is missing.
-_CONTROL_STRINGS = re.compile(r"(?:\x1b[\]P_^X]|[\x9d\x90\x9f\x9e\x98])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|\x1b|$)")
-_REPEATED_ESCAPE = re.compile(r"\x1b+(?=\x1b)")
-_CSI = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?")
-_ESCAPES = re.compile(r"\x1b[ -/]*[0-~]?")
-_CONTROLS = re.compile(
+_CONTROL_STRINGS = late_regex(r"(?:\x1b[\]P_^X]|[\x9d\x90\x9f\x9e\x98])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c|\x1b|$)")
+_REPEATED_ESCAPE = late_regex(r"\x1b+(?=\x1b)")
+_CSI = late_regex(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?")
+_ESCAPES = late_regex(r"\x1b[ -/]*[0-~]?")
+_CONTROLS = late_regex(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-_COMBINING_RUN = re.compile(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5,}")
+_COMBINING_RUN = late_regex(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{5,}")
 
-_C0_C1 = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_C0_C1 = late_regex(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Controls, formatting characters and blanks that no font draws. Joiners and variation selectors are part of emoji
 # behind another symbol, and hidden anywhere else. One class at the beginning makes a search nine times faster than
 # two alternatives do.
 _JOINERS = r"\u200d\ufe0e\ufe0f"
-_HIDDEN = re.compile(
+_HIDDEN = late_regex(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f"
     r"\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff" + _JOINERS + r"]"

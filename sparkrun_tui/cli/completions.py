@@ -10,6 +10,7 @@ import click
 from click.shell_completion import BashComplete, CompletionItem, add_completion_class, split_arg_string
 
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line
 
 _BASH = """\
@@ -29,8 +30,8 @@ _BASH = """\
 
 complete -o nosort -F %(complete_func)s %(prog_name)s
 """
-_SPECIAL = re.compile(r"[^A-Za-z0-9@%+=:,./_-]")
-_SPECIAL_IN_QUOTES = re.compile(r"[\"'\\$`!]")
+_SPECIAL = late_regex(r"[^A-Za-z0-9@%+=:,./_-]")
+_SPECIAL_IN_QUOTES = late_regex(r"[\"'\\$`!]")
 
 
 class Bash(BashComplete):

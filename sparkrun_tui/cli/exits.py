@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from enum import IntEnum
 
 from sparkrun_tui.base.defects import LOOK, in_debug, of_the_machine
@@ -64,6 +63,8 @@ def report(error: BaseException) -> Exit:
     if isinstance(error, SparkrunError):
         say_error(error, "sparkrun-tui")
         if in_debug() and error.__cause__ is not None:
+            import traceback
+
             say_lines("".join(traceback.format_exception(error.__cause__)))
         return code_of(error)
     known = of_the_machine(error)
@@ -74,6 +75,8 @@ def report(error: BaseException) -> Exit:
         say(f"sparkrun-tui: unexpected {type(error).__name__}: {error}")
         say(f"  {LOOK}")
     if in_debug():
+        import traceback
+
         # Not raised again: a traceback printed by Python would bypass the filter.
         say_lines("".join(traceback.format_exception(error)))
     return Exit.FAILED

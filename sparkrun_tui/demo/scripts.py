@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.demo.guard import answer as guard_answer
 from sparkrun_tui.demo.guard import guard_in
 from sparkrun_tui.demo.host import HOME, Host
@@ -15,11 +16,11 @@ from sparkrun_tui.demo.jobs import Job
 from sparkrun_tui.demo.probe import answer as probe_answer
 from sparkrun_tui.demo.stores import files_of, listed, removed
 
-_OUTER = re.compile(r"sh /dev/fd/3 3<<'(?P<mark>[\w-]+)S'[^\n]*\n(?P<body>.*?)\n(?P=mark)S\n", re.DOTALL)
-_WITH_STDIN = re.compile(
+_OUTER = late_regex(r"sh /dev/fd/3 3<<'(?P<mark>[\w-]+)S'[^\n]*\n(?P<body>.*?)\n(?P=mark)S\n", re.DOTALL)
+_WITH_STDIN = late_regex(
     r"4<<'(?P<mark>[\w-]+)P'\n(?P<data>.*?)(?P=mark)I\nexec 4<&-\n(?P<body>.*)\n(?P=mark)P", re.DOTALL
 )
-_KIND = re.compile(r"^# sparkrun-tui: ([a-z-]+)$", re.MULTILINE)
+_KIND = late_regex(r"^# sparkrun-tui: ([a-z-]+)$", re.MULTILINE)
 
 _CANNOT = "the demo's hosts cannot run this script: "
 

@@ -22,6 +22,7 @@ from sparkrun_tui.base.errors import RecipeError, UsageError
 from sparkrun_tui.base.reading.identifiers import port as port_number
 from sparkrun_tui.base.reading.identifiers import variable_name
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import LONG, Redactor, flag_gives_secret, holds_password, looks_secret
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.engines.command.arguments import Arguments, Given, is_flag, read_arguments
@@ -40,15 +41,15 @@ from sparkrun_tui.recipe.values.masking import gives_secret, names_file
 from sparkrun_tui.recipe.values.shell_scanner import Word
 from sparkrun_tui.recipe.values.shellwords import is_shell_call
 
-_VARIABLE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|\$([A-Za-z_]\w*)", re.ASCII)
-_MARK = re.compile("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
+_VARIABLE = late_regex(r"\$\$|\$\{([A-Za-z_]\w*)(?:(:?[-?+])([^{}]*))?\}|\$([A-Za-z_]\w*)", re.ASCII)
+_MARK = late_regex("\ue000([A-Za-z_][A-Za-z0-9_]*)\ue001")
 """A variable of the workstation within a word of the command, until the word is quoted."""
-_PLACEHOLDER = re.compile(r"\{[a-z_][a-z0-9_]*\}")
+_PLACEHOLDER = late_regex(r"\{[a-z_][a-z0-9_]*\}")
 _MODEL_FLAGS = ("--model", "--model-path", "-m")
 _PROGRAMS = frozenset(["bash", "sh", "python", "python3", "env", "exec", "sleep", "tail", "tini", "dumb-init"])
 _SCRIPTS = (".sh", ".bash", ".py")
 _OWN_CACHE = "--download-dir"
-_NAMED_VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NAMED_VOLUME = late_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _SET_HERE = frozenset({
     "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER",
     "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE",

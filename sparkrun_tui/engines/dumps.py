@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from functools import cached_property, lru_cache
-from importlib import resources
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from sparkrun_tui.base.reading.json_text import parse_flat_json
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS
 
-_RELEASE = re.compile(r"v?([0-9]{1,6}(?:\.[0-9]{1,6}){1,3})(?:\.?post[0-9]{1,3})?(?:\+cu[0-9]{2,4})?")
-_BUILD = re.compile(r"b([0-9]{3,6})")
+_RELEASE = late_regex(r"v?([0-9]{1,6}(?:\.[0-9]{1,6}){1,3})(?:\.?post[0-9]{1,3})?(?:\+cu[0-9]{2,4})?")
+_BUILD = late_regex(r"b([0-9]{3,6})")
 _BOOLEAN_WORDS = frozenset({"true", "false", "enabled", "disabled"})
 
 
@@ -233,8 +232,8 @@ def _extra_helps(folder: str) -> dict[str, str]:
     return found
 
 
-def _folder(name: str) -> Traversable:
-    return resources.files("sparkrun_tui.engines") / name
+def _folder(name: str) -> Path:
+    return Path(__file__).with_name(name)
 
 
 def flag_help(family: Family, spelling: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import wave
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -285,6 +284,8 @@ def offered_by_command(words: Sequence[str], family: Family) -> str:
 def _form(model: str) -> bytes:
     """A form with half a second of silence as a WAV file, for `/v1/audio/transcriptions`."""
     sound = io.BytesIO()
+    import wave
+
     with wave.open(sound, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

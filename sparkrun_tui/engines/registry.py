@@ -1,30 +1,56 @@
-"""The engines that can be launched, by the runtime word of recipes; a new engine is one line here."""
+"""The engines that can be launched, by the runtime word of recipes; a new word is one line here.
+
+An engine is imported when it is first asked for: most commands are about one recipe, and so about one engine.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache, partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import LaunchError
-from sparkrun_tui.engines.engine import Engine
-from sparkrun_tui.engines.eugr.plan import EugrVllm
-from sparkrun_tui.engines.family import Family
-from sparkrun_tui.engines.flags import Flag
-from sparkrun_tui.engines.llama_cpp.plan import LlamaCpp
-from sparkrun_tui.engines.logs.rules import NO_LOG, LogRules
-from sparkrun_tui.engines.sglang.plan import Sglang
-from sparkrun_tui.engines.vllm.plan import Vllm, without_ray
+from sparkrun_tui.base.late_table import LateTable
 
-_ENGINES: tuple[Engine, ...] = (
-    Vllm(),
-    without_ray(),
-    Sglang(),
-    LlamaCpp(),
-    EugrVllm(),
-)
+if TYPE_CHECKING:
+    from sparkrun_tui.engines.engine import Engine
+    from sparkrun_tui.engines.family import Family
+    from sparkrun_tui.engines.flags import Flag
+    from sparkrun_tui.engines.logs.rules import LogRules
 
-ENGINES: Mapping[str, Engine] = {word: engine for engine in _ENGINES for word in (engine.name, *engine.aliases)}
+_ENGINES: Mapping[str, tuple[str, str, str]] = {
+    "vllm": ("vllm", "vllm", "Vllm"),
+    "vllm-ray": ("vllm", "vllm", "Vllm"),
+    "vllm-distributed": ("vllm", "vllm", "without_ray"),
+    "sglang": ("sglang", "sglang", "Sglang"),
+    "llama-cpp": ("llama-cpp", "llama_cpp", "LlamaCpp"),
+    "eugr-vllm": ("vllm", "eugr", "EugrVllm"),
+}
+"""By the runtime word: the name of its inference server, the folder of the engine, and what makes it there."""
+
+
+@cache
+def _engine(folder: str, maker: str) -> Engine:
+    made: Engine = getattr(import_module(f"sparkrun_tui.engines.{folder}.plan"), maker)()
+    return made
+
+
+def _family(word: str) -> Family:
+    return ENGINES[word].family
+
+
+def _first_words() -> dict[str, str]:
+    """The first runtime word of each inference server."""
+    found: dict[str, str] = {}
+    for word, (family, _, _) in _ENGINES.items():
+        found.setdefault(family, word)
+    return found
+
+
+ENGINES: Mapping[str, Engine] = LateTable({word: partial(_engine, *row[1:]) for word, row in _ENGINES.items()})
 """Each engine by its runtime word and its aliases."""
-FAMILIES: Mapping[str, Family] = {engine.family.name: engine.family for engine in _ENGINES}
+FAMILIES: Mapping[str, Family] = LateTable({name: partial(_family, word) for name, word in _first_words().items()})
 """Each inference server once, by its name."""
 
 
@@ -67,6 +93,8 @@ def families_of(runtime: str) -> tuple[Family, ...]:
 
 def log_of(runtime: str) -> LogRules:
     """The rules for the log of an engine, by its runtime word; no rules for an engine that is not known."""
+    from sparkrun_tui.engines.logs.rules import NO_LOG
+
     family = family_of(runtime)
     if family is None:
         return NO_LOG

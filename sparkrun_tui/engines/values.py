@@ -9,16 +9,17 @@ from sparkrun_tui.base.reading import numbers
 from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 
 _MOST = 10**15
-_PLAIN = re.compile(r"[+-]?[0-9]{1,24}(?:_[0-9]{1,24}){0,8}")
-_VLLM = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)([kKmMgGtT])")
+_PLAIN = late_regex(r"[+-]?[0-9]{1,24}(?:_[0-9]{1,24}){0,8}")
+_VLLM = late_regex(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)([kKmMgGtT])")
 _VLLM_UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-_SGLANG = re.compile(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)(Ki|Mi|Gi|Ti|k|M|G|T)")
+_SGLANG = late_regex(r"([0-9]{1,24}(?:\.[0-9]{1,12})?)(Ki|Mi|Gi|Ti|k|M|G|T)")
 _SGLANG_UNITS = {
     "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
 }  # fmt: skip
-_LEADING = re.compile(r"\s{0,20}([+-]?[0-9]{1,24})")
+_LEADING = late_regex(r"\s{0,20}([+-]?[0-9]{1,24})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from itertools import chain
 
 from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.engines.registry import FAMILIES
 from sparkrun_tui.fleet.asking import ask_head
@@ -15,8 +16,8 @@ from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.remote.ports.services import HostServices
 
 # No part matches past the end of its line: otherwise a page of open braces would take quadratic time.
-_SAMPLE = re.compile(r"^([A-Za-z_:][A-Za-z0-9_:]*)(\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)
-_SHARED = re.compile(r'(?:tp|pp|moe_ep)_rank="[^"]*",?')
+_SAMPLE = late_regex(r"^([A-Za-z_:][A-Za-z0-9_:]*)(\{[^}\n]*\})?[ \t]+(\S{1,64})", re.MULTILINE)
+_SHARED = late_regex(r'(?:tp|pp|moe_ep)_rank="[^"]*",?')
 """Labels of ranks that serve the same requests: with `--enable-metrics-for-all-schedulers` each of SGLang's reports."""
 
 _NAMES = tuple(family.metrics for family in FAMILIES.values())

@@ -5,10 +5,10 @@ What a host says of a digest counts on that host alone: another host's Ray would
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.disk.kept_json import keep_newest, read_kept, update_kept
@@ -19,7 +19,9 @@ from sparkrun_tui.engines.registry import ENGINES
 from sparkrun_tui.launch.sizing.image_label import digest_of
 from sparkrun_tui.launch.sizing.measured_store import image_facts
 from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.remote.docker.types import ImageInfo, ImageProgram
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.docker.types import ImageInfo, ImageProgram
 
 PROGRAM = "ray"
 TOKENS_SINCE = (2, 52)
@@ -51,6 +53,8 @@ def kept_of(host: str, key: str) -> ImageRay:
     entry = data.get(_entry(host, key))
     if not isinstance(entry, dict) or not isinstance(entry.get("has"), bool):
         return ImageRay()
+    from sparkrun_tui.remote.docker.types import ImageProgram
+
     return answered(ImageProgram(entry["has"], str(entry.get("version") or "")[:_MOST_TEXT]))
 
 
@@ -67,6 +71,8 @@ def answered(found: ImageProgram | None) -> ImageRay:
         return ImageRay()
     if not found.present or not knows_tokens(found.version):
         return ImageRay(found.present, found.version)
+    import secrets
+
     return ImageRay(True, found.version, Secret(secrets.token_urlsafe(32)))
 
 

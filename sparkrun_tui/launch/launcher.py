@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sparkrun_tui.base.errors import HostError
-from sparkrun_tui.base.reading.identifiers import LAUNCH_ALPHABET, LAUNCH_LENGTH
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.launch.plan.consent import insist_on_consent
 from sparkrun_tui.launch.plan.host_views import probe_paths, views_of
 from sparkrun_tui.launch.plan.inspect import inspect as inspect_hosts
 from sparkrun_tui.launch.plan.inspect import see_model
+from sparkrun_tui.launch.plan.launch_id import new_launch_id
 from sparkrun_tui.launch.plan.making import make_plan
 from sparkrun_tui.launch.plan.plan import CONDITIONS, LaunchPlan, planning, stopped_by
 from sparkrun_tui.launch.plan.redaction import redactor_for
@@ -42,11 +41,6 @@ _KEPT_ENDED = 8
 
 Answered = Callable[[str, HostFacts | HostError], None]
 """Called with the result of each host as a probe gets it."""
-
-
-def new_launch_id() -> str:
-    """A new random id: eight characters that are easy to read aloud."""
-    return "".join(secrets.choice(LAUNCH_ALPHABET) for _ in range(LAUNCH_LENGTH))
 
 
 class Launcher:

@@ -64,8 +64,8 @@ def real_services(ask: Ask | None = None) -> Services:
     """
     from sparkrun_tui.remote.docker.client import DockerClient
     from sparkrun_tui.remote.docker.logs import DockerLogs
-    from sparkrun_tui.remote.hub.cache import hub_folder
     from sparkrun_tui.remote.hub.downloads import HubSource
+    from sparkrun_tui.remote.hub.place import hub_folder
     from sparkrun_tui.remote.local_transport import LocalTransport
     from sparkrun_tui.remote.probe.ask import probe
     from sparkrun_tui.remote.ssh.host_key_policy import HostKeyPolicy

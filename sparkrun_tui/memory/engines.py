@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib import import_module
 
+from sparkrun_tui.base.late_table import LateTable
 from sparkrun_tui.memory.hosts import floors, others
-from sparkrun_tui.memory.llama_cpp import model as llama_cpp
 from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.model import EngineModel
 from sparkrun_tui.memory.result import Estimate, HostMemory, HostPicture, Level, Verdict
 from sparkrun_tui.memory.settings import EngineSettings
-from sparkrun_tui.memory.sglang import model as sglang
-from sparkrun_tui.memory.vllm import model as vllm
 from sparkrun_tui.models.facts import ModelFacts
 
-MODELS: Mapping[str, EngineModel] = {"vllm": vllm.MODEL, "llama-cpp": llama_cpp.MODEL, "sglang": sglang.MODEL}
-"""Each modelled engine by the name of its family; a new one is one line here."""
+_FOLDERS = {"vllm": "vllm", "llama-cpp": "llama_cpp", "sglang": "sglang"}
+"""The folder of each modelled engine by the name of its family; a new one is one line here."""
+
+
+def _model(folder: str) -> EngineModel:
+    model: EngineModel = import_module(f"sparkrun_tui.memory.{folder}.model").MODEL
+    return model
+
+
+MODELS: Mapping[str, EngineModel] = LateTable({name: partial(_model, folder) for name, folder in _FOLDERS.items()})
+"""Each modelled engine by the name of its family, imported when it is first asked for."""
 
 
 def model_of(engine: str) -> EngineModel:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, replace
 
 from sparkrun_tui.base.reading.numbers import whole, whole_of
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.models.config.kinds import layer_count
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.config.values import mapping, text_config
@@ -16,7 +16,7 @@ from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 FORMAT = 1
 """Raised when older digests must no longer be read."""
 
-_NOISE = re.compile(
+_NOISE = late_regex(
     r"^_|_token_(id|ids|index)$|_placeholder$|dropout|_eps(ilon)?$|(^|_)act(ivation)?(_fn|_func)?$|initializer|^init_"
     r"|_coef$|_loss$|^(auto_map|id2label|label2id|task_specific_params|transformers_version|use_cache|output_\w+"
     r"|return_dict|problem_type|tokenizer_class|chat_template|pretraining_tp|quantized_layers|time_step_\w+|producer"
@@ -291,8 +291,8 @@ def _patterns(names: Sequence[object], layers: int) -> list[str]:
     return [_joined(key, found, layers) for key, found in numbers.items()][:_MOST_PATTERNS]
 
 
-_LAYER = re.compile(r"layers\.(\d{1,5})(?=\.|\*|$)")
-_NUMBER = re.compile(r"\d+")
+_LAYER = late_regex(r"layers\.(\d{1,5})(?=\.|\*|$)")
+_NUMBER = late_regex(r"\d+")
 
 
 def _joined(key: str, numbers: Sequence[int], layers: int) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 
 from sparkrun_tui.base.disk.files import read_text, write_private
 from sparkrun_tui.base.reading.json_text import parse_json
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.models.digest import Digest, from_data, to_data
 
 _MOST_BYTES = 1 << 20
-_UNSAFE = re.compile(r"[^A-Za-z0-9._@+-]")
+_UNSAFE = late_regex(r"[^A-Za-z0-9._@+-]")
 
 
 def digest_path(folder: Path, model: str, revision: str = "") -> Path:

@@ -13,15 +13,16 @@ from pathlib import Path
 from sparkrun_tui.base.reading.json_text import parse_flat_json
 from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 
 PATH = Path(__file__).with_name("shipped_sizes.json")
 
 TABLE = "table"
 NAME = "name"
 
-_SIZE = re.compile(r"(?<![a-z0-9.])([0-9]{1,4}(?:\.[0-9]{1,3})?)([bt])(?![a-z0-9])")
-_ACTIVE = re.compile(r"(?<![a-z0-9.])a([0-9]{1,4}(?:\.[0-9]{1,3})?)b(?![a-z0-9])")
-_COUNTS_ONE_EXPERT = re.compile(r"[0-9]+b[-_][0-9]+e(?![a-z0-9])|[0-9]+x[0-9.]+b")
+_SIZE = late_regex(r"(?<![a-z0-9.])([0-9]{1,4}(?:\.[0-9]{1,3})?)([bt])(?![a-z0-9])")
+_ACTIVE = late_regex(r"(?<![a-z0-9.])a([0-9]{1,4}(?:\.[0-9]{1,3})?)b(?![a-z0-9])")
+_COUNTS_ONE_EXPERT = late_regex(r"[0-9]+b[-_][0-9]+e(?![a-z0-9])|[0-9]+x[0-9.]+b")
 """`17B-16E` and `8x7B`: the number is that of a part of the model."""
 _FORMATS = frozenset(
     re.findall(
@@ -31,7 +32,7 @@ _FORMATS = frozenset(
     )
 )
 _SHORT = {"bfloat16": "bf16", "float16": "fp16"}
-_GGUF = re.compile(r"(?:ud[-_])?(?:i?q[1-8]_[a-z0-9_]+|tq[12]_0|mxfp4_moe)")
+_GGUF = late_regex(r"(?:ud[-_])?(?:i?q[1-8]_[a-z0-9_]+|tq[12]_0|mxfp4_moe)")
 _OF_THE_SAME_SIZE = _FORMATS | frozenset(
     re.findall(
         r"\w+",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable
 from math import prod
@@ -11,6 +10,7 @@ from threading import Lock
 from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.base.reading.numbers import whole, whole_of
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 
 FIRST = 100_000
 """Bytes of the first request: most headers are shorter."""
@@ -19,7 +19,7 @@ MAX_HEADER = 16 << 20
 """The most bytes of a header; a file of 100,000 tensors has about half of it. The format itself allows 100 million
 (safetensors/src/tensor.rs, MAX_HEADER_SIZE), and a parser needs a gigabyte of memory for them."""
 
-_OFFSETS = re.compile(rb'"data_offsets"\s*:\s*\[\s*[0-9]{1,18}\s*,\s*([0-9]{1,18})\s*\]')
+_OFFSETS = late_regex(rb'"data_offsets"\s*:\s*\[\s*[0-9]{1,18}\s*,\s*([0-9]{1,18})\s*\]')
 _MOST_DIMENSIONS = 16
 _PARSING = Lock()
 """Several headers are fetched at the same time but parsed one by one: parsing takes many times their size in memory."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,12 +10,13 @@ from sparkrun_tui.base.disk.files import open_regular, read_text
 from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.models.digest import Digest, digest_config
 from sparkrun_tui.models.facts import WeightFacts
 from sparkrun_tui.models.safetensors_header import least_size
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_SHARD = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})\.safetensors")
+_COMMIT = late_regex(r"[0-9a-f]{40}")
+_SHARD = late_regex(r"(.*)-([0-9]{5})-of-([0-9]{5})\.safetensors")
 _MOST_BYTES = 4 << 20
 """Bytes of a configuration; the largest have a tenth of it, and they are read where the app waits for them."""
 

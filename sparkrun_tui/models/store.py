@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.models.digest import Digest, facts_of
 from sparkrun_tui.models.digest_cache import digest_path, host_digest_path, read_digest
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.shipped_table import find_digest
 from sparkrun_tui.models.snapshot import find_snapshot, folder_name, snapshot_digest
 
-_MODEL = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
+_MODEL = late_regex(r"[\w.-]+/[\w.-]+(:[\w.-]+)?", re.ASCII)
 
 
 class LocalFacts:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.models.facts import WeightFacts
 
-_VISION = re.compile(
+_VISION = late_regex(
     r"(^|\.)(visual|vision_tower|vision_model|vision_encoder|vit|image_newline|multi_modal_projector"
     r"|mm_projector|audio_tower|audio_model|embed_vision|embed_audio)(\.|$)"
 )
-_DRAFTER = re.compile(r"(^|\.)(mtp|mtp_layers|mtp_block|nextn|draft)(\.|$)")
-_LAYER = re.compile(r"(^|\.)layers\.(\d+)\.")
-_EMBEDDING = re.compile(r"(^|\.)(embed_tokens|wte|tok_embeddings|word_embeddings|embeddings)\.(weight|qweight)")
-_HEAD = re.compile(r"(^|\.)(lm_head|embed_out)\.|^output\.weight$")
-_EXPERT = re.compile(r"\.experts?\.|\.experts\.\d+\.|\.(w1|w2|w3)_experts")
-_REPLICATED = re.compile(
+_DRAFTER = late_regex(r"(^|\.)(mtp|mtp_layers|mtp_block|nextn|draft)(\.|$)")
+_LAYER = late_regex(r"(^|\.)layers\.(\d+)\.")
+_EMBEDDING = late_regex(r"(^|\.)(embed_tokens|wte|tok_embeddings|word_embeddings|embeddings)\.(weight|qweight)")
+_HEAD = late_regex(r"(^|\.)(lm_head|embed_out)\.|^output\.weight$")
+_EXPERT = late_regex(r"\.experts?\.|\.experts\.\d+\.|\.(w1|w2|w3)_experts")
+_REPLICATED = late_regex(
     r"norm\d?\.|_norm\b|layernorm|\.ln_|\.gate\.(weight|bias|e_score)|\.router\.|e_score_correction|q_a_proj|kv_a_proj"
     r"|\.indexer\.|\.shared_expert_gate\.|\.attn\.(wq_a|wkv)\.|\.compressor\.|(^|\.)hc_(attn|ffn|head)"
     r"|^(model\.)?fc\.|\.(attention|mlp)_conv\.|(^|\.)candidate_selector\.|markov_w1|confidence_head\."

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from functools import lru_cache
 from math import floor
 
 from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.models.dtypes import element_bytes
 from sparkrun_tui.models.facts import ModelFacts, QuantFacts
 from sparkrun_tui.models.gguf.types import file_bits
@@ -72,32 +72,32 @@ _FAMILIES = (
 )
 """Words of methods with several widths, and the format of each when no width is stated."""
 
-_GENERATIONS = re.compile(r"exl[23]")
+_GENERATIONS = late_regex(r"exl[23]")
 """ExLlama's formats: the digit is the generation, not the bits."""
 
-_NOT_WEIGHTS = re.compile(r"(?<=w[1-7])a8[ _-]fp8(?!\d)|(?<=\d)a(?:fp|int|bf)?\d{1,2}(?!\d)|fp8[ _-]?kv|kv[ _-]?fp8")
+_NOT_WEIGHTS = late_regex(r"(?<=w[1-7])a8[ _-]fp8(?!\d)|(?<=\d)a(?:fp|int|bf)?\d{1,2}(?!\d)|fp8[ _-]?kv|kv[ _-]?fp8")
 """The parts of a word about activations (`w4afp8`, `w4a8_fp8`) and the cache."""
 
-_DECIMAL_UNDERSCORE = re.compile(r"(?<=[a-z _-])(\d)_(\d{1,2})(?![\d.])")
+_DECIMAL_UNDERSCORE = late_regex(r"(?<=[a-z _-])(\d)_(\d{1,2})(?![\d.])")
 """A number as branches of ExLlama's repositories are named: `6_5` is 6.5 bits."""
 
-_OF_FILE = re.compile(
+_OF_FILE = late_regex(
     r"(?:^|gguf[:_-]|qat[_-]|i1[_-]|it[_-])((?:ud[_-])?(?:i?q\d|tq\d)(?:_(?!imat|g\d|gguf|kv)[a-z0-9]{1,4}){0,3}?)"
     r"(?:[_.-](?:imat(?:rix)?|g\d+|gguf|4_4|4_8|8_8|qat))?$"
 )
 """The quantisation in a longer word for a GGUF: what stands before it, and what may follow it."""
 
-_FP8 = re.compile(r"(?<![a-z])fp8(?!\d)")
-_FP4 = re.compile(r"(?<![a-z])fp4(?!\d)")
-_NARROW = re.compile(r"(?<![a-z])(?:u?int|w)([1-7])(?!\d)")
+_FP8 = late_regex(r"(?<![a-z])fp8(?!\d)")
+_FP4 = late_regex(r"(?<![a-z])fp4(?!\d)")
+_NARROW = late_regex(r"(?<![a-z])(?:u?int|w)([1-7])(?!\d)")
 """The words of a mixture of fp8 with a narrower format."""
 
 _STATED = (
-    re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)[ _-]?bpw"),
-    re.compile(r"(?<![a-z])w(\d{1,2})(?!\d)"),
-    re.compile(r"int(\d{1,2})(?!\d)"),
-    re.compile(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)[ _-]?bit"),
-    re.compile(
+    late_regex(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)[ _-]?bpw"),
+    late_regex(r"(?<![a-z])w(\d{1,2})(?!\d)"),
+    late_regex(r"int(\d{1,2})(?!\d)"),
+    late_regex(r"(?<![\d.])(\d{1,2}(?:\.\d{1,3})?)[ _-]?bit"),
+    late_regex(
         r"(?:awq|gptq|bitsandbytes|bnb|hqq|aqlm|autoround|quark|mlx|exl)[ _:-]{0,2}(\d{1,2}(?:\.\d{1,3})?)(?![\d.])"
     ),
 )

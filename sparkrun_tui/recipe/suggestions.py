@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 _MAX_WORD = 80
@@ -29,6 +28,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
         if longer:
             return folded[min(longer, key=len)]
     alike = [name for name in folded if _may_be_close(name, target)][:_MAX_COMPARED]
+    import difflib
+
     close = difflib.get_close_matches(target, alike, n=1, cutoff=0.72)
     if close:
         return folded[close[0]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +15,7 @@ from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.disk.files import read_text, update_private
 from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.recipe.bundled_files.attachments import Attachments, Bundle, find_attachments
@@ -41,15 +41,15 @@ from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.template import keys_in
 
 _DETECTORS = (
-    (re.compile(r"--trust[-_]remote[-_]code\b"), "runs Python code that comes with the model"),
-    (re.compile(r"\b(pip3?|uv)\s+(pip\s+)?install\b"), "installs Python packages"),
-    (re.compile(r"\b(apt|apt-get|dnf|apk)\s+(-\w{1,30}\s+){0,8}install\b"), "installs system packages"),
-    (re.compile(r"\bgit\s+clone\b"), "fetches code from a git repository"),
+    (late_regex(r"--trust[-_]remote[-_]code\b"), "runs Python code that comes with the model"),
+    (late_regex(r"\b(pip3?|uv)\s+(pip\s+)?install\b"), "installs Python packages"),
+    (late_regex(r"\b(apt|apt-get|dnf|apk)\s+(-\w{1,30}\s+){0,8}install\b"), "installs system packages"),
+    (late_regex(r"\bgit\s+clone\b"), "fetches code from a git repository"),
 )
-_FETCHES = re.compile(r"\b(curl|wget)\b")
-_AFTER_PIPE = re.compile(r"\|\s+")
-_SHELL = re.compile(r"(sudo\s+)?(ba|z|da)?sh\b")
-_AWAY = re.compile(r"https?://(?!127\.0\.0\.1|localhost)")
+_FETCHES = late_regex(r"\b(curl|wget)\b")
+_AFTER_PIPE = late_regex(r"\|\s+")
+_SHELL = late_regex(r"(sudo\s+)?(ba|z|da)?sh\b")
+_AWAY = late_regex(r"https?://(?!127\.0\.0\.1|localhost)")
 
 
 class Kind(StrEnum):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, chop_cells
+
+from sparkrun_tui.base.regexes import late_regex
 
 Span = tuple[str, str]
 """Text, and the names of its styles separated by blanks (`"good bold"`; empty: plain)."""
@@ -49,7 +50,7 @@ STYLES = (
 )
 """Every style name that a line may use; the style sheet defines each as `.ink--NAME`."""
 
-_WORDS = re.compile(r"\s*\S+(?:[ ]\\(?=\s*$))?\s?|\s+")
+_WORDS = late_regex(r"\s*\S+(?:[ ]\\(?=\s*$))?\s?|\s+")
 
 MARKS = {"good": "✓", "tight": "!", "bad": "✗", "unknown": "?", "supposed": "○"}
 """The glyph of each verdict level, to be read without colour; `supposed` is for hosts that were not asked."""

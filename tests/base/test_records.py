@@ -155,12 +155,19 @@ def test_a_mutable_instance_has_no_hash_and_one_with_identity_has() -> None:
     assert one != OURS["Own"](1) and hash(one) == hash(one)
 
 
-@pytest.mark.parametrize("arguments", [(), (1, 2, (), {}, 5)])
-def test_wrong_arguments_are_an_error_each_time(arguments: tuple[object, ...]) -> None:
+@pytest.mark.parametrize("made_before", [0, 1, 40])
+@pytest.mark.parametrize(
+    ("arguments", "named"), [((), {}), ((1, 2, (), {}, 5), {}), ((1,), {"x": 2}), ((1,), {"unknown": 2})]
+)
+def test_wrong_arguments_are_an_error_each_time(
+    arguments: tuple[object, ...], named: dict[str, object], made_before: int
+) -> None:
     fresh = classes(records.dataclass)
+    for _ in range(made_before):
+        fresh["Point"](1)
     for _ in range(2):
         with pytest.raises(TypeError, match=r"Point\.__init__\(\)"):
-            fresh["Point"](*arguments)
+            fresh["Point"](*arguments, **named)
 
 
 def test_a_class_that_extends_one_may_have_its_own_beginning() -> None:
@@ -200,7 +207,7 @@ def test_a_class_pattern_finds_its_values() -> None:
             pytest.fail("it does not match")
 
 
-def test_no_method_is_written_before_the_first_instance_and_one_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_method_is_written_for_few_instances_and_one_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
     real = records._init_of
 
@@ -211,9 +218,27 @@ def test_no_method_is_written_before_the_first_instance_and_one_then(monkeypatch
     monkeypatch.setattr(records, "_init_of", counted)
     fresh = classes(records.dataclass)
     assert written == []
-    fresh["Named"](first=1)
-    fresh["Named"](first=2)
+    few = [fresh["Named"](first=1) for _ in range(records._BY_HAND)]
+    assert written == []
+    many = [fresh["Named"](first=1) for _ in range(100)]
     assert written == ["Named"]
+    assert set(few) == set(many)
+
+
+@pytest.mark.parametrize("make", MADE)
+def test_the_first_instances_are_the_same_as_later_ones(make: Callable[[dict[str, Any]], Any]) -> None:
+    fresh = classes(records.dataclass)
+    made = [make(fresh) for _ in range(2 * records._BY_HAND)]
+    assert {repr(item) for item in made} == {repr(make(THEIRS))}
+    if hasattr(type(made[0]), "__eq__") and type(made[0]).__name__ != "Own":
+        assert made == [made[0]] * len(made)
+
+
+def test_each_of_the_first_instances_has_its_own_containers() -> None:
+    fresh = classes(records.dataclass)["Mutable"]
+    one, other = fresh(), fresh()
+    one.items.append(1)
+    assert other.items == [] and (one.seen, one._late) == (1, 8)
 
 
 def test_instances_of_two_classes_with_the_same_fields_are_not_equal() -> None:

@@ -120,6 +120,28 @@ def test_a_list_from_the_cache_loads_neither_parser_nor_engines() -> None:
     assert not parsing & loaded_by(["list", "--json"])
 
 
+RECIPE = str(ROOT / "recipes" / "gemma-4-26b-a4b-vllm.yaml")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["show", RECIPE], ["recipe", "vram", RECIPE], ["recipe", "validate", RECIPE], ["run", RECIPE, "--dry-run"]],
+)
+def test_a_command_about_one_recipe_loads_its_engine_alone(command: list[str]) -> None:
+    loaded = loaded_by(command)
+    assert "sparkrun_tui.engines.vllm.plan" in loaded
+    others = ("sglang", "llama_cpp")
+    assert not [name for other in others for name in loaded if name.startswith(f"sparkrun_tui.memory.{other}.")]
+    assert not [name for other in others for name in loaded if name == f"sparkrun_tui.engines.{other}.plan"]
+
+
+def test_a_dry_run_loads_nothing_that_only_a_launch_needs() -> None:
+    loaded = loaded_by(["run", RECIPE, "--dry-run"])
+    assert "sparkrun_tui.launch.plan.dry_run" in loaded
+    parts = ("launch.launcher", "launch.run", "launch.diagnosis", "launch.record", "remote.http", "remote.script.jobs")
+    assert not [name for part in parts for name in loaded if name.startswith(f"sparkrun_tui.{part}")]
+
+
 # Opens the app as it is opened without arguments, and tells what it had loaded when its first frame was painted.
 FIRST_FRAME = """
 import asyncio, json, sys

@@ -13,7 +13,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import secrets
 import stat
 import sys
 import time
@@ -248,7 +247,7 @@ def overwrite(path: Path, data: bytes, mode: int = 0o666) -> None:
 
 def _replace(path: Path, data: bytes, mode: int) -> None:
     """Write beside `path` under a random name, where no link can have been prepared, then rename it to `path`."""
-    partial = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.partial")
+    partial = path.with_name(f".{path.name[:100]}.{os.urandom(8).hex()}.partial")
     descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         with open(descriptor, "wb") as file:

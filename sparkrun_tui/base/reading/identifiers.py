@@ -9,6 +9,7 @@ import re
 from typing import NewType
 
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.regexes import late_regex
 
 Commit = NewType("Commit", str)
 """Forty hexadecimal digits, in lower case."""
@@ -23,13 +24,13 @@ LAUNCH_LENGTH = 8
 MAX_NODES = 64
 """The most hosts that a launch may have."""
 
-_COMMIT = re.compile(r"[0-9a-f]{40}", re.ASCII)
-_LAUNCH = re.compile(rf"[a-z0-9]{{{LAUNCH_LENGTH}}}", re.ASCII)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_COMMIT = late_regex(r"[0-9a-f]{40}", re.ASCII)
+_LAUNCH = late_regex(rf"[a-z0-9]{{{LAUNCH_LENGTH}}}", re.ASCII)
+_VARIABLE = late_regex(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_UNPRINTABLE = late_regex(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """Control characters, line ends, and what UTF-8 cannot encode."""
 _MAX_PATH = 4096
-_URL_PATH = re.compile(r"/[A-Za-z0-9._~/%?&=+-]{0,200}", re.ASCII)
+_URL_PATH = late_regex(r"/[A-Za-z0-9._~/%?&=+-]{0,200}", re.ASCII)
 
 
 def commit(text: object) -> Commit | None:

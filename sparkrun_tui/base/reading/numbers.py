@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 
+from sparkrun_tui.base.regexes import late_regex
+
 MOST = 10**18 - 1
 """The largest whole number that is read from outside: every size in bytes and every count is far below it."""
 
-_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+_WHOLE = late_regex(r"-?[0-9]{1,18}", re.ASCII)
+_DECIMAL = late_regex(r"[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
 def whole(text: str, *, least: int = 0, most: int = MOST) -> int | None:

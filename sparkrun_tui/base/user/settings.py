@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -14,6 +13,7 @@ from sparkrun_tui.base.disk.files import behind_links, read_text, update_private
 from sparkrun_tui.base.errors import SettingsError, SparkrunError, Spot, UsageError
 from sparkrun_tui.base.reading.numbers import decimal_of, whole_of
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.user.kept_settings import Parsed, keep_parsed, parsed_before
 
@@ -27,7 +27,7 @@ CLUSTER_KEYS = (
 )  # fmt: skip
 """The keys of a cluster that is written as a mapping. `cache_dir` is the sparkrun CLI's word for `hf_cache`."""
 _MOST_FLOOR = 1024.0
-_CLUSTER_NAME = re.compile(r"\w[\w.-]{0,63}")
+_CLUSTER_NAME = late_regex(r"\w[\w.-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sparkrun_tui.base.errors import SettingsError, Spot
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.user.kept_settings import Parsed, Place
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -32,7 +32,7 @@ _MOST_VALUES = 100_000
 _MOST_TEXT = 4 << 20
 """Characters of all texts in a file of settings, each counted as often as an alias repeats it."""
 _MOST_DIGITS = 40
-_NUMBER = re.compile(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
+_NUMBER = late_regex(r"[-+]?[0-9][0-9A-Fa-fxob_:.]*")
 """What YAML may read as a whole number, to any base: one of many thousand digits takes minutes, and no text."""
 
 

@@ -6,7 +6,6 @@ why no library does this.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, NamedTuple
@@ -14,8 +13,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 
-_COMMENT_LINE = re.compile(r"([ ]*)#[^\n]*(?:\n|\Z)")
+_COMMENT_LINE = late_regex(r"([ ]*)#[^\n]*(?:\n|\Z)")
 
 
 def with_data(text: str, data: Mapping[str, Any], read: Callable[[str], Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -39,7 +38,11 @@ def _print(entries: Sequence[Entry], as_json: bool, long: bool) -> None:
     if as_json:
         output.as_json([entry_json(entry) for entry in entries])
         return
-    width = shutil.get_terminal_size((160, 40)).columns if sys.stdout.isatty() else None
+    width = None
+    if sys.stdout.isatty():
+        import shutil  # brings three libraries of compression
+
+        width = shutil.get_terminal_size((160, 40)).columns
     if long:
         output.table(LONG_HEAD, map(long_row, entries), width=width)
         return

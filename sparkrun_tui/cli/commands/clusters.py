@@ -175,7 +175,7 @@ def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json:
     """
     from sparkrun_tui.launch.plan.preflight import Verdict, judge_hosts
     from sparkrun_tui.launch.plan.workstation import judge_workstation
-    from sparkrun_tui.remote.hub.cache import hub_folder
+    from sparkrun_tui.remote.hub.place import hub_folder
 
     if name and cluster_name and name != cluster_name:
         raise UsageError(f"two clusters are given, {name} and {cluster_name}", remedy="Give one of them.")

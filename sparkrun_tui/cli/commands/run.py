@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -90,6 +89,8 @@ def run_command(
     target = Target(hosts, cluster_name, demo)
     if dry_run:
         return _dry_run(rendered, settings, target, solo, as_json)
+    import asyncio
+
     from sparkrun_tui.cli.launch import RunRequest, carry_out
 
     _agree(rendered, settings, yes)
@@ -97,8 +98,8 @@ def run_command(
 
 
 def _dry_run(rendered: Rendered, settings: Settings, target: Target, solo: bool, as_json: bool) -> int:
-    from sparkrun_tui.launch.launcher import new_launch_id
     from sparkrun_tui.launch.plan.dry_run import PLACEHOLDERS, as_data, lines, offline_plan
+    from sparkrun_tui.launch.plan.launch_id import new_launch_id
     from sparkrun_tui.launch.plan.plan import stopped_by
 
     cluster = saved_cluster(settings, target)

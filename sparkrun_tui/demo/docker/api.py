@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.demo.container import Container, Execution
 from sparkrun_tui.demo.docker import objects as docker_json
 from sparkrun_tui.demo.docker import streams as docker_streams
 from sparkrun_tui.demo.host import Host
 from sparkrun_tui.demo.http import Refused, Reply, Request
 
-_VERSION = re.compile(r"^/v\d+\.\d+(?=/)")
+_VERSION = late_regex(r"^/v\d+\.\d+(?=/)")
 
 Run = Callable[[Host, Container], Awaitable[None]]
 """The work of a started container; the container ends with it."""

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.demo.docker.api import DockerApi
 from sparkrun_tui.demo.host import Host, Site
 from sparkrun_tui.demo.http import Refused
@@ -21,8 +22,8 @@ from sparkrun_tui.engines.layout.common import SERVE_FILE
 BUILD_SECONDS = 8.0
 _LONGEST = 1_000_000
 """The most characters of a command."""
-_CALL = re.compile(r"^\./run-recipe\.sh (?P<rest>.+?) </dev/null$", re.MULTILINE)
-_CLONE = re.compile(r"git clone --depth 1 -- \S*/spark-vllm-docker ")
+_CALL = late_regex(r"^\./run-recipe\.sh (?P<rest>.+?) </dev/null$", re.MULTILINE)
+_CLONE = late_regex(r"git clone --depth 1 -- \S*/spark-vllm-docker ")
 _BUILD = (
     "FROM nvcr.io/nvidia/pytorch:26.09-py3 AS build",
     "RUN pip install flashinfer-python torch",

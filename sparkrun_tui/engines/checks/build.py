@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.dumps import EngineFlag, History, load_flags, release_numbers
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.image_version import repository_of, version_in_tag
 
-_NOT_RELEASED = re.compile(
+_NOT_RELEASED = late_regex(
     r"20[0-9]{6}|(?<![a-z])(rc[0-9]*|dev[0-9]*|alpha|beta|nightly|preview|exp|custom|patch(ed)?|main|git)"
 )
 """Words in a tag, and dates, that say that its number is not that of a release as it was published."""
-_AFTER_NUMBER = re.compile(r"[0-9](rc|a|b|\.?dev|alpha|beta)[0-9]*")
+_AFTER_NUMBER = late_regex(r"[0-9](rc|a|b|\.?dev|alpha|beta)[0-9]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten, visible_line
 from sparkrun_tui.recipe.format.spots import command_spot
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -15,13 +16,13 @@ from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 _MOST = 20
 """The most findings of one kind."""
 _WIDTH = 80
-_FLAG_LINE = re.compile(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
+_FLAG_LINE = late_regex(r"(?<=\n)[ \t]*(?=--?[A-Za-z])")
 _GOES_ON = ("|", "&&", "||", "(", "{", ";", "then", "do", "else")
 """Line endings after which the shell reads on, or a new command may begin."""
-_ARRAY = re.compile(r"\w\+?=\([^()]*$")
+_ARRAY = late_regex(r"\w\+?=\([^()]*$")
 """An array that is not closed on its line."""
-_RAY = re.compile(r"(?<![\w-])ray start(?![\w-])")
-_CONTAINER = re.compile(
+_RAY = late_regex(r"(?<![\w-])ray start(?![\w-])")
+_CONTAINER = late_regex(
     r"(?:^|[;&|(]|\b(?:then|do|else|exec|nohup|time|sudo|eval)\b|-c[ \t]+[\"'])[ \t]*"
     r"(?:[A-Za-z_]\w{0,60}=[^\s;]{0,200}[ \t]+)?"
     r"((?:docker|podman|nerdctl)[ \t]+(?:container[ \t]+)?(?:run|compose)|docker-compose)\b",

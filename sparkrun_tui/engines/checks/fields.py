@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.command.arguments import read_arguments
 from sparkrun_tui.engines.command.built import serve_words
@@ -23,8 +23,8 @@ from sparkrun_tui.recipe.names.local_model import is_path
 from sparkrun_tui.recipe.suggestions import did_you_mean
 from sparkrun_tui.recipe.values.rendered import Rendered
 
-_QUANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_HF_FLAGS = re.compile(r"(?<!\S)(-hf|-hfr|--hf-repo)\s+[\"']?\{model\}")
+_QUANT = late_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HF_FLAGS = late_regex(r"(?<!\S)(-hf|-hfr|--hf-repo)\s+[\"']?\{model\}")
 
 
 def problem(recipe: Recipe, severity: Severity, code: str, message: str, *keys: str, remedy: str = "") -> Problem:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import islice
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.checks.build import Build, build_in
 from sparkrun_tui.engines.command.arguments import NUMBER, Arguments, Given, given_model, plain_spelling, read_arguments
@@ -35,7 +35,7 @@ from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.template import scan
 
 _INT_WORDS = frozenset({"auto", "none", "None"})
-_UNREAD = re.compile(r"[$`{]|^@")
+_UNREAD = late_regex(r"[$`{]|^@")
 _FIELDS_IN_JSON = frozenset({"--speculative-config", "--compilation-config", "--kv-transfer-config"})
 """Flags whose JSON is an object of one of vLLM's configuration classes (vllm/config), which refuse other keys."""
 _MOST_SHOWN = 30
@@ -254,6 +254,8 @@ def _misspelt(name: str, spelling: str) -> str:
 
     Cached, as `_nearest_flag` is.
     """
+    from difflib import SequenceMatcher
+
     near = nearest(spelling, load_flags(FAMILIES[name]).by_spelling)
     if near and SequenceMatcher(None, spelling, near).ratio() >= _TYPO:
         return near

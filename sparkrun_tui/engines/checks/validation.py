@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from math import inf
 
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.reading.identifiers import variable_name
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.checks.cache import check_cache
 from sparkrun_tui.engines.checks.command_lines import check_command
@@ -50,8 +50,8 @@ from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 
 _MAX_UNKNOWN = 100
 """Most unknown keys that are compared with the format's: no person writes a file with more of them."""
-_VARIABLE = re.compile(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
-_ASSIGNED = re.compile(r"(?:^|[\s;(])(?:for +|read +(?:-\w+ +)*)?([A-Za-z_]\w{0,99})(?:=| in\b|\s*$|;)", re.MULTILINE)
+_VARIABLE = late_regex(r"(?<![\\\w])\$(?:\{([A-Za-z_]\w{0,99})\}|([A-Za-z_]\w{0,99}))")
+_ASSIGNED = late_regex(r"(?:^|[\s;(])(?:for +|read +(?:-\w+ +)*)?([A-Za-z_]\w{0,99})(?:=| in\b|\s*$|;)", re.MULTILINE)
 _USUAL_VARIABLES = frozenset(
     [
         "PATH",
@@ -344,6 +344,8 @@ def _nearly(key: str, known: frozenset[str]) -> str:
 
     Cached: a form asks again with each keystroke.
     """
+    import difflib
+
     close = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.85)
     if not close:
         return ""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.dumps import EngineFlag, EngineFlags, load_flags
 from sparkrun_tui.engines.family import Dialect, Family
 from sparkrun_tui.engines.flags import Flag
 
-NUMBER = re.compile(r"[+-]?([0-9][0-9_]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?|[+-]?\.[0-9]+")
-_NESTED = re.compile(r"^(--?[A-Za-z][\w-]*)\.[\w.+-]+$")
-_OPTIMISATION = re.compile(r"^-O(=?[0-9]|\.|$)")
+NUMBER = late_regex(r"[+-]?([0-9][0-9_]*)(\.[0-9]*)?([eE][+-]?[0-9]+)?|[+-]?\.[0-9]+")
+_NESTED = late_regex(r"^(--?[A-Za-z][\w-]*)\.[\w.+-]+$")
+_OPTIMISATION = late_regex(r"^-O(=?[0-9]|\.|$)")
 _OPTIMISATION_FLAG = "--optimization-level"
 _CACHED = 80
 """The most letters of a flag whose reading is cached; those of engines have up to fifty."""

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.engines.command.arguments import is_flag, meant_spellings
 from sparkrun_tui.engines.command.shell_edit import (
@@ -36,16 +37,16 @@ from sparkrun_tui.recipe.model import Problem, Severity
 from sparkrun_tui.recipe.values.masking import gives_secret, is_variable, new_variable
 from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
 
-_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
+_ASSIGNMENT = late_regex(r"[A-Za-z_][A-Za-z0-9_]*=.*", re.DOTALL)
 _ASSIGNING = frozenset({"export", "declare", "local", "readonly", "env"})
 """Words before the assignments of a command."""
-_PASSING = re.compile(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang|(?:ba|da|z|k)?sh)|-m|-[abd-z]*c[a-z]*")
+_PASSING = late_regex(r"(?:.*/)?(?:exec|nohup|time|env|python[0-9.]*|vllm|sglang|(?:ba|da|z|k)?sh)|-m|-[abd-z]*c[a-z]*")
 """Words before a server that leave it the environment of the script: no `sudo`, no `env -i`, no `ssh`."""
 
 _CHANGING = frozenset({"alias", "builtin", "command", "coproc", "enable", "eval", "hash", "trap", "unset"})
 _DECLARING = frozenset({"declare", "export", "local", "readonly", "typeset"})
 """They take a variable out of the environment by an option: `export -n`, `declare +x`."""
-_FUNCTION = re.compile(r"\(\s?\)|\bfunction\b")
+_FUNCTION = late_regex(r"\(\s?\)|\bfunction\b")
 
 
 @dataclass(frozen=True, slots=True)

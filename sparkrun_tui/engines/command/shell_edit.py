@@ -9,14 +9,15 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.reading.filling import TooLongError, filled_in
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.recipe.values.shell_scanner import Command, Word, simple_commands
 from sparkrun_tui.recipe.values.shellwords import TALKS, inner_commands
 
-_PLAIN = re.compile(r"[A-Za-z0-9/._+@%:,=-]+", re.ASCII)
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
-_REFERENCE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
-_ONLY_REFERENCE = re.compile(r"\"?\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::\?)?\})\"?", re.ASCII)
+_PLAIN = late_regex(r"[A-Za-z0-9/._+@%:,=-]+", re.ASCII)
+_ASSIGNMENT = late_regex(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+_REFERENCE = late_regex(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?-([^{}$]*))?\})")
+_ONLY_REFERENCE = late_regex(r"\"?\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::\?)?\})\"?", re.ASCII)
 MAX_VALUE = 4096
 """Longest value of a variable that is worked out, in characters: names, paths, numbers."""
 

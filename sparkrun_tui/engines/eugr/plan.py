@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import Redactor, Secret
 from sparkrun_tui.engines.command.built import value_text
 from sparkrun_tui.engines.command.secret_flags import hand_over
@@ -48,7 +48,7 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 
 DEFAULT_IMAGE = "vllm-node"
 MASTER_PORT = 29501
-_LABEL_SAFE = re.compile(r"[\w./:@,+=-]+")
+_LABEL_SAFE = late_regex(r"[\w./:@,+=-]+")
 
 _CHECK_IMAGE = """\
 docker image inspect {image} >/dev/null || {{

@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.values.rendered import Rendered
 
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_KEY = late_regex(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def version_one(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.fields.filled import engine_keys, field_of, spelling_of
@@ -19,7 +19,7 @@ from sparkrun_tui.recipe.values.rendered import value_text
 from sparkrun_tui.recipe.values.template import scan
 
 NOT_USED = "not used by the command"
-_PART = re.compile(r"[A-Za-z0-9_-]+")
+_PART = late_regex(r"[A-Za-z0-9_-]+")
 
 
 @dataclass(frozen=True, slots=True)

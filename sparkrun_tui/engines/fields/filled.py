@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.dumps import EngineFlag, flag_help, load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.fields.declared import FIELDS, field_for
@@ -16,7 +16,7 @@ from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values import launch_keys
 from sparkrun_tui.recipe.values.launch_keys import Kind
 
-_FLAG_OF_SLOT = re.compile(r"(?<![\w-])(--?[A-Za-z][\w-]*)[ =]+[\"']?\{([A-Za-z_][\w-]*)\}")
+_FLAG_OF_SLOT = late_regex(r"(?<![\w-])(--?[A-Za-z][\w-]*)[ =]+[\"']?\{([A-Za-z_][\w-]*)\}")
 """A flag and the one placeholder that is its value: `--kv-cache-dtype {kv_dtype}`."""
 _KINDS = {"int": FieldType.INT, "float": FieldType.FLOAT, "json": FieldType.JSON}
 

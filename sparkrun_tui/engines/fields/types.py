@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 
 from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.reading.numbers import MOST, decimal, whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.values import PLAIN, Numbers
 from sparkrun_tui.recipe.model import Value
 from sparkrun_tui.recipe.values.overrides import parse_value
 
-_PLACEHOLDER = re.compile(r"\{[A-Za-z_]\w{0,99}\}")
+_PLACEHOLDER = late_regex(r"\{[A-Za-z_]\w{0,99}\}")
 
 
 class FieldType(StrEnum):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from sparkrun_tui.base.reading.numbers import MOST, whole
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.layout.caches import HF_HOME
 from sparkrun_tui.engines.layout.common import RUN_DIR, model_mounts
@@ -29,8 +30,8 @@ from sparkrun_tui.recipe.values.launch_keys import RESTART
 OTHER_HF_HOME = CACHE_TARGETS[1]
 """Where the sparkrun CLI mounts the Hugging Face cache in containers; recipes written for it rely on that."""
 
-_SAYS_OTHER = re.compile(rf"(?<![\w.~-]){OTHER_HF_HOME}\b")
-_PLAIN = re.compile(r"--?[a-z-]+ [\w./:,=+@~-]+")
+_SAYS_OTHER = late_regex(rf"(?<![\w.~-]){OTHER_HF_HOME}\b")
+_PLAIN = late_regex(r"--?[a-z-]+ [\w./:,=+@~-]+")
 _PROPAGATION = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
 _MOUNT_WORDS = frozenset({"ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated", *_PROPAGATION})
 """The words that Docker accepts after the second colon of a volume (docs.docker.com, `docker run --volume`)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.causes import (
@@ -22,7 +23,7 @@ from sparkrun_tui.engines.logs.causes import (
 
 _NEW_FILE = by_hand("fetch the file again", "remove it from the cache first")
 _CACHE_TYPES = frozenset(("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"))
-_DRAFTS = re.compile(r"(?i)\b(?:draft|mtp|speculative)")
+_DRAFTS = late_regex(r"(?i)\b(?:draft|mtp|speculative)")
 _OTHER_BUILD = (
     by_hand("another tag of the image"),
     set_env("LD_LIBRARY_PATH", "/app", "the folder of llama-server in its images"),

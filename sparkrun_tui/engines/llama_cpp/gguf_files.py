@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 
 OWN_PROJECTOR = "*mmproj*.gguf"
 """In place of a projector's name: the projector of the repository nearest to the model, if it has one."""
@@ -15,21 +16,21 @@ USUAL_QUANT = "*"
 """In place of a quantisation: the one that llama-server takes where none is named."""
 _PROJECTORS = ("F16", "BF16", "F32", "F8")
 """Number formats of projectors, the usual one first."""
-_PART = re.compile(r"-([0-9]{5})-of-([0-9]{5})$")
+_PART = late_regex(r"-([0-9]{5})-of-([0-9]{5})$")
 _PREFERRED = ("Q4_K_M", "Q8_0")
-_QUANT = re.compile(
+_QUANT = late_regex(
     r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d(?:_[A-Z0-9]{1,12}){0,4}|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|F16|F32|F8))(?![A-Za-z0-9_])",
     re.I,
 )
-_SIDE = re.compile(r"(?:^|[-_./])(?:mtp|assistant)(?:[-_./]|$)", re.IGNORECASE)
+_SIDE = late_regex(r"(?:^|[-_./])(?:mtp|assistant)(?:[-_./]|$)", re.IGNORECASE)
 """Words of files that are chosen only when no other has the quantisation: some are whole models with more layers."""
-_NO_MODEL = re.compile(
+_NO_MODEL = late_regex(
     r"(?:^|[-_./])(?:imatrix|lora|vae|dflash\d?|dspark\d?|eagle\d?|draft(?:er|s)?|speculator|medusa|vocoder)(?:[-_./]|$)"
     r"|(?:^|/)mtp[-_./]|[-_.]mtp[-_](?:head|only|draft)",
     re.IGNORECASE,
 )
 """Words of files that belong to a model but are not models: drafters, heads that draft, adapters, statistics."""
-_OF_PROJECTOR = re.compile(r"mmproj|gguf|(?<![a-z])(?:model|proj(?:ector)?)(?![a-z])", re.IGNORECASE)
+_OF_PROJECTOR = late_regex(r"mmproj|gguf|(?<![a-z])(?:model|proj(?:ector)?)(?![a-z])", re.IGNORECASE)
 """What the name of a projector says beside the model's name and the format."""
 
 

@@ -10,6 +10,7 @@ from enum import IntEnum
 from sparkrun_tui.base.reading.numbers import decimal, whole
 from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.plan import Phase
@@ -188,7 +189,7 @@ LOWERED = (*LENGTH, *SEQS, *BATCHED, "tensor_parallel")
 
 _SHORT = 4096
 """A context of so many tokens or fewer is not halved."""
-_FLAG = re.compile(r"--?[A-Za-z][A-Za-z0-9_.-]{0,60}")
+_FLAG = late_regex(r"--?[A-Za-z][A-Za-z0-9_.-]{0,60}")
 
 
 def may_be_offered(repair: Repair, context: Context) -> bool:
@@ -335,7 +336,7 @@ def less_of_the_host(context: Context) -> tuple[Repair, ...]:
     return tuple(repairs)
 
 
-_PORT = re.compile(r"(?<![\d.:])(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::|', ))?(\d{4,5})(?![\d.])")
+_PORT = late_regex(r"(?<![\d.:])(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}(?::|', ))?(\d{4,5})(?![\d.])")
 
 
 def port_in(text: str) -> int | None:

@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
-import re
-
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import log_line
 
 _MOST_PREFIXES = 32
 """Most prefixes that are removed from one line; a line has one for each process that passed it on."""
 
-_OUTER = re.compile(
+_OUTER = late_regex(
     r"^(?:[\w.-]{1,80}(?:-\d{1,3} {1,40}| {2,40})\| |"
     r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]{8,16}[+-]\d\d:?\d\d) "
     r"\S{1,100} [\w.@/-]{1,80}\[\d{1,9}\]: |"
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \| (?!(?:TRACE|DEBUG|INFO|SUCCESS|WARNING|ERROR|CRITICAL) {0,8}\|))"
 )
 """What Docker Compose, the system's journal and Docker Desktop write before each line."""
-_STAMP = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP](?: |$))?")
+_STAMP = late_regex(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) (?:std(?:out|err) [FP](?: |$))?")
 """The time that Docker and containerd write before each line; containerd adds the stream."""
 _LEVELS = r"DEBUG|INFO|WARNING|ERROR|CRITICAL"
 _PREFIXES = (
-    re.compile(
+    late_regex(
         r"\((?P<who>[A-Za-z][\w.-]*(?: (?:rank=\d{1,5}|[A-Z]{2,3}\d{1,5})){0,3}) pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"
     ),
-    re.compile(r"\(pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
-    re.compile(
+    late_regex(r"\(pid=\d+(?:, ip=[\d.:a-f]+)?\) ?"),
+    late_regex(
         r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) (?:\d\d-\d\d (?:\d\d:\d\d:\d\d )?)?"
         r"(?:\[[^\]]{1,300}\]|[\w./-]{1,100}:\d{1,6}\]) ?"
     ),
-    re.compile(r"\[(?P<who>rank\d{1,5})\]: ?"),
-    re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?P<who>(?: [A-Z]{2,3}\d+)*)\] "),
-    re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ +(?P<level>[A-Z]+) \S+:\d+ -- "),
-    re.compile(r"\d{1,9}\.\d\d\.\d{3}\.\d{3} (?P<level>[DIWE]) "),
+    late_regex(r"\[(?P<who>rank\d{1,5})\]: ?"),
+    late_regex(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?P<who>(?: [A-Z]{2,3}\d+)*)\] "),
+    late_regex(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ +(?P<level>[A-Z]+) \S+:\d+ -- "),
+    late_regex(r"\d{1,9}\.\d\d\.\d{3}\.\d{3} (?P<level>[DIWE]) "),
     # SGLang since 2026, below its date: the level, and the file with its line.
-    re.compile(rf"(?P<level>{_LEVELS}) [\w./-]{{1,100}}:\d{{1,6}}: "),
+    late_regex(rf"(?P<level>{_LEVELS}) [\w./-]{{1,100}}:\d{{1,6}}: "),
     # uvicorn and Python's own form.
-    re.compile(rf"(?P<level>{_LEVELS}):(?: {{1,10}}|[\w.]{{1,80}}:)"),
-    re.compile(r"(?P<level>Warning): "),
+    late_regex(rf"(?P<level>{_LEVELS}):(?: {{1,10}}|[\w.]{{1,80}}:)"),
+    late_regex(r"(?P<level>Warning): "),
     # Libraries in C++: a letter, then month and day.
-    re.compile(r"\[?(?P<level>[DIWEF])\d{3,4} \d\d:\d\d:\d\d\.\d{3,9} +(?:\d{1,9} )?[\w./-]{1,100}:\d{1,6}\] "),
+    late_regex(r"\[?(?P<level>[DIWEF])\d{3,4} \d\d:\d\d:\d\d\.\d{3,9} +(?:\d{1,9} )?[\w./-]{1,100}:\d{1,6}\] "),
     # Python's `warnings`.
-    re.compile(r"[\w./-]{1,300}\.py:\d{1,6}: (?P<level>\w{0,40}Warning): "),
+    late_regex(r"[\w./-]{1,300}\.py:\d{1,6}: (?P<level>\w{0,40}Warning): "),
     # loguru.
-    re.compile(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{1,6}} \| (?P<level>{_LEVELS}) {{0,8}}\| \S{{1,200}} - "),
+    late_regex(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{{1,6}} \| (?P<level>{_LEVELS}) {{0,8}}\| \S{{1,200}} - "),
 )
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.logs.guard import Report, RuleGuard
 from sparkrun_tui.engines.logs.lines import Line, strip_prefixes
 from sparkrun_tui.engines.logs.rules import Figures, LogMark, LogRules
@@ -37,7 +38,7 @@ class Reading:
     facts: Mapping[str, float] = field(default_factory=dict)
 
 
-_RANK = re.compile(r"(?:[A-Z]{2,3}\d+ ?)+")
+_RANK = late_regex(r"(?:[A-Z]{2,3}\d+ ?)+")
 """The ranks of a process in a prefix: `TP0`, `DP1 TP0`."""
 
 

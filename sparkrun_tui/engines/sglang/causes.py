@@ -7,6 +7,7 @@ import re
 
 from sparkrun_tui.base.reading.numbers import decimal, whole
 from sparkrun_tui.base.reading.patterns import GAP
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.causes import (
@@ -32,7 +33,7 @@ from sparkrun_tui.engines.logs.causes import (
 )
 from sparkrun_tui.engines.plan import Phase
 
-_OF_MEMORY = re.compile(r"(?i)memory|alloc")
+_OF_MEMORY = late_regex(r"(?i)memory|alloc")
 
 
 def _needed_fraction(match: re.Match[str], context: Context) -> tuple[Repair, ...]:

@@ -7,6 +7,7 @@ import re
 
 from sparkrun_tui.base.reading.numbers import decimal, whole
 from sparkrun_tui.base.reading.patterns import GAP
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.logs.causes import (
@@ -33,7 +34,7 @@ from sparkrun_tui.engines.logs.causes import (
 )
 from sparkrun_tui.engines.plan import Phase
 
-_ONLY_DTYPE = re.compile(r"Supported dtypes: \[torch\.(float16|bfloat16)\]")
+_ONLY_DTYPE = late_regex(r"Supported dtypes: \[torch\.(float16|bfloat16)\]")
 _MOST_HEADS = 1_000_000
 _MOST_RANKS = 4096
 _HALF_KV = "half the KV cache for the same context"

@@ -14,7 +14,7 @@ from sparkrun_tui.launch.bench.options import Options
 from sparkrun_tui.launch.bench.result import Result
 from sparkrun_tui.launch.bench.store import keep
 from sparkrun_tui.launch.bench.subject import Subject
-from sparkrun_tui.launch.launcher import new_launch_id
+from sparkrun_tui.launch.plan.launch_id import new_launch_id
 from sparkrun_tui.remote.aio import closing
 
 FindSubject = Callable[[], Awaitable[Subject]]

@@ -27,7 +27,7 @@ from sparkrun_tui.launch.bench.result import COMPLETE, Measured, Point, Result, 
 from sparkrun_tui.launch.bench.tunnel import tunnel
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.aio import closing
-from sparkrun_tui.remote.hub.cache import hub_folder
+from sparkrun_tui.remote.hub.place import hub_folder
 from sparkrun_tui.remote.hub.token import hub_token
 from sparkrun_tui.remote.transport import Transport
 

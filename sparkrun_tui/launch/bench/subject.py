@@ -21,7 +21,7 @@ from sparkrun_tui.launch.services import Services
 from sparkrun_tui.models.snapshot import find_snapshot
 from sparkrun_tui.models.store import is_repository
 from sparkrun_tui.remote.docker.types import ContainerInfo
-from sparkrun_tui.remote.hub.cache import hub_folder
+from sparkrun_tui.remote.hub.place import hub_folder
 from sparkrun_tui.remote.probe.facts import HostFacts
 
 _MOST_OVERRIDES = 100

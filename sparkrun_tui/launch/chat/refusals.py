@@ -9,6 +9,7 @@ from enum import Enum, auto
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.reading.decoded import Decoded, decode_json
 from sparkrun_tui.base.reading.json_text import JsonError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.http.client import HttpRefused
 
@@ -19,10 +20,10 @@ _MOST_NAMES = 5
 
 # vllm/entrypoints/openai (maximum context length, maximum model length), sglang/srt/managers/tokenizer_manager.py
 # (longer than the model's context length), tools/server of llama.cpp (exceeds the available context size).
-_CONTEXT = re.compile(r"context[ _](?:length|size|window)|maximum (?:model|input) length|max_model_len", re.IGNORECASE)
+_CONTEXT = late_regex(r"context[ _](?:length|size|window)|maximum (?:model|input) length|max_model_len", re.IGNORECASE)
 # "The model `x` does not exist." (vLLM), "could not find real modelID" (llama-swap), "model 'x' not found" (proxies).
-_MODEL = re.compile(r"\bmodel\b.{0,200}?(?:does not exist|not found|unknown)|could not find.{0,40}model", re.IGNORECASE)
-_TEMPLATE = re.compile(r"chat[ _]template", re.IGNORECASE)
+_MODEL = late_regex(r"\bmodel\b.{0,200}?(?:does not exist|not found|unknown)|could not find.{0,40}model", re.IGNORECASE)
+_TEMPLATE = late_regex(r"chat[ _]template", re.IGNORECASE)
 _BUSY = frozenset({429, 503})
 _BAD_REQUEST = frozenset({400, 413, 422})
 

@@ -6,10 +6,10 @@ sets LWS_LEADER_ADDRESS and LWS_WORKER_INDEX in every container.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.plan import ContainerSpec, Mount
 from sparkrun_tui.launch.deploy.service import PORT_NAME, START_SECONDS, Service, comments, fetch_command
 from sparkrun_tui.launch.deploy.yaml_text import document
@@ -18,9 +18,9 @@ from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
 LEADER = "lws-leader-address"
 """The name of the head node in a plan that becomes a LeaderWorkerSet."""
 _WORKER = "lws-worker-address"
-_NODE_RANK = re.compile(r"(--node-rank[ =])[0-9]{1,4}(?![0-9])")
-_OWN_ADDRESS = re.compile(rf"(--node-ip-address[ =]){LEADER}")
-_REPLACED = re.compile(r"\$(?=[$(])")
+_NODE_RANK = late_regex(r"(--node-rank[ =])[0-9]{1,4}(?![0-9])")
+_OWN_ADDRESS = late_regex(rf"(--node-ip-address[ =]){LEADER}")
+_REPLACED = late_regex(r"\$(?=[$(])")
 """A dollar sign by which Kubernetes would begin to replace something."""
 _LABEL = "app.kubernetes.io/name"
 _CACHE = "cache"

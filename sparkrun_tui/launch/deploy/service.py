@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import ContainerSpec, ModelNeed, ServePlan
@@ -22,7 +22,7 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 LAUNCH_ID = "exported"
 """In place of a launch's id: nothing of what is written is found by it."""
 PORT_NAME = "http"
-_NO_LABEL = re.compile(r"[^a-z0-9]+")
+_NO_LABEL = late_regex(r"[^a-z0-9]+")
 START_SECONDS = 7200
 """How long the first start may take, with a download of some hundred GiB, before it counts as failed."""
 _MOST_NAME = 52

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from sparkrun_tui.base.make_room import room_for_images, room_for_models
 from sparkrun_tui.base.reading.patterns import GAP
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.dumps import load_flags
 from sparkrun_tui.engines.logs.causes import (
@@ -39,7 +40,7 @@ _TOKEN = (
 _JOINING = frozenset({"--nnodes", "--node-rank", "--master-addr", "--master-port", "--headless"})
 """Flags of vLLM that are added to a command for each of several hosts (engines/vllm/plan.py)."""
 _OTHER_WEIGHTS = (by_hand("use a newer image"), by_hand("use another quantisation of the model"))
-_EXPERTS = re.compile(r"\bexperts\b|\bw13_|\bw2_")
+_EXPERTS = late_regex(r"\bexperts\b|\bw13_|\bw2_")
 
 
 def _other_weights(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -55,7 +56,7 @@ def _other_weights(match: re.Match[str], context: Context) -> tuple[Repair, ...]
     return (*_OTHER_WEIGHTS, backend)
 
 
-_QUOTED = re.compile(r"'([^']+)'")
+_QUOTED = late_regex(r"'([^']+)'")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
 
 
@@ -191,7 +192,7 @@ def _repairs_above(_: re.Match[str], context: Context) -> tuple[Repair, ...]:
     )
 
 
-_FIELD = re.compile(r"[A-Za-z_][\w.]{0,80}")
+_FIELD = late_regex(r"[A-Za-z_][\w.]{0,80}")
 _MODULES = "|".join(re.escape(name) for family in FAMILIES.values() for name in family.modules)
 _DRAFTS = rf"{DRAFT_FILES}|Loading drafter model"
 _READS_WEIGHTS = r"load_weights|weight_loader|loaded_weight|params_dict"

@@ -11,6 +11,7 @@ from dataclasses import field, replace
 
 from sparkrun_tui.base.reading.patterns import GAP, AnyOf, LinePattern
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import log_line, shorten
 from sparkrun_tui.base.units import format_gib
 from sparkrun_tui.engines.logs.causes import (
@@ -91,7 +92,7 @@ _ECHO = LinePattern(
 )
 _GOES_ON = LinePattern(r"\b[Ii]gnor(?:e|ed|ing)\b|\b[Ff]alling back|\b[Ff]all back to|\b[Rr]etrying\b|\b[Ss]kipping\b")
 """Words by which a program says that it goes on all the same."""
-_DRIVER = re.compile(r"cudaMemGetInfo|mem_get_info")
+_DRIVER = late_regex(r"cudaMemGetInfo|mem_get_info")
 _WORKER = 3
 _DEPTHS = (
     ("Worker", _WORKER),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import (
     Cause,
@@ -16,7 +17,7 @@ from sparkrun_tui.engines.logs.causes import (
     set_value,
 )
 
-_ATTENTION = re.compile(r"flash|fmha|mla|attention")
+_ATTENTION = late_regex(r"flash|fmha|mla|attention")
 
 
 def _of_kernel_file(match: re.Match[str], _: Context) -> tuple[Repair, ...]:

@@ -7,10 +7,10 @@ it.
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.dumps import EngineFlag, load_flags
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, flag_in, set_env, set_value
@@ -69,12 +69,12 @@ _FEATURES = (
 )
 _RUNNER = "model runner v2"
 _OLD_RUNNER = set_env("VLLM_USE_V2_MODEL_RUNNER", "0", "the older runner")
-_FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]{2,60}")
-_KEY = re.compile(r"(?<![\w.-])[a-z][a-z0-9]{1,30}(?:_[a-z0-9]{1,30}){1,6}(?![\w(])(?!\.\w)")
-_VARIABLE = re.compile(
+_FLAG = late_regex(r"(?<![\w-])--[a-z][a-z0-9_-]{2,60}")
+_KEY = late_regex(r"(?<![\w.-])[a-z][a-z0-9]{1,30}(?:_[a-z0-9]{1,30}){1,6}(?![\w(])(?!\.\w)")
+_VARIABLE = late_regex(
     r"\b(?:VLLM|SGLANG|SGL|FLASHINFER|TORCHINDUCTOR|TRITON|NCCL|GLOO|RAY|HF|LMCACHE|LLAMA)_[A-Z0-9_]{2,60}\b"
 )
-_VALUES = re.compile(r"(?<![\w.-])[A-Za-z][A-Za-z0-9]{1,30}(?:_[A-Za-z0-9]{1,30}){1,6}(?![\w(])(?!\.\w)")
+_VALUES = late_regex(r"(?<![\w.-])[A-Za-z][A-Za-z0-9]{1,30}(?:_[A-Za-z0-9]{1,30}){1,6}(?![\w(])(?!\.\w)")
 """Words that may be the value of a setting: those with an underscore, which sentences have none of."""
 _MOST_HOLDERS = 2
 """Most flags that may have a value among their choices for the value to name one of them."""
@@ -96,34 +96,34 @@ _SWITCHED = frozenset(
 
 _BEFORE, _BEHIND = 70, 60
 """Letters before and behind a name in which the words tell what is wanted of it."""
-_CLAUSE = re.compile(r"(?:[.;:!] |, (?:or|and|but) )")
+_CLAUSE = late_regex(r"(?:[.;:!] |, (?:or|and|but) )")
 _LAST_WORDS = (
     r"(?:\W{1,4}(?:the|your|a|an|to|using|setting|of|with|option|flag|argument|by|both|either)\b){0,4}\W{0,4}$"
 )
-_LEFT_OUT = re.compile(
+_LEFT_OUT = late_regex(
     rf"\b(?:remov\w{{1,3}}|drop|disabl\w{{1,3}}|unset|leav\w{{1,3}} out|without|omit|avoid|turn(?:ing)? off|"
     rf"switch(?:ing)? off|delete|stop using|(?:not|n't) (?:set|use|pass|specify|enable)){_LAST_WORDS}"
 )
-_REFUSED = re.compile(
+_REFUSED = late_regex(
     r"\b(?:not|n't|cannot|incompatible|unsupported|conflicts?|exclusive|disallowed|forbidden|neither)\b"
 )
-_ASKED = re.compile(
+_ASKED = late_regex(
     rf"\b(?:us(?:e|ing)|set|setting|specify\w{{0,3}}|pass\w{{0,3}}|add\w{{0,3}}|enabl\w{{1,3}}|provid\w{{1,3}}|try|via|"
     rf"switch(?:ing)? to|requir\w{{1,3}}|needs?|export|select|choose|with|when|if|only|through|consider){_LAST_WORDS}"
 )
-_MORE = re.compile(rf"\b(?:increas\w{{1,3}}|rais\w{{1,3}}|larger|higher|bigger|more){_LAST_WORDS}")
-_LESS = re.compile(rf"\b(?:decreas\w{{1,3}}|reduc\w{{1,3}}|lower\w{{0,3}}|smaller|fewer|shrink){_LAST_WORDS}")
-_THEN_REFUSED = re.compile(
+_MORE = late_regex(rf"\b(?:increas\w{{1,3}}|rais\w{{1,3}}|larger|higher|bigger|more){_LAST_WORDS}")
+_LESS = late_regex(rf"\b(?:decreas\w{{1,3}}|reduc\w{{1,3}}|lower\w{{0,3}}|smaller|fewer|shrink){_LAST_WORDS}")
+_THEN_REFUSED = late_regex(
     r"^[^.;,()]{0,40}?(?:\b(?:is|are|does|do|was) ?(?:not|n't)\b(?! set| given| specified| provided)|\bcannot\b|"
     r"\bmust not\b|\bunsupported\b|\bincompatible\b|\bto be disabled\b|\bdisabled\b|\bis deprecated\b|\bis ignored\b)"
 )
-_THEN_ASKED = re.compile(
+_THEN_ASKED = late_regex(
     r"^[^.;,()]{0,40}?\b(?:is required|are required|(?:must|should|needs? to|has to|have to) be (?:set|given|specified|"
     r"provided|enabled|true|passed)|(?:is|was) not (?:set|given|specified|provided)|is (?:missing|unset|none))\b"
 )
 _CLEARER = {Wish.UNCLEAR: 0, Wish.LEAVE: 1, Wish.LOWER: 2, Wish.RAISE: 2, Wish.SET: 3}
 """How much words say of a setting: a message may name it twice, as what is refused and as what helps."""
-_VALUE = re.compile(r"^[ =:]{1,3}(?:to )?[`'\"]?([A-Za-z0-9_.-]{1,40})")
+_VALUE = late_regex(r"^[ =:]{1,3}(?:to )?[`'\"]?([A-Za-z0-9_.-]{1,40})")
 
 
 def names_a_flag(words: str) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand
 from sparkrun_tui.launch.diagnosis.places import (
     EAGER,
@@ -51,7 +50,7 @@ _OF_PARTS = LinePattern(
     r"(?:hidden|intermediate|vocab|output|input|weight)[ _](?:[a-z]{1,12}[ _])?size"
 )
 """Words for parts of a model that the ranks share, where they are to divide by something."""
-_NUMBER = re.compile(r"(?<![\w.])\d{1,5}(?![\w])")
+_NUMBER = late_regex(r"(?<![\w.])\d{1,5}(?![\w])")
 _BY = LinePattern(r"divisible by|multiple of")
 _OF_CACHE = LinePattern(r"(?i)kv.?cache.?d?type|cache.?dtype|kv_data_type")
 _OTHER_CACHE = by_hand("kv_cache_dtype auto, or another one", "the words name the type of the KV cache")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import field
 from enum import Enum
 
 from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 
-_FRAME = re.compile(r'^ *File "([^"]{1,400})", line (\d{1,9}), in ([\w<>.]{0,100})')
-_CODE = re.compile(r"^    |^ {0,20}[\^~]{1,500}$")
+_FRAME = late_regex(r'^ *File "([^"]{1,400})", line (\d{1,9}), in ([\w<>.]{0,100})')
+_CODE = late_regex(r"^    |^ {0,20}[\^~]{1,500}$")
 _BEGINS = "Traceback (most recent call last)"
 _NOT_RAISED = ("Exception ignored in", "--- Logging error ---")
 """What Python writes above a traceback of an exception that ends nothing."""
@@ -20,7 +20,7 @@ _ANOTHER = "During handling of the above exception, another exception occurred"
 _DIRECT = "The above exception was the direct cause of the following exception"
 _NO_WORDS = LinePattern(r'^(?: *File "|Traceback \(most recent|During handling of|The above exception)')
 """Lines of a traceback that say nothing of its cause."""
-_EXCEPTION = re.compile(r"^([A-Za-z_][\w.]*+)(?:(:)(?: (.*))?)?$")
+_EXCEPTION = late_regex(r"^([A-Za-z_][\w.]*+)(?:(:)(?: (.*))?)?$")
 _EXCEPTION_WORDS = ("Error", "Exception", "Failure", "Exit", "NotFound", "Timeout", "OfResources")
 
 

@@ -5,11 +5,11 @@ Nothing here guesses: the exception is quoted, and a title names only what it sa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.engines.logs.causes import Context, Repair, by_hand, set_env
 from sparkrun_tui.launch.diagnosis.named import named_settings, names_a_flag
@@ -128,7 +128,7 @@ _OF_OTHERS = frozenset(
     )
 )
 """Exceptions that say that another process or host does not answer: whose code raised them says nothing."""
-_PACKAGE = re.compile(r"/(?:site|dist)-packages/([A-Za-z][\w-]{0,60})/")
+_PACKAGE = late_regex(r"/(?:site|dist)-packages/([A-Za-z][\w-]{0,60})/")
 _SETTING = LinePattern(r"_|--|[A-Z]{3}|attention|quantisation|drafter|text only")
 """A part of the title of a repair that says what to change, rather than to take another image."""
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import HostView, Rdma
-from sparkrun_tui.remote.probe.facts import HostFacts
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.probe.facts import HostFacts
 
 DEFAULT_HF_CACHE = "~/.cache/huggingface"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.plan import HostView, ImageRay
@@ -13,7 +14,9 @@ from sparkrun_tui.launch.plan.plan import LaunchPlan, build_plan, in_force
 from sparkrun_tui.launch.sizing.sizing import attention_heads
 from sparkrun_tui.recipe.bundled_files.attachments import find_attachments
 from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.remote.probe.facts import HostFacts
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.probe.facts import HostFacts
 
 
 def make_plan(

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.disk.files import write_private
 from sparkrun_tui.base.errors import RecipeError, UsageError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.user.settings import Settings
@@ -19,12 +20,12 @@ from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 from sparkrun_tui.recipe.search.sources import find_recipe, refuse_compose
 from sparkrun_tui.remote.http.web import check_address, fetch
 
-_ARENA = re.compile(r"@spark-arena/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
+_ARENA = late_regex(r"@spark-arena/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
 _ARENA_ADDRESS = "https://spark-arena.com/api/recipes/{}/raw"
 """Where the Spark Arena gives a recipe by its id, as the sparkrun CLI asks for it."""
-_GITHUB_PAGE = re.compile(r"https://github\.com/([^/]+/[^/]+)/blob/(.+)")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
-_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_GITHUB_PAGE = late_regex(r"https://github\.com/([^/]+/[^/]+)/blob/(.+)")
+_SCHEME = late_regex(r"[A-Za-z][A-Za-z0-9+.-]{0,30}://")
+_NAME = late_regex(r"[^A-Za-z0-9._-]+")
 
 
 def address_of(name: str) -> str:

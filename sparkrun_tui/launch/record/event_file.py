@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from sparkrun_tui.base.disk.files import open_append, overwrite, read_bytes
 from sparkrun_tui.base.reading.json_text import JsonError, parse_json
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.record.log_files import is_file, write_all
 
@@ -99,8 +99,8 @@ def _within(numbers: Sequence[int], rows: Sequence[bytes], room: int) -> set[int
 Key = tuple[str, ...]
 """The kind, host, phase and name of an event, empty where it has none."""
 
-_KIND = re.compile(rb'\{"kind": "([a-z]+)", ')
-_FIELDS = tuple(re.compile(rb', "%s": "([^"\\]*)"' % field) for field in (b"host", b"phase", b"name"))
+_KIND = late_regex(rb'\{"kind": "([a-z]+)", ')
+_FIELDS = tuple(late_regex(rb', "%s": "([^"\\]*)"' % field) for field in (b"host", b"phase", b"name"))
 
 
 def _written_key(row: bytes) -> Key | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
@@ -14,6 +13,7 @@ from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.disk.files import open_append, private_folder
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.record.journal import launches_dir, log_lines, log_path
 from sparkrun_tui.launch.record.log_files import iso_time
@@ -23,7 +23,7 @@ from sparkrun_tui.launch.record.state import LaunchState
 ALL = "all-hosts.log"
 """The file with the lines of all hosts, in order of time."""
 
-_ODD = re.compile(r"[^A-Za-z0-9._-]+")
+_ODD = late_regex(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)

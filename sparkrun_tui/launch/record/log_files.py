@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from typing import TextIO
 
 from sparkrun_tui.base.disk.files import open_append, open_regular, read_text
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import log_line
 from sparkrun_tui.base.units import MIB
 from sparkrun_tui.launch.record.logs import LogLine
@@ -30,8 +30,8 @@ LAUNCH_BYTES = 64 * MIB
 _CHUNK = 256 * 1024
 """The most bytes of lines that are collected before they are written; a small log collects an eighth of its bytes."""
 
-_STAMP = re.compile(r"^(\S+) (stdout|stderr|app) (.*)$")
-_BEFORE = re.compile(r"# ([0-9]{1,18}) lines come before this part")
+_STAMP = late_regex(r"^(\S+) (stdout|stderr|app) (.*)$")
+_BEFORE = late_regex(r"# ([0-9]{1,18}) lines come before this part")
 
 
 class HostLog:

@@ -16,6 +16,7 @@ from sparkrun_tui import __version__
 from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.disk.files import private_folder, write_private
 from sparkrun_tui.base.errors import SparkrunError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import without_named
 from sparkrun_tui.base.text import log_line
 from sparkrun_tui.base.units import format_duration
@@ -31,14 +32,14 @@ LAST_LINES = 60
 MOST_EVENTS = 120
 """Events in a report, half of them the first ones and half the last."""
 
-_HOME = re.compile(r"/(?:home|Users)/[^/\s:'\"]+")
-_ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
-_COLONS = re.compile(r"(?<![0-9A-Za-z:])[0-9A-Za-z]{0,40}:[0-9A-Za-z:]+")
+_HOME = late_regex(r"/(?:home|Users)/[^/\s:'\"]+")
+_ADDRESS = late_regex(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])")
+_COLONS = late_regex(r"(?<![0-9A-Za-z:])[0-9A-Za-z]{0,40}:[0-9A-Za-z:]+")
 _LONGEST = 100
 """Letters of a word with colons that may hold an address."""
-_MARKUP = re.compile(r"[\\`*_\[\]<>#!]")
-_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-_FENCE = re.compile(r"~+")
+_MARKUP = late_regex(r"[\\`*_\[\]<>#!]")
+_NO_NAME = late_regex(r"[^A-Za-z0-9._-]+")
+_FENCE = late_regex(r"~+")
 _OF_EVERYBODY = ("127.", "0.0.0.0", "255.")
 _ANYBODY = frozenset({"root", "admin", "docker", "nvidia", "ubuntu", "user"})
 _ANY_HOST = frozenset({"localhost", "localhost.localdomain"})

@@ -7,9 +7,8 @@ now. What is found is only used to hide it.
 
 from __future__ import annotations
 
-import re
-
 from sparkrun_tui.base.errors import HostError, SparkrunError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import Secret, secrets_given
 from sparkrun_tui.base.user.settings import Settings
 from sparkrun_tui.recipe.search.sources import find_recipe
@@ -20,7 +19,7 @@ from sparkrun_tui.remote.docker.types import ContainerInfo
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.ports.docker import Docker
 
-_NAME = re.compile(r"[\w.+-]+")
+_NAME = late_regex(r"[\w.+-]+")
 
 
 async def secrets_of_container(docker: Docker, info: ContainerInfo) -> tuple[Secret, ...]:

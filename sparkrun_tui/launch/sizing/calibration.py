@@ -6,7 +6,7 @@ import time as clock
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkrun_tui.launch.sizing.image_label import digest_of, version_of
 from sparkrun_tui.launch.sizing.measured_store import ImageFacts, Record, image_facts, learn_image, records
@@ -15,7 +15,9 @@ from sparkrun_tui.memory.measured import Measured
 from sparkrun_tui.memory.result import HostMemory
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.remote.docker.types import ImageInfo
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.docker.types import ImageInfo
 
 KEPT = ("weights_bytes", "kv_bytes", "kv_tokens", "concurrency", "graphs_bytes", "activation_bytes", "max_model_len")
 """The figures of an engine's log that are kept."""

@@ -25,7 +25,7 @@ from sparkrun_tui.launch.sizing.sizing import (
     size,
     unknown_size,
 )
-from sparkrun_tui.memory.estimate import assumed_spark
+from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.result import Estimate, HostMemory, Level, Verdict, without_hosts
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.recipe.format.loader import load_file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +13,7 @@ from sparkrun_tui.models.digest_cache import digest_path, read_digest
 from sparkrun_tui.models.snapshot import find_snapshot
 from sparkrun_tui.models.store import is_repository
 from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.remote.hub.cache import hub_folder
+from sparkrun_tui.remote.hub.place import hub_folder
 
 
 class Reader(Protocol):
@@ -73,6 +72,8 @@ class HeadersHere:
         says so.
         """
         is_new = False
+        import asyncio
+
         for (model, revision), commit in (await asyncio.to_thread(self.unread, rendered)).items():
             self._tried.add((model, revision, commit))
             try:

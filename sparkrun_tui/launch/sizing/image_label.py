@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.family import Family
 from sparkrun_tui.engines.registry import family_of
-from sparkrun_tui.remote.docker.types import ImageInfo
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.docker.types import ImageInfo
 
 _OCI = "org.opencontainers.image."
 _ABOUT = ("title", "source", "url", "ref.name", "description")
-_RELEASE = re.compile(r"v?(\d{1,9}\.\d{1,9}(?:\.\d{1,9})?)(?![\d])")
-_BUILD = re.compile(r"(?:^|[^0-9a-z])(b\d{3,6})\b")
+_RELEASE = late_regex(r"v?(\d{1,9}\.\d{1,9}(?:\.\d{1,9})?)(?![\d])")
+_BUILD = late_regex(r"(?:^|[^0-9a-z])(b\d{3,6})\b")
 
 
 def version_of(engine: str, image: ImageInfo) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, fields
 from pathlib import Path
@@ -13,13 +12,14 @@ from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.disk.kept_json import keep_newest, read_kept, update_kept
 from sparkrun_tui.base.reading.numbers import decimal_of, whole_of
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 
 MAX_RECORDS = 16
 """How many records are kept of one recipe, newest first."""
 
 MAX_RECIPES = 300
 MAX_IMAGES = 200
-_DIGEST = re.compile(r"[0-9a-f]{16,64}")
+_DIGEST = late_regex(r"[0-9a-f]{16,64}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.engines.registry import family_of
 from sparkrun_tui.launch.sizing.evaluation import Evaluation, judged_size
@@ -19,7 +18,7 @@ CODE = "memory"
 REFUSED = "refused-settings"
 """The code of settings that the engine refuses at its start."""
 
-_FLAG = re.compile(r"--[a-z][a-z0-9-]*")
+_FLAG = late_regex(r"--[a-z][a-z0-9-]*")
 
 _REMEDY = "Free memory there, lower gpu_memory_utilization or max_model_len, or choose other hosts."
 

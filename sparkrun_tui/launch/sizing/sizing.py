@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.errors import SparkrunError
@@ -19,19 +19,20 @@ from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.launch.sizing.calibration import measured_on
 from sparkrun_tui.launch.sizing.measured_store import image_facts
 from sparkrun_tui.memory.engines import unknown
-from sparkrun_tui.memory.estimate import assumed_spark, estimate
+from sparkrun_tui.memory.hosts import assumed_spark
 from sparkrun_tui.memory.metadata_block import MetadataBlock, metadata_block
 from sparkrun_tui.memory.result import Estimate, HostMemory
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.models.facts import ModelFacts, facts_from_metadata, merge
-from sparkrun_tui.models.store import LocalFacts
 from sparkrun_tui.recipe.names.local_model import is_path
 from sparkrun_tui.recipe.names.mounts import normal_path
 from sparkrun_tui.recipe.values.environment import expand_env
 from sparkrun_tui.recipe.values.overrides import metadata_in_force
 from sparkrun_tui.recipe.values.rendered import Rendered
-from sparkrun_tui.remote.hub.cache import hub_folder
-from sparkrun_tui.remote.probe.facts import HostFacts
+from sparkrun_tui.remote.hub.place import hub_folder
+
+if TYPE_CHECKING:
+    from sparkrun_tui.remote.probe.facts import HostFacts
 
 ASSUMED_HOST = "spark"
 MAX_ASSUMED = 64
@@ -57,6 +58,8 @@ def known_models() -> FactsStore:
 
 @lru_cache(maxsize=4)
 def _known_models(hub: Path, digests: Path) -> FactsStore:
+    from sparkrun_tui.models.store import LocalFacts
+
     return LocalFacts(hub, digests)
 
 
@@ -196,6 +199,9 @@ def size(
     Measurements of its earlier launches replace estimated figures, and the notes name them; `now` is Unix time, to say
     how old they are. `facts` are what `model_facts` gives, where the caller has asked already.
     """
+    # A dry run needs no estimate, and so not the whole estimator.
+    from sparkrun_tui.memory.estimate import estimate
+
     settings = engine_settings(rendered)
     family = family_of(rendered.recipe.runtime)
     chosen = list(hosts) or assumed_hosts(hosts_wanted(rendered, family, MAX_ASSUMED).count)

@@ -14,7 +14,7 @@ from sparkrun_tui.base.errors import HostError, LaunchError, SparkrunError
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.base.user.settings import Cluster
-from sparkrun_tui.launch.launcher import new_launch_id
+from sparkrun_tui.launch.plan.launch_id import new_launch_id
 from sparkrun_tui.launch.run.parts.leases import lease_of
 from sparkrun_tui.launch.services import Services
 from sparkrun_tui.launch.stores.look import Place, ask, beside_others, names_of, places

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
 from sparkrun_tui.base.by_identity import ByIdentity
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.layout.labels import label_of
 from sparkrun_tui.launch.run.parts.leases import holder_of
 from sparkrun_tui.launch.stores.model import HostStores, NamedBy, Use, User
@@ -30,7 +30,7 @@ _MOST_USES = 32
 """Containers that are named of those that use one thing; one that holds it is among them."""
 
 
-_PATH = re.compile(r"[A-Za-z0-9._/-]+")
+_PATH = late_regex(r"[A-Za-z0-9._/-]+")
 """A name or a path, of the letters that names of models have."""
 
 

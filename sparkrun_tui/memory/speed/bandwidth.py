@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.memory.hosts import is_blackwell_spark
 from sparkrun_tui.memory.result import HostMemory
 
@@ -11,7 +12,7 @@ SPARK = 273e9
 """Bytes a second of a DGX Spark's memory (LPDDR5X, 256 bits; NVIDIA's DGX Spark data sheet)."""
 
 _KNOWN = tuple(
-    (re.compile(pattern, re.IGNORECASE), rate)
+    (late_regex(pattern, re.IGNORECASE), rate)
     for pattern, rate in (
         (r"\bThor\b", 273e9),
         (r"\bOrin\b", 204.8e9),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import field, replace
 
 from sparkrun_tui.base.by_identity import ByIdentity
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.memory.settings import EngineSettings
 from sparkrun_tui.memory.weights.kernels import Kernels, Loading, bytes_on_rank, kernel_refusal
 from sparkrun_tui.models.dtypes import element_bytes
@@ -222,7 +222,7 @@ def _unnumbered(name: str) -> str:
     return _NUMBERS.sub("", name)
 
 
-_NUMBERS = re.compile(r"[0-9]+")
+_NUMBERS = late_regex(r"[0-9]+")
 
 
 def refusal_of_kernels(facts: ModelFacts, settings: EngineSettings, loading: Loading) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.base.reading.numbers import decimal_of, whole_of
 from sparkrun_tui.base.reading.numbers import whole as whole_number
+from sparkrun_tui.base.regexes import late_regex
 
 Config = Mapping[str, object]
 
@@ -18,7 +19,7 @@ MOST_MODULES = 16
 """More drafting modules than any model has: a file that states more is damaged."""
 _MOST_DIGITS = 6
 """One more than the digits of a layer's number."""
-_FLAT_LIST = re.compile(r"""\[\s*(?:(?:'[^',\\]*'|"[^",\\]*"|-?[0-9]{1,18})\s*(?:,\s*|(?=\])))*\]""", re.ASCII)
+_FLAT_LIST = late_regex(r"""\[\s*(?:(?:'[^',\\]*'|"[^",\\]*"|-?[0-9]{1,18})\s*(?:,\s*|(?=\])))*\]""", re.ASCII)
 
 _TEXT_KEYS = ("text_config", "llm_config", "language_config", "transformer_layer_config")
 """Where files keep the text model's configuration; the last is that of drafters made with `speculators`."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.reading.wildcards import LONGEST_PATTERN, globs_of, like_glob
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.models.modules.module import Kind, Module
 
 _MOST_NAMES = 20_000
@@ -15,10 +15,10 @@ _MOST_NAMES = 20_000
 _MOST_WILDCARDS = 256
 """Wildcards that each module is compared with."""
 
-_WHOLE_LAYERS = re.compile(r"layers\.[*.]+")
+_WHOLE_LAYERS = late_regex(r"layers\.[*.]+")
 """What becomes of an entry for one layer when its number is replaced: a digest of older making says all layers."""
 
-_LATER_EXPERT = re.compile(r"\.experts\.[1-9]")
+_LATER_EXPERT = late_regex(r"\.experts\.[1-9]")
 """Entries for other experts than the first are left out: all of a layer are stored alike."""
 
 _PLACES = (
@@ -176,4 +176,4 @@ def _spelled_out(entry: str) -> list[str]:
 _MOST_NUMBER = 1024
 """More than the number of any layer or expert."""
 
-_LAYER_NUMBER = re.compile(r"[0-9]")
+_LAYER_NUMBER = late_regex(r"[0-9]")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from sparkrun_tui.base.errors import LaunchError, RecipeError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.base.units import format_bytes
 from sparkrun_tui.recipe.search.folders import is_inside
@@ -23,7 +23,7 @@ MAX_TOTAL = 32 << 20
 _MAX_DEPTH = 20
 _MAX_STEPS = 20 * MAX_FILES
 """The most files and folders that are visited: links in a circle make few of them seem many."""
-_BAD_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\\\udc80-\udcff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_BAD_NAME = late_regex(r"[\x00-\x1f\x7f-\x9f\\\udc80-\udcff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ result is read back and compared before it is returned.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.disk import files
 from sparkrun_tui.base.errors import RecipeError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.recipe.bundled_files.attachments import scoped_mods
 from sparkrun_tui.recipe.format.include import flattened
@@ -36,8 +36,8 @@ from sparkrun_tui.recipe.values.masking import (
 from sparkrun_tui.recipe.values.overrides import build_chain, changed, parse_value, render
 from sparkrun_tui.recipe.values.rendered import value_text
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./~+-]([A-Za-z0-9_./+@:=-]*[A-Za-z0-9_./+@=-])?")
-_PROPERTIES = re.compile(r"(?:[&!]\S+[ \t]+)*")
+_PLAIN = late_regex(r"[A-Za-z0-9_./~+-]([A-Za-z0-9_./+@:=-]*[A-Za-z0-9_./+@=-])?")
+_PROPERTIES = late_regex(r"(?:[&!]\S+[ \t]+)*")
 
 
 def command_line(recipe: Recipe, overrides: Mapping[str, str], program: str = "sparkrun-tui") -> str:

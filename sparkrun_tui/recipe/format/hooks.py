@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.keys import NOT_DONE
 from sparkrun_tui.recipe.format.pre_exec import Before, before_entries, listed, timed_command
@@ -20,22 +21,22 @@ from sparkrun_tui.recipe.values.overrides import rejoined
 from sparkrun_tui.recipe.values.rendered import Rendered, value_text
 from sparkrun_tui.recipe.values.template import TemplateError, expand
 
-_SIZE = re.compile(r"[0-9]{1,15}(\.[0-9]{1,6})?\s*([kKmMgG]i?)?[bB]?")
-_ULIMIT = re.compile(r"[a-z]+=-?[0-9]{1,18}(:-?[0-9]{1,18})?")
-_VOLUME = re.compile(r"[^\0\n,:]+:/[^\0\n:]*(:[^\0\n:]*)?")
-_DEVICE = re.compile(r"/dev/[^\0\n]+")
-_CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{2,40}")
-_USER = re.compile(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
-RESTART_POLICY = re.compile(r"no|always|unless-stopped|on-failure(:[0-9]{1,4})?")
-_SECURITY = re.compile(r"[a-z][a-z-]{1,40}([=:][A-Za-z0-9_./:@+-]{1,200})?")
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}(=[^\0\n\r]{0,1000})?")
+_SIZE = late_regex(r"[0-9]{1,15}(\.[0-9]{1,6})?\s*([kKmMgG]i?)?[bB]?")
+_ULIMIT = late_regex(r"[a-z]+=-?[0-9]{1,18}(:-?[0-9]{1,18})?")
+_VOLUME = late_regex(r"[^\0\n,:]+:/[^\0\n:]*(:[^\0\n:]*)?")
+_DEVICE = late_regex(r"/dev/[^\0\n]+")
+_CAPABILITY = late_regex(r"(CAP_)?[A-Z_]{2,40}")
+_USER = late_regex(r"[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?")
+RESTART_POLICY = late_regex(r"no|always|unless-stopped|on-failure(:[0-9]{1,4})?")
+_SECURITY = late_regex(r"[a-z][a-z-]{1,40}([=:][A-Za-z0-9_./:@+-]{1,200})?")
+_LABEL = late_regex(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}(=[^\0\n\r]{0,1000})?")
 _DONE_ANYWAY: Mapping[str, Any] = {"auto_remove": False, "gpus": "all", "gpu_access_mode": "gpus"}
 """Options that are not carried out, by the value that asks for what happens here."""
 _SMALLEST_MEMORY = 6 << 20
 """Bytes; Docker refuses a lower limit."""
-OWN_LABELS = re.compile(r"(io\.)?sparkrun-tui(\.|$)", re.IGNORECASE)
+OWN_LABELS = late_regex(r"(io\.)?sparkrun-tui(\.|$)", re.IGNORECASE)
 """Labels by which this program finds its containers."""
-PEER_LABELS = re.compile(r"(io\.)?sparkrun(\.|$)|com\.docker\.", re.IGNORECASE)
+PEER_LABELS = late_regex(r"(io\.)?sparkrun(\.|$)|com\.docker\.", re.IGNORECASE)
 """Labels by which other programs find theirs."""
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 
 from sparkrun_tui.base.errors import RecipeError, Spot
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.reader import repeated_keys
 from sparkrun_tui.recipe.format.recipe_file import read_recipe
@@ -35,7 +35,7 @@ _MOST_LOOKED_AT = 20_000
 """The most files of a registry that are looked at for a name."""
 _WHOLE = frozenset({"defaults", "env"})
 """Mappings whose values are settings, which one file has or the other."""
-_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
+_PART = late_regex(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 """One part of a name: no separator, no `..`, nothing hidden."""
 _REMEDY = "name a file beside this one, without its folder"
 

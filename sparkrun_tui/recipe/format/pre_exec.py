@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sparkrun_tui.base.errors import Spot
 from sparkrun_tui.base.reading.numbers import decimal_of
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
 from sparkrun_tui.recipe.values.template import TemplateError
@@ -16,9 +16,9 @@ from sparkrun_tui.recipe.values.template import TemplateError
 MODS_FOLDER = "/workspace/mods"
 """The folder of a container for mods, and for copies without a `dest`; mods rely on it."""
 
-_MOD = re.compile(r"(@[A-Za-z0-9][\w.-]{0,63}/)?[\w][\w.+-]*(/[\w][\w.+-]*)*")
-_SOURCE = re.compile(r"[^\0\n]+")
-_TARGET = re.compile(r"/[^\0\n]*")
+_MOD = late_regex(r"(@[A-Za-z0-9][\w.-]{0,63}/)?[\w][\w.+-]*(/[\w][\w.+-]*)*")
+_SOURCE = late_regex(r"[^\0\n]+")
+_TARGET = late_regex(r"/[^\0\n]*")
 _COPY_KEYS = frozenset({"copy", "dest", "source_host"})
 _COMMAND_KEYS = frozenset({"command", "timeout"})
 MAX_ENTRIES = 100

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.recipe.format.keys import RECIPE_WORDS
 from sparkrun_tui.recipe.format.yamltree import without_comment
 from sparkrun_tui.recipe.model import Source, stem
@@ -15,8 +16,8 @@ from sparkrun_tui.recipe.names.params import parse_params
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.search.figures import figures_of
 
-_TOP = re.compile(r"^([A-Za-z_][\w-]*):[ \t]*([^\r\n]*)", re.MULTILINE)
-_NESTED = re.compile(
+_TOP = late_regex(r"^([A-Za-z_][\w-]*):[ \t]*([^\r\n]*)", re.MULTILINE)
+_NESTED = late_regex(
     r"^ +(name|description|maintainer|model_params|model_dtype|max_model_len|ctx_size|tensor_parallel"
     r"|tool_call_parser): +([^\r\n]+)",
     re.MULTILINE,
@@ -27,7 +28,7 @@ _WANTED = frozenset(
 )  # fmt: skip
 _MOST_NODES = 99_999
 _EMPTY = frozenset({"[]", "{}", "null", "~"})
-_BLOCK = re.compile(r"[|>][-+0-9]*")
+_BLOCK = late_regex(r"[|>][-+0-9]*")
 
 
 def sketch(text: str, source: Source) -> Entry | None:

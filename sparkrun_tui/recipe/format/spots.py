@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from sparkrun_tui.base.errors import Spot
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.shell_scanner import QUOTES
 
-_PROGRAM = re.compile(r"\b(?:[gm]?awk|perl|sed|jq|find|xargs|python3?\s+-c|node\s+-e)\b[^|;&\n]*$")
+_PROGRAM = late_regex(r"\b(?:[gm]?awk|perl|sed|jq|find|xargs|python3?\s+-c|node\s+-e)\b[^|;&\n]*$")
 
 
 def beginning(recipe: Recipe) -> Spot | None:

@@ -6,13 +6,16 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import field, replace
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
 import yaml
 
 from sparkrun_tui.base.errors import RecipeError, Spot
+from sparkrun_tui.base.reading import numbers
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 
 MAX_BYTES = 1 << 20
@@ -34,10 +37,15 @@ MAX_NUMBER = 100
 _MOST = 10**20
 """Whole numbers are below it (a seed may have 64 bits); larger ones stay text."""
 
+_SHORT = 32
+"""The most characters of a text whose type is kept."""
+_DIGITS = frozenset("123456789")
+"""How a whole number begins that YAML 1.1 reads as Python does; with a zero in front it is octal."""
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _RESOLVERS: dict[str | None, list[tuple[str, re.Pattern[str]]]] = yaml.SafeLoader.yaml_implicit_resolvers
 _CONSTRUCT = yaml.constructor.SafeConstructor()
-_COMMENT = re.compile(r"\s#")
+_COMMENT = late_regex(r"\s#")
 _CORE = "tag:yaml.org,2002:"
 _SCALAR_TAGS = frozenset({"str", "int", "float", "bool", "null", "timestamp"})
 
@@ -134,8 +142,9 @@ class _Composer:
         return short
 
     def _scalar(self, event: Any) -> Node:
-        if is_too_long(event.value):
-            size = len(event.value.encode("utf-8", "surrogatepass"))
+        text: str = event.value
+        if is_too_long(text):
+            size = len(text.encode("utf-8", "surrogatepass"))
             remedy = "put it into a file beside the recipe"
             raise self._error(
                 f"a text has {size:,} bytes: at most {MAX_TEXT:,} can be passed to a program", event, remedy
@@ -143,17 +152,17 @@ class _Composer:
         if event.tag is not None and event.tag != "!":
             tag = self._tag(event, _SCALAR_TAGS)
             fitting = {tag, "int"} if tag == "float" else {tag}
-            if tag != "str" and resolve(event.value) not in fitting:
-                raise self._error(f"`{shorten(event.value, 40)}` is not what its tag `!!{tag}` says", event)
+            if tag != "str" and resolve(text) not in fitting:
+                raise self._error(f"`{shorten(text, 40)}` is not what its tag `!!{tag}` says", event)
         elif event.implicit[0] and event.tag is None:
-            tag = resolve(event.value)
+            tag = resolve(text)
         else:
             tag = "str"
         mark = event.start_mark
-        node = Node("scalar", mark.line + 1, mark.column + 1, tag, event.value, event.style or "")
+        node = Node("scalar", mark.line + 1, mark.column + 1, tag, text, event.style or "")
         node.start, node.end = mark.index, event.end_mark.index
         node.path = self.path
-        node.length = len(event.value)
+        node.length = len(text)
         self.length += node.length
         return node
 
@@ -210,7 +219,8 @@ class _Composer:
 
     def _add(self, node: Node, anchor: str | None) -> None:
         self.total += 1
-        self._check(node.line, node.column)
+        if self.total > MAX_NODES or self.length > MAX_EXPANDED:
+            self._check(node.line, node.column)
         if anchor:
             self.anchors[anchor] = node
         if self.open:
@@ -252,6 +262,18 @@ def without_comment(text: str) -> str:
 
 def resolve(text: str) -> str:
     """The type that YAML 1.1 gives a plain scalar: `str`, `int`, `float`, `bool`, `null`, `timestamp`, `merge`."""
+    if len(text) <= _SHORT:
+        return _resolved(text)
+    return _resolve(text)
+
+
+@lru_cache(maxsize=4096)
+def _resolved(text: str) -> str:
+    """The same for a short text: most are keys and values that many recipes share."""
+    return _resolve(text)
+
+
+def _resolve(text: str) -> str:
     for tag, pattern in (*_RESOLVERS.get(text[:1], ()), *_RESOLVERS.get(None, ())):
         if pattern.match(text):
             return str(tag).removeprefix(_CORE)
@@ -272,6 +294,10 @@ def _number(text: str, tag: str) -> int | float | None:
     """A scalar as a number, None when it is not a usable one."""
     if len(text) > MAX_NUMBER:
         return None
+    if tag == "int" and text[:1] in _DIGITS:
+        plain_number = numbers.whole(text)
+        if plain_number is not None:
+            return plain_number
     try:
         if tag == "int":
             whole: int = _CONSTRUCT.construct_yaml_int(yaml.ScalarNode(tag, text))

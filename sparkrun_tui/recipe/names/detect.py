@@ -6,23 +6,24 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.recipe.model import Runtime
 
 _ALIASES = {"vllm-ray": Runtime.VLLM.value}
 _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\bsglang\.launch_server\b|(?<![\w/.-])sglang\s+serve\b"), Runtime.SGLANG.value),
-    (re.compile(r"(?<![\w.-])llama-server\b"), Runtime.LLAMA_CPP.value),
-    (re.compile(r"(?<![\w.-])trtllm-serve\b"), "trtllm"),
-    (re.compile(r"(?<![\w.-])text-generation-launcher\b"), "tgi"),
-    (re.compile(r"(?<![\w.-])lmdeploy\s+serve\b"), "lmdeploy"),
-    (re.compile(r"(?<![\w.-])ollama\s+serve\b"), "ollama"),
-    (re.compile(r"\bmlx_lm\.server\b"), "mlx"),
+    (late_regex(r"\bsglang\.launch_server\b|(?<![\w/.-])sglang\s+serve\b"), Runtime.SGLANG.value),
+    (late_regex(r"(?<![\w.-])llama-server\b"), Runtime.LLAMA_CPP.value),
+    (late_regex(r"(?<![\w.-])trtllm-serve\b"), "trtllm"),
+    (late_regex(r"(?<![\w.-])text-generation-launcher\b"), "tgi"),
+    (late_regex(r"(?<![\w.-])lmdeploy\s+serve\b"), "lmdeploy"),
+    (late_regex(r"(?<![\w.-])ollama\s+serve\b"), "ollama"),
+    (late_regex(r"\bmlx_lm\.server\b"), "mlx"),
 )
 """How commands start engines, with the word of each engine; this program cannot launch all of them."""
-_VLLM = re.compile(r"(?<![\w.-])vllm\s+serve\b|\bvllm\.entrypoints\.")
+_VLLM = late_regex(r"(?<![\w.-])vllm\s+serve\b|\bvllm\.entrypoints\.")
 _OF_EUGR = ("build_args", "mods")
-_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,254}")
-_REPOSITORY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?")
+_REVISION = late_regex(r"[A-Za-z0-9_][A-Za-z0-9._/+-]{0,254}")
+_REPOSITORY = late_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?")
 
 
 def detect_runtime(declared: str, version: str, config: Mapping[str, Any], command: str | None) -> str:

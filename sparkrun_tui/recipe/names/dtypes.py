@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from sparkrun_tui.base.regexes import late_regex
+
 _WORD_LIST = (
     "auto bf16 bfloat16 fp16 float16 half f16 fp32 float32 float f32 fp64 float64 fp8 fp8_e4m3 fp8_e5m2 f8 "
     "float8 float8_e4m3fn float8_e5m2 fp8_inc fp8_ds_mla mxfp8 fp4 nvfp4 mxfp4 mxfp6 fp6 int8 int4 int3 int2 uint8 "
@@ -12,10 +14,10 @@ _WORD_LIST = (
     "compressed_tensors torchao gguf eetq ternary bitnet mixed q8 q6 q5 q4 q3 q2 turboquant"
 )
 _WORDS = frozenset(_WORD_LIST.split())
-_GGUF = re.compile(
+_GGUF = late_regex(
     r"(ud_)?(q[1-8]_(0|1|k)(_(xxs|xs|s|m|l|xl|xxl))?|iq[1-5]_(xxs|xs|s|m|nl|xl|k[a-z]*)|tq[12]_0|mxfp4_moe|q[1-8]_k_p)"
 )
-_FORMS = re.compile(
+_FORMS = late_regex(
     r"(w\d{1,2}a\d{1,2}(_?(fp|int)?\d*)?|(nv|mx)?fp\d(_e\dm\d[a-z]*)?(_[a-z]+)?|u?int\d{1,2}(_(awq|gptq|autoround))?"
     r"|turboquant_\w+|int\d_per_token_head|exl\d(_[\d.]+bpw)?|\d(\.\d+)?bpw)"
 )
@@ -27,7 +29,7 @@ _PART_LIST = (
     "e4m3 e5m2"
 )
 _PARTS = frozenset(_PART_LIST.split())
-_PART = re.compile(
+_PART = late_regex(
     r"\d{1,3}|\d{0,2}bits?|\d{1,2}bpw|g\d{1,4}|h\d|w\d{1,2}(a\d{0,2}(fp|int|bf)?\d{0,2})?(g\d{1,4})?|a\d{1,2}|i?q\d|tq\d|kv\d{0,2}"
     r"|(int|fp|uint|hqq|awq|gptq|bnb|mxint|mxfp|nvfp)\d{0,2}(wo|kv|mix|a\d{1,2})?|fp8kv|\d{2,4}g|b\d"
 )

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.recipe.names.mounts import (
     Judgement,
     is_below,
@@ -26,9 +27,9 @@ CACHE_TARGETS = ("/root/.cache/huggingface", "/cache/huggingface")
 CONTAINER_HOME = "/root"
 """What `~` is in the containers."""
 
-_LOCAL_PATH = re.compile(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
-_SNAPSHOT = re.compile(r"models--([\w.-]{1,96})--([\w.-]{1,96})/snapshots/([0-9a-f]{40})(?![0-9a-f])")
-_PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.gguf)", re.IGNORECASE)
+_LOCAL_PATH = late_regex(r"[~.]?/[^\0\n;|&$`<>\"'\\]*")
+_SNAPSHOT = late_regex(r"models--([\w.-]{1,96})--([\w.-]{1,96})/snapshots/([0-9a-f]{40})(?![0-9a-f])")
+_PART = late_regex(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.gguf)", re.IGNORECASE)
 _MOST_PARTS = 999
 MAX_PATH = 4096
 """The most characters of a path; Linux takes none that are longer (PATH_MAX)."""

@@ -6,11 +6,12 @@ the plan and the launch all use that. Where a link on a host leads cannot be see
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
-_VOLUME_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+from sparkrun_tui.base.regexes import late_regex
+
+_VOLUME_NAME = late_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 class Judgement(IntEnum):
@@ -26,9 +27,9 @@ class Judgement(IntEnum):
 
 _HARMLESS = ("~/.cache/huggingface", "~/.cache/sparkrun-tui/engine", "/dev/shm", "/dev/infiniband")
 """Folders, with all below them, that every container of this program has anyway."""
-_OWN_SCRATCH = re.compile(r"/tmp/sparkrun[A-Za-z0-9._-]*(/.*)?")
+_OWN_SCRATCH = late_regex(r"/tmp/sparkrun[A-Za-z0-9._-]*(/.*)?")
 """Folders that recipes of this format create for themselves."""
-_OWN_VOLUME = re.compile(r"sparkrun(?![A-Za-z0-9])")
+_OWN_VOLUME = late_regex(r"sparkrun(?![A-Za-z0-9])")
 """Volumes that recipes of this format create for themselves; others may belong to another program, with its data."""
 _REFUSED_TREES = (
     "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr",
@@ -39,8 +40,8 @@ _SYSTEM_DATA = ("/run/media", "/usr/local", "/usr/share", "/var/lib")
 """Folders of the system below which a user may keep data."""
 _REFUSED_ALONE = frozenset({"/", "/home", "/root", "/var", "/tmp", "/mnt", "/media", "~"})
 """Folders that contain folders of others; the user may be asked about what is below them."""
-_A_HOME = re.compile(r"/home/[^/]+|/root")
-_SECRET_PLACE = re.compile(r"(^|/)(\.ssh|\.gnupg|\.aws|\.kube|\.docker)(/|$)|\.sock(et)?$")
+_A_HOME = late_regex(r"/home/[^/]+|/root")
+_SECRET_PLACE = late_regex(r"(^|/)(\.ssh|\.gnupg|\.aws|\.kube|\.docker)(/|$)|\.sock(et)?$")
 
 HARMLESS_CAPABILITIES = frozenset({
     # What Docker gives every container.
@@ -50,7 +51,7 @@ HARMLESS_CAPABILITIES = frozenset({
     # read other processes.
     "IPC_LOCK", "SYS_NICE",
 })  # fmt: skip
-_HARMLESS_DEVICES = re.compile(
+_HARMLESS_DEVICES = late_regex(
     r"/dev/(nvidia[A-Za-z0-9_-]*|nvhost[A-Za-z0-9_-]*|nvmap|kfd|dri|infiniband|null|zero|u?random)"
     r"|/dev/(nvidia-caps|nvidia-caps-imex-channels|dri|infiniband)/[A-Za-z0-9_.:/-]+"
 )

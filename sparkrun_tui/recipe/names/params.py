@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from sparkrun_tui.base.reading.numbers import decimal, whole
+from sparkrun_tui.base.regexes import late_regex
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9, "t": 10**12}
 _LONGEST = 100
 """Characters of the longest text that is read: blanks may stand in many places, and each way to share them is tried."""
 _NUMBER = r"(?P<{0}>[0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{{1,3}})?|\.[0-9]+)\s*(?P<{0}_unit>[kKmMbBtT]?)"
-_FORM = re.compile(
+_FORM = late_regex(
     r"\s*(?:(?P<times>[0-9]{1,4})\s*[xX*]\s*)?"
     + _NUMBER.format("all")
     + r"(?:\s*[-_ /]\s*[aA]"

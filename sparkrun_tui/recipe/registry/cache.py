@@ -9,14 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.disk import files, paths
 from sparkrun_tui.base.disk.files import open_regular, read_text
@@ -24,10 +22,14 @@ from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.reading.json_text import parse_json
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import decode
 from sparkrun_tui.recipe.model import ENDINGS
-from sparkrun_tui.recipe.registry import git
 from sparkrun_tui.recipe.registry.config import url_key
+
+if TYPE_CHECKING:
+    # Imported by the functions that call git: what is read from a cache needs neither it nor processes.
+    from sparkrun_tui.recipe.registry import git
 
 MANIFEST = ".sparkrun/registry.yaml"
 """The file in which a repository declares its registries."""
@@ -45,7 +47,7 @@ _MAX_PATH = 1200
 _MAX_PART = 240
 """Bytes of a path and of each of its names; no file system here takes names of more than 255."""
 _MAX_DEPTH = 32
-_BAD = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+_BAD = late_regex(r"[\x00-\x1f\x7f-\x9f\\]")
 _REGULAR = (b"100644", b"100755")
 
 
@@ -114,6 +116,10 @@ def snapshot(url: str) -> Snapshot | None:
 
 def fetch(url: str, progress: git.Progress | None = None) -> Update:
     """Update the cache. Raises `RecipeError`; the earlier state stays then."""
+    import tempfile
+
+    from sparkrun_tui.recipe.registry import git
+
     place = home(url)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _lock(place, url):
@@ -142,6 +148,8 @@ def fetch(url: str, progress: git.Progress | None = None) -> Update:
 
 def discard(url: str) -> None:
     """Remove the cache of a repository."""
+    import shutil
+
     shutil.rmtree(home(url), ignore_errors=True)
 
 
@@ -164,6 +172,8 @@ def _write_state(place: Path, current: Snapshot) -> None:
 
 
 def _sweep(place: Path, keep: Path) -> None:
+    import shutil
+
     for entry in place.iterdir():
         if entry.is_dir() and entry != keep:
             shutil.rmtree(entry, ignore_errors=True)
@@ -185,6 +195,8 @@ class _Blob:
 
 def _extract(bare: Path, target: Path, url: str) -> tuple[int, tuple[str, ...]]:
     """Write the files of a clone, recipes first. The number of recipes left out, and the other paths left out."""
+    from sparkrun_tui.recipe.registry import git
+
     wanted: list[_Blob] = []
     left: list[_Blob] = []
     listing = ["ls-tree", "-r", "-z", "--full-tree", "HEAD"]
@@ -245,6 +257,8 @@ def _is_safe_name(name: str) -> bool:
 
 def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> list[_Blob]:
     """Write files below `target`. The files that were left out."""
+    from sparkrun_tui.recipe.registry import git
+
     small, left = _small_ones(bare, wanted, url)
     asked = "".join(f"{blob.name}\n" for blob in small).encode()
     output = git.local(bare, ["cat-file", "--batch"], asked, url=url, most=MAX_KEPT + git.MAX_OUTPUT)
@@ -274,6 +288,8 @@ def _write_blobs(bare: Path, target: Path, wanted: list[_Blob], url: str) -> lis
 
 def _small_ones(bare: Path, wanted: list[_Blob], url: str) -> tuple[list[_Blob], list[_Blob]]:
     """The files that can be kept, and those that cannot: too large, not fetched, or beyond the bounds in bytes."""
+    from sparkrun_tui.recipe.registry import git
+
     asked = "".join(f"{blob.name}\n" for blob in wanted).encode()
     answers = git.local(bare, ["cat-file", "--batch-check=%(objecttype) %(objectsize)"], asked, url=url).splitlines()
     small: list[_Blob] = []

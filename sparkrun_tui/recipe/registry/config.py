@@ -14,16 +14,17 @@ from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.disk.files import behind_links, read_text, update_private
 from sparkrun_tui.base.errors import RecipeError, SettingsError, SparkrunError, UsageError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import parse_tree, plain
 from sparkrun_tui.recipe.suggestions import did_you_mean
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SCP = re.compile(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?![-/])[A-Za-z0-9._~/-]+")
-_SHORT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
-_AT_HOST = re.compile(r"(?:[\w.][\w.-]*@)?(?:[\w][\w.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+NAME = late_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SCP = late_regex(r"(?:[A-Za-z0-9._-]+@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?![-/])[A-Za-z0-9._~/-]+")
+_SHORT = late_regex(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+_AT_HOST = late_regex(r"(?:[\w.][\w.-]*@)?(?:[\w][\w.-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 """User, host and port of an address: ssh puts the first two into commands of the user's configuration."""
-_CONTROL = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
+_CONTROL = late_regex(r"[\x00-\x20\x7f-\x9f\\]")
 _GENERIC = ("recipes", "recipe-registry", "registry", "sparkrun-recipes")
 """Names of repositories that do not say whose recipes they contain."""
 

@@ -18,6 +18,7 @@ from sparkrun_tui.base.disk.files import read_text
 from sparkrun_tui.base.disk.memory_limit import within
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import Redactor
 from sparkrun_tui.base.text import decode, log_line
 
@@ -63,7 +64,7 @@ _SAFE = (
     "advice.detachedHead=false",
     "http.followRedirects=initial",
 )
-_PROGRESS = re.compile(r"(Receiving|Resolving|Counting|Compressing) \w+:\s+(\d+)%[^\r\n]*")
+_PROGRESS = late_regex(r"(Receiving|Resolving|Counting|Compressing) \w+:\s+(\d+)%[^\r\n]*")
 
 Progress = Callable[[str, float | None], None]
 """Called with a phase in words and its progress from 0 to 1, None when it is unknown."""
@@ -150,7 +151,7 @@ def _as_environment(settings: Sequence[tuple[str, str]]) -> dict[str, str]:
     return variables
 
 
-_USED = re.compile(
+_USED = late_regex(
     r"credential\.(?:.+\.)?(?:helper|username|usehttppath)"
     r"|http\.(?:.+\.)?(?:proxy|sslcainfo)"
     r"|url\..+\.insteadof",
@@ -350,10 +351,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-_OUT_OF_MEMORY = re.compile(r"[Oo]ut of memory|attempting to allocate|[Cc]annot allocate memory|unable to mmap")
+_OUT_OF_MEMORY = late_regex(r"[Oo]ut of memory|attempting to allocate|[Cc]annot allocate memory|unable to mmap")
 """What git says where it gets no memory, or by its own limit."""
 
-_PROGRESS_LINE = re.compile(r"(remote: )?([A-Z][a-z]+( [a-z]+)*: +\d+|Total \d+ |Cloning into |From )")
+_PROGRESS_LINE = late_regex(r"(remote: )?([A-Z][a-z]+( [a-z]+)*: +\d+|Total \d+ |Cloning into |From )")
 """Lines about git's progress."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import field
 
 from sparkrun_tui.base.reading.numbers import decimal
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.recipe.names.params import parse_params
 from sparkrun_tui.recipe.search.entry import Entry
 from sparkrun_tui.recipe.suggestions import did_you_mean
@@ -50,12 +51,12 @@ _ALIASES = {
     "fit": "fits",
     "reg": "registry",
 }
-_TOKEN = re.compile(r'(?P<negated>-?)(?:(?P<key>[A-Za-z_]+):)?(?P<value>"[^"]*"?|[^\s"]+(?:"[^"]*"?)?)?')
-_SIGNED = re.compile(r"(?P<negated>-?)(?P<key>[A-Za-z_]{1,20})(?P<value>(?:>=|<=|>|<|=).+)")
+_TOKEN = late_regex(r'(?P<negated>-?)(?:(?P<key>[A-Za-z_]+):)?(?P<value>"[^"]*"?|[^\s"]+(?:"[^"]*"?)?)?')
+_SIGNED = late_regex(r"(?P<negated>-?)(?P<key>[A-Za-z_]{1,20})(?P<value>(?:>=|<=|>|<|=).+)")
 """A condition without the colon: `params>30b`."""
 _NUMERIC = frozenset({"nodes", "params", "ctx", "tp"})
-_NUMBER = re.compile(r"(?P<op>>=|<=|>|<|=|)(?P<number>.+)")
-_RANGE = re.compile(r"(?P<low>[^.]+(?:\.\d+)?)\.\.(?P<high>.+)")
+_NUMBER = late_regex(r"(?P<op>>=|<=|>|<|=|)(?P<number>.+)")
+_RANGE = late_regex(r"(?P<low>[^.]+(?:\.\d+)?)\.\.(?P<high>.+)")
 _FITS = {
     "yes": ("good", "tight"),
     "good": ("good",),

@@ -14,6 +14,7 @@ from dataclasses import replace
 from sparkrun_tui.base.gpus import compute_capability
 from sparkrun_tui.base.reading.numbers import decimal, decimal_of, whole_of
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.model import Layer, Problem, Recipe, Severity, Value
 from sparkrun_tui.recipe.suggestions import did_you_mean
@@ -37,8 +38,8 @@ _ORDER = frozenset({"gt", "gte", "lt", "lte"})
 OPERATORS = frozenset({"eq", "ne", "in", "not_in", *_ORDER})
 _NAMES = frozenset({"runtime", "runtime_family", "platform", "vendor", "accelerator", "arch", "capability"})
 """Conditions whose values have no order."""
-_ARCH = re.compile(r"sm_?(\d{2,3})[af]?")
-_CAPABILITY = re.compile(r"(\d{1,2})\.(\d)")
+_ARCH = late_regex(r"sm_?(\d{2,3})[af]?")
+_CAPABILITY = late_regex(r"(\d{1,2})\.(\d)")
 
 _SPARK_GB = 121.0
 _MOST_SHOWN = 60

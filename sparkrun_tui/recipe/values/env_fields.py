@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from sparkrun_tui.base.reading.filling import filled_in
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT
 from sparkrun_tui.recipe.model import Problem, Recipe, Severity
@@ -30,9 +31,9 @@ LAUNCH_FIELDS: Mapping[str, str] = {
 
 FIELD = r"(?<![$\{])(?P<open>\{+)(?P<space>config|launch)\.(?P<name>[^{}\n]*)(?P<close>\}+)"
 """A field with its braces. A value of a shell variable (`${config.x}`) is none."""
-_FIELD = re.compile(FIELD)
-_BEGUN = re.compile(r"(?<![$\{])\{(config|launch)\.[^{}]*(?=\{|\n|$)")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FIELD = late_regex(FIELD)
+_BEGUN = late_regex(r"(?<![$\{])\{(config|launch)\.[^{}]*(?=\{|\n|$)")
+_NAME = late_regex(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from sparkrun_tui.base.errors import RecipeError
 from sparkrun_tui.base.reading.filling import TooLongError, filled_in
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT
@@ -15,9 +16,9 @@ from sparkrun_tui.recipe.model import Recipe
 from sparkrun_tui.recipe.values.env_fields import FIELD, field_at, protected
 from sparkrun_tui.recipe.values.rendered import ChainValue, value_text
 
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)")
-_FILLED = re.compile(rf"\$\{{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\}}|\$(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|{FIELD}")
-_OTHER_FORM = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^A-Za-z0-9_}][^}]*\}?")
+_REFERENCE = late_regex(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$([A-Za-z_][A-Za-z0-9_]*)")
+_FILLED = late_regex(rf"\$\{{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\}}|\$(?P<plain>[A-Za-z_][A-Za-z0-9_]*)|{FIELD}")
+_OTHER_FORM = late_regex(r"\$\{[A-Za-z_][A-Za-z0-9_]*[^A-Za-z0-9_}][^}]*\}?")
 _ALLOWED = frozenset({
     "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_ENDPOINT", "HF_HOME", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
     "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy",

@@ -14,7 +14,6 @@ A key that the recipe itself has among its defaults is always that value.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
@@ -25,6 +24,7 @@ from sparkrun_tui.base import shell
 from sparkrun_tui.base.reading.json_text import JsonError, parse_json
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import shorten
 from sparkrun_tui.recipe.format.yamltree import compact_json, resolve, scalar_data
 from sparkrun_tui.recipe.model import Recipe, Value
@@ -38,7 +38,7 @@ KEPT = "unless-stopped"
 ENV = "env."
 SECRET_PREFIX = "SPARKRUN_SECRET_"
 """The beginning of variables that replace secret values in commands (see `masking`)."""
-SECRET_REFERENCE = re.compile(rf"\$\{{{SECRET_PREFIX}[A-Z0-9_]+\}}")
+SECRET_REFERENCE = late_regex(rf"\$\{{{SECRET_PREFIX}[A-Z0-9_]+\}}")
 
 _MOST_PARTS = 16
 """The most parts of a dotted key."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.by_identity import ByIdentity
 from sparkrun_tui.base.reading.identifiers import variable_name
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import MASK, Redactor, Secret, looks_secret, revealed, secrets_of, secrets_of_words
 from sparkrun_tui.recipe.format.yamltree import compact_json, without_comment
 from sparkrun_tui.recipe.model import Problem, Recipe, Value
@@ -28,20 +29,20 @@ from sparkrun_tui.recipe.values.rendered import ChainValue, Origin, Rendered
 from sparkrun_tui.recipe.values.shell_scanner import quotes_at
 from sparkrun_tui.recipe.values.shellwords import serve_argv
 
-_SHOWN = re.compile(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", SECRET_REFERENCE.pattern))
-_QUOTED_HEREDOC = re.compile(r"<<-?\s*['\"\\\\]")
-_LAST_WORD = re.compile(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token|bearer)$")
-_NAMES_FILE = re.compile(r"(?i)[_-](file|path|dir)$")
-_SOURCE_LINE = re.compile(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*)$")
-_CONTINUED = re.compile(r"\\\r?\n")
-_BETWEEN_COMMANDS = re.compile(r"[\n;&|()]+")
-_BETWEEN_WORDS = re.compile(r"[\s'\"\\]+")
-_ASSIGNED = re.compile(
+_SHOWN = late_regex(r"'\"{0}\"'|\"{0}\"|{0}".replace("{0}", SECRET_REFERENCE.pattern))
+_QUOTED_HEREDOC = late_regex(r"<<-?\s*['\"\\\\]")
+_LAST_WORD = late_regex(r"(?i)(^|[_-])(secret|password|passwd|passphrase|api[_-]?key|token|bearer)$")
+_NAMES_FILE = late_regex(r"(?i)[_-](file|path|dir)$")
+_SOURCE_LINE = late_regex(r"^(\s*(?:-\s+)?[\"']?)([\w-]+)([\"']?\s*:\s+)(\S.*)$")
+_CONTINUED = late_regex(r"\\\r?\n")
+_BETWEEN_COMMANDS = late_regex(r"[\n;&|()]+")
+_BETWEEN_WORDS = late_regex(r"[\s'\"\\]+")
+_ASSIGNED = late_regex(
     r"(?<![A-Za-z0-9_-])(?P<name>[A-Za-z_][A-Za-z0-9_]{0,99})="
     r"(?:'(?P<single>[^'\n]{1,4096})'|\"(?P<double>[^\"\n]{1,4096})\"|(?P<plain>[^\s'\"`;&|()<>{}]{1,4096}))"
 )
-_SET_APART = re.compile(r"(?<![A-Za-z0-9])\$[A-Z_][A-Z0-9_]*(?![A-Za-z0-9_])", re.ASCII)
-_ONLY_NAME = re.compile(r"\$\w+|\$\{\w+\}", re.ASCII)
+_SET_APART = late_regex(r"(?<![A-Za-z0-9])\$[A-Z_][A-Z0-9_]*(?![A-Za-z0-9_])", re.ASCII)
+_ONLY_NAME = late_regex(r"\$\w+|\$\{\w+\}", re.ASCII)
 _MOST = 256
 """The most references whose surroundings are examined; no person writes a command with more of them."""
 
@@ -54,7 +55,7 @@ def is_private(key: str, value: Value) -> bool:
     return _is_secret(key, value.data)
 
 
-_DIGITS = re.compile(r"[0-9]+")
+_DIGITS = late_regex(r"[0-9]+")
 
 
 def _is_secret(key: str, data: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -12,6 +11,7 @@ from typing import Any
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import Spot, UsageError
 from sparkrun_tui.base.reading.json_text import JsonError, parse_json
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import looks_secret
 from sparkrun_tui.recipe.format.extensions import projector_word
 from sparkrun_tui.recipe.format.spots import command_spot, looks_like_a_program
@@ -28,14 +28,14 @@ from sparkrun_tui.recipe.values.shellwords import serve_argv
 from sparkrun_tui.recipe.values.template import Expansion, Slot, TemplateError, expand, scan
 
 _EMPTY: Mapping[str, object] = MappingProxyType({})
-_META = re.compile(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
-LOST_CONTINUATION = re.compile(r"(?<!\\)((?:\\\\)*)\\([ \t]+)(?=\n)")
+_META = late_regex(r"[\n;&|<>`$(){}*?\[\]!#'\"\\]")
+LOST_CONTINUATION = late_regex(r"(?<!\\)((?:\\\\)*)\\([ \t]+)(?=\n)")
 """A backslash with blanks behind it at the end of a line. Of two backslashes the first takes the second as a letter."""
 _MODEL_PATH = "resolved_model_path"
 """A placeholder that sparkrun fills: with the path of `cluster_config` where it gives one, else with the model."""
 _MOST_REPORTED = 20
 """The most placeholders without a value that are reported one by one."""
-_KEY = re.compile(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*")
+_KEY = late_regex(r"[A-Za-z0-9_-]++(?:\.[A-Za-z0-9_-]++)*")
 
 
 def parse_value(text: str, default: Value | None = None) -> Value:

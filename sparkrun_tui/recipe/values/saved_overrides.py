@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from sparkrun_tui.base.disk import paths
 from sparkrun_tui.base.disk.files import read_text, write_private
 from sparkrun_tui.base.reading.json_text import parse_json
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.recipe.model import Recipe, Source, SourceKind
 
-_SNAPSHOT = re.compile(r"^.*/files-[0-9a-f]+-\d+-\d+/")
+_SNAPSHOT = late_regex(r"^.*/files-[0-9a-f]+-\d+-\d+/")
 """The folder of one state of a registry in the cache."""
 
 _MOST_KEPT = 1000

@@ -14,6 +14,7 @@ from dataclasses import field
 from functools import lru_cache
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import decode
 
 QUOTES = ("'", '"', "$'")
@@ -22,28 +23,28 @@ QUOTES = ("'", '"', "$'")
 MAX_DEPTH = 60
 """Levels of quotes, brackets and substitutions inside each other; a script with more is refused."""
 
-_BLANKS = re.compile(r"[ \t\r]+")
-_PLAIN = re.compile(r"""[^ \t\r\n'"\\;&|()<>$`]+""")
-_CONTINUED = re.compile(r"\\\r?\n")
-_OPERATOR = re.compile(r";;&|;;|;&|&&|\|\||\|&|[;&|()]")
-_REDIRECT = re.compile(r"&>>|&>|<<<|<<-|<<|>>|>\||>&|<&|<>|[<>]")
-_DESCRIPTOR = re.compile(r"\d+|\{[A-Za-z_]\w*\}", re.ASCII)
+_BLANKS = late_regex(r"[ \t\r]+")
+_PLAIN = late_regex(r"""[^ \t\r\n'"\\;&|()<>$`]+""")
+_CONTINUED = late_regex(r"\\\r?\n")
+_OPERATOR = late_regex(r";;&|;;|;&|&&|\|\||\|&|[;&|()]")
+_REDIRECT = late_regex(r"&>>|&>|<<<|<<-|<<|>>|>\||>&|<&|<>|[<>]")
+_DESCRIPTOR = late_regex(r"\d+|\{[A-Za-z_]\w*\}", re.ASCII)
 """What belongs to a redirection where it stands right before one."""
-_ARRAY = re.compile(r"[A-Za-z_]\w*(?:\[[^\]]*\])?\+?=", re.ASCII)
-_NO_PARAMETERS = re.compile(r"\([ \t]*\)")
+_ARRAY = late_regex(r"[A-Za-z_]\w*(?:\[[^\]]*\])?\+?=", re.ASCII)
+_NO_PARAMETERS = late_regex(r"\([ \t]*\)")
 
-_IN_SINGLE = re.compile(r"[^']*")
-_IN_ANSI = re.compile(r"(?:[^'\\]|\\[\s\S])*")
-_IN_DOUBLE = re.compile(r"""[^"\\$`]+""")
-_IN_BACKTICKS = re.compile(r"(?:[^`\\]|\\[\s\S])*")
-_IN_BRACKETS = re.compile(r"""[^()'"\\$`]+""")
-_IN_PARAMETER = re.compile(r"""[^}'"\\$`]+""")
+_IN_SINGLE = late_regex(r"[^']*")
+_IN_ANSI = late_regex(r"(?:[^'\\]|\\[\s\S])*")
+_IN_DOUBLE = late_regex(r"""[^"\\$`]+""")
+_IN_BACKTICKS = late_regex(r"(?:[^`\\]|\\[\s\S])*")
+_IN_BRACKETS = late_regex(r"""[^()'"\\$`]+""")
+_IN_PARAMETER = late_regex(r"""[^}'"\\$`]+""")
 
-_ANSI = re.compile(
+_ANSI = late_regex(
     r"(?P<bytes>(?:\\(?:[0-7]{1,3}|x[0-9a-fA-F]{1,2}))+)"
     r"|\\(?:u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|c([\s\S])|([\s\S]))"
 )
-_BYTE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2}))")
+_BYTE = late_regex(r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2}))")
 _LETTERS = {
     "a": "\a", "b": "\b", "e": "\x1b", "E": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v",
     "\\": "\\", "'": "'", '"': '"', "?": "?",

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.recipe.values.shell_scanner import Command, simple_commands
 
-_ENGINES = re.compile(r"(^|/)(vllm|sglang|llama-server|server)$")
+_ENGINES = late_regex(r"(^|/)(vllm|sglang|llama-server|server)$")
 _MODULES = frozenset({"sglang.launch_server", "vllm.entrypoints.openai.api_server"})
 TALKS = frozenset({"echo", "printf", "which", "type", "pip", "pip3", "command"})
 """Programs whose arguments may name an engine without starting it."""
-_WITH_SERVE = re.compile(r"(?:^|/)(?:vllm|sglang)$")
-_SERVER = re.compile(r"(?:^|/)llama-server$")
+_WITH_SERVE = late_regex(r"(?:^|/)(?:vllm|sglang)$")
+_SERVER = late_regex(r"(?:^|/)llama-server$")
 _LOOKED_AT = 12
 """The words of a command among which the engine's program is looked for: `env A=1 nice python3 -m MODULE`."""
-_SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh$")
-_SHELL_OPTION = re.compile(r"-[abd-z]*c[a-z]*")
+_SHELL = late_regex(r"(?:^|/)(?:ba|da|z|k)?sh$")
+_SHELL_OPTION = late_regex(r"-[abd-z]*c[a-z]*")
 
 
 def commands(text: str) -> list[list[str]]:

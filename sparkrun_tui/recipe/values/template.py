@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.recipe.format.yamltree import MAX_TEXT, is_too_long
 
 MAX_ROUNDS = 32
@@ -16,10 +16,10 @@ MAX_LENGTH = MAX_TEXT
 _CACHED = 1 << 13
 """The most characters of a template that is cached: long ones would fill the memory."""
 
-_BRACE = re.compile(r"[{}]")
-_SLOT = re.compile(r"\{([A-Za-z0-9_-]+)\}")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_ESCAPE_V2 = re.compile(r"\{\{\\?[\"']")
+_BRACE = late_regex(r"[{}]")
+_SLOT = late_regex(r"\{([A-Za-z0-9_-]+)\}")
+_IDENTIFIER = late_regex(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ESCAPE_V2 = late_regex(r"\{\{\\?[\"']")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import secrets
 from typing import Any
 
 from sparkrun_tui.base.errors import HostError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.remote.docker.client import DockerClient
 from sparkrun_tui.remote.docker.types import ImageProgram
 from sparkrun_tui.remote.failures import LinkLost
@@ -33,7 +34,7 @@ echo "has ${version:-?}"
 """
 """Prints `none`, or `has` and the version of the Python package of the same name, `?` where there is none."""
 
-_ANSWER = re.compile(r"^(?:none|has (?P<version>[0-9A-Za-z.+!-]{1,40}|\?))\s*$", re.MULTILINE)
+_ANSWER = late_regex(r"^(?:none|has (?P<version>[0-9A-Za-z.+!-]{1,40}|\?))\s*$", re.MULTILINE)
 
 
 def ask_words(program: str) -> tuple[str, ...]:

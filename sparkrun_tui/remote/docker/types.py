@@ -11,6 +11,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.reading.decoded import Decoded, ShapeError
 from sparkrun_tui.base.reading.numbers import decimal, whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.secrets import Secret, secrets_given
 from sparkrun_tui.base.text import clean_line
 
@@ -20,8 +21,8 @@ MOST_CONTAINERS = 1000
 MOST_IMAGES = 2000
 """Images of one host that are taken in."""
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
-_EXITED = re.compile(r"Exited \((-?[0-9]{1,10})\)", re.ASCII)
+_ID = late_regex(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}", re.ASCII)
+_EXITED = late_regex(r"Exited \((-?[0-9]{1,10})\)", re.ASCII)
 _MOST_MOUNTS = 1000
 _MOST_NAMES = 64
 """Names of one image that are read, and digests: each name is an entry of its own in the lists of images."""

@@ -9,7 +9,6 @@ from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote.failures import LinkLost
 from sparkrun_tui.remote.guard import script
 from sparkrun_tui.remote.guard.record import GuardRecord, parse
-from sparkrun_tui.remote.script.jobs import Jobs
 from sparkrun_tui.remote.transport import Outcome, Transport
 
 ROOT = "~/.local/state/sparkrun-tui/jobs"
@@ -37,6 +36,8 @@ class Guard:
 
     def __init__(self, transport: Transport, launch_id: str) -> None:
         """Raises `ValueError` for what is no launch id."""
+        from sparkrun_tui.remote.script.jobs import Jobs  # a plan only names the command of a guard
+
         self._transport = transport
         self._key = _key(launch_id)
         self._folder = folder(launch_id)

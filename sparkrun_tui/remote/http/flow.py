@@ -8,11 +8,11 @@ one piece are joined.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import h11
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.remote.aio import Turns
 from sparkrun_tui.remote.transport import ByteStream
 
@@ -24,7 +24,7 @@ _MOST_INTERIM = 16
 _MOST_HEAD = 1024
 """The most bytes between two chunks: the end of the first, and the size and extensions of the second."""
 
-_NEXT = re.compile(rb"\r\n([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
+_NEXT = late_regex(rb"\r\n([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 class Unchunked:

@@ -12,17 +12,18 @@ from pathlib import Path
 from sparkrun_tui.base.disk.files import read_text
 from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.reading.identifiers import Commit
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.hub.lengths import any_cut, kept_listing
 from sparkrun_tui.remote.ports.models import ModelFile
 
-_PART = re.compile(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[a-z]+)")
+_PART = late_regex(r"(.*)-([0-9]{5})-of-([0-9]{5})(\.[a-z]+)")
 INDEX = ".safetensors.index.json"
 _MOST_INDEXES = 16
 """Indexes of one model that are read: all of them may be links to one large file."""
 _MOST_INDEX = 32 << 20
-_WEIGHT_MAP = re.compile(r'"weight_map"\s*+:\s*+\{')
-_ENTRY = re.compile(
+_WEIGHT_MAP = late_regex(r'"weight_map"\s*+:\s*+\{')
+_ENTRY = late_regex(
     r'[\s,]*+"[^"\\]*+(?:\\.[^"\\]*+)*"\s*+:\s*+"([^"\\]*+(?:\\.[^"\\]*+)*)"',
     re.DOTALL,
 )
@@ -39,14 +40,6 @@ _OTHER_FORMS = ("*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack", "*.onnx
 
 _DESCRIBING = ("config.json", "hf_quant_config.json", "*.safetensors")
 """The files that say what a model's memory is."""
-
-
-def hub_folder() -> Path:
-    """The workstation's `hub` folder, where huggingface_hub keeps it."""
-    if cache := os.environ.get("HF_HUB_CACHE"):
-        return Path(cache).expanduser()
-    home = os.environ.get("HF_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
-    return Path(home).expanduser() / "hub"
 
 
 def by_patterns(names: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:

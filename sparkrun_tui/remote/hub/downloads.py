@@ -24,6 +24,7 @@ from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.hub import cache as hub_cache
+from sparkrun_tui.remote.hub.place import hub_folder
 from sparkrun_tui.remote.meter import Meter
 from sparkrun_tui.remote.ports.models import ModelFile, ModelPlan, ModelRequest, StoredModel, Transfer
 
@@ -91,7 +92,7 @@ class HubSource:
     @property
     def hub(self) -> Path:
         """The folder that holds `models--…`."""
-        return self._hub or hub_cache.hub_folder()
+        return self._hub or hub_folder()
 
     async def plan(self, request: ModelRequest, token: Secret | None = None) -> ModelPlan:
         """Sizes first; see `ModelSource.plan`. Raises `HubError`."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 from dataclasses import field
 
@@ -17,6 +16,7 @@ from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.reading.identifiers import Commit
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.models.snapshot import folder_name
 from sparkrun_tui.remote.failures import LinkLost
@@ -34,7 +34,7 @@ FRESH = 600
 """Seconds after its last byte during which a part of a download counts as being downloaded."""
 
 _KIB = 1024
-_FOLDER = re.compile(r"models--[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+_FOLDER = late_regex(r"models--[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 _MOST_OWNERS = 8
 _MOST_WORDS = 200
 

@@ -11,6 +11,7 @@ from itertools import islice
 
 from sparkrun_tui.base.reading.numbers import MOST, decimal, whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line, shorten
 from sparkrun_tui.remote.lease import Lease, lease_of
 from sparkrun_tui.remote.probe.cached_model import Wanted, answers
@@ -20,9 +21,9 @@ from sparkrun_tui.remote.probe.script import CONTAINERD_ROOT, TOOLS
 _KIB = 1024
 _MIB = 1024 * 1024
 _LISTEN_STATE = "0A"
-_HEX_PORT = re.compile(r"[0-9A-Fa-f]{1,4}", re.ASCII)
-_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?(?![0-9])", re.ASCII)
-_MEMINFO = re.compile(r"(\w+):\s+([0-9]+)\s*kB", re.ASCII)
+_HEX_PORT = late_regex(r"[0-9A-Fa-f]{1,4}", re.ASCII)
+_NUMBER = late_regex(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?(?![0-9])", re.ASCII)
+_MEMINFO = late_regex(r"(\w+):\s+([0-9]+)\s*kB", re.ASCII)
 _LAST_PORT = 65_535
 _MOST_KIB = MOST // _KIB
 _MOST_MIB = float(MOST // _MIB)
@@ -34,7 +35,7 @@ _MOST_MHZ = 100_000.0
 _MOST_DRIVER = 1e6
 _MOST_GPU_NAME = 100
 """Letters of a GPU's product name, which is looked for in tables with each estimate."""
-_CONTAINER = re.compile(r"[0-9a-f]{64}")
+_CONTAINER = late_regex(r"[0-9a-f]{64}")
 _MOST_PROGRAMS = 1024
 """Most programs on the GPUs of one host that are read."""
 _MOST_PARTS = 64

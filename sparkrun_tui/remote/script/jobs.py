@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from enum import StrEnum
@@ -13,13 +12,14 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.reading import identifiers
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote.aio import closing
 from sparkrun_tui.remote.failures import CommandFailed, LinkLost, NeedsUser
 from sparkrun_tui.remote.transport import Outcome, Result, Transport
 
 ROOT = "~/.cache/sparkrun-tui/jobs"
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
+_KEY = late_regex(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,200}")
 _PAUSE = 0.3
 _MAX_PAUSE = 5.0
 _LAST = 4096

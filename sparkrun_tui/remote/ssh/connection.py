@@ -10,6 +10,7 @@ from collections.abc import Callable
 import asyncssh
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line, clean_text, shorten
 from sparkrun_tui.remote.failures import NeedsUser
 from sparkrun_tui.remote.ssh import bounds
@@ -40,7 +41,7 @@ _HOST_KEY_TRIES = 4
 
 LOGIN_WAIT = 300.0
 """Seconds for a login in the browser that a host asks for."""
-_LINK = re.compile(r"https://[A-Za-z0-9._~:/?#@!$&*+,;=%-]{4,300}")
+_LINK = late_regex(r"https://[A-Za-z0-9._~:/?#@!$&*+,;=%-]{4,300}")
 _MOST_BANNER = 4000
 """Characters that are kept of what a host says at the login."""
 _MOST_BANNERS = 4

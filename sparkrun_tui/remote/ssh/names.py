@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import getpass
-import re
 import socket
 
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line, shorten
 
-_HOST = re.compile(r"(?:(?P<user>[A-Za-z0-9._][A-Za-z0-9._-]*)@)?(?P<rest>(?!-)[A-Za-z0-9._:%\[\]-]{1,255})")
-_BRACKETED = re.compile(r"\[(?P<host>[0-9A-Za-z:.%_-]+)\](?::(?P<port>[0-9]{1,5}))?")
-_WITH_PORT = re.compile(r"(?P<host>[^:\[\]]+):(?P<port>[0-9]{1,5})")
+_HOST = late_regex(r"(?:(?P<user>[A-Za-z0-9._][A-Za-z0-9._-]*)@)?(?P<rest>(?!-)[A-Za-z0-9._:%\[\]-]{1,255})")
+_BRACKETED = late_regex(r"\[(?P<host>[0-9A-Za-z:.%_-]+)\](?::(?P<port>[0-9]{1,5}))?")
+_WITH_PORT = late_regex(r"(?P<host>[^:\[\]]+):(?P<port>[0-9]{1,5})")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -13,6 +13,7 @@ from contextlib import aclosing, suppress
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.docker.client import DockerClient
@@ -34,7 +35,7 @@ STALL = 180.0
 _PAUSE = 0.5
 _SSH_FAILED = 255
 """ssh's own exit code, for a connection that failed or broke; the command on the host has not ended with it."""
-_NEEDS_LOGIN = re.compile(r"pull access denied|unauthorized|authentication required|denied:|no basic auth", re.I)
+_NEEDS_LOGIN = late_regex(r"pull access denied|unauthorized|authentication required|denied:|no basic auth", re.I)
 
 Clients = Callable[[Transport], DockerClient]
 """Gives the Docker client of a transport."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.remote.ports.models import StoredModel
 
-_ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9a-fA-F:]+")
+_ADDRESS = late_regex(r"[A-Za-z0-9][A-Za-z0-9._-]*|[0-9a-fA-F:]+")
 _SSH = shell.script("ssh -a -x -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=5 -o ServerAliveCountMax=3")
 # The other host may print without end, which would fill the memory of this one.
 _REACH = """\

@@ -15,6 +15,7 @@ from sparkrun_tui.base.errors import HostError
 from sparkrun_tui.base.make_room import room_for_models
 from sparkrun_tui.base.reading.numbers import whole
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line, decode, log_line
 from sparkrun_tui.remote import children
 from sparkrun_tui.remote.aio import closing
@@ -48,7 +49,7 @@ _OLDEST = (3, 1)
 _TRIES = 6
 _PASSING = frozenset({10, 12, 30, 35, 255})
 _MAX_LINE = 4096
-_PROGRESS = re.compile(rb"^\s*([\d,.]+)\s+\d+%\s+\S+\s+[\d:]+(?:\s+\(xfr#\d+, (?:ir|to)-chk=(\d+)/(\d+)\))?")
+_PROGRESS = late_regex(rb"^\s*([\d,.]+)\s+\d+%\s+\S+\s+[\d:]+(?:\s+\(xfr#\d+, (?:ir|to)-chk=(\d+)/(\d+)\))?")
 
 # Sizes are asked through the links, so that a link without its blob counts as missing.
 _MISSING = """\

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.run.parts.given import Given
@@ -23,7 +24,7 @@ PULL_TRIES = 5
 DAEMON_WAIT = 60.0
 """Seconds to wait for a daemon that stopped answering during a pull."""
 _DAEMON_POLL = 2.0
-_PASSING = re.compile(r"toomanyrequests|too many requests|\b(429|50[0234])\b|EOF|timeout|reset by peer", re.I)
+_PASSING = late_regex(r"toomanyrequests|too many requests|\b(429|50[0234])\b|EOF|timeout|reset by peer", re.I)
 
 
 async def bring_image(given: Given, running: Running, report: Reporter, host: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, LaunchError
 from sparkrun_tui.base.reading.numbers import whole
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.plan import LABEL, ContainerExec, Phase, PortWait, RankPlan, RayNodesWait, Stage
 from sparkrun_tui.launch.plan.archive import container_files, exec_files, exec_paths
@@ -46,7 +47,7 @@ exec ray status --address "$1"
 """
 """Asks Ray with the password that its own processes have: it must not be an argument."""
 
-_RAY_NODE = re.compile(r"^[ \t]*([0-9]{1,6})[ \t]+\S*node\S*", re.MULTILINE)
+_RAY_NODE = late_regex(r"^[ \t]*([0-9]{1,6})[ \t]+\S*node\S*", re.MULTILINE)
 
 
 async def start_all(given: Given, running: Running, report: Reporter) -> None:

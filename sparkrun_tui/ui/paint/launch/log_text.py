@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
+from sparkrun_tui.base.regexes import late_regex
 
-_VLLM = re.compile(
+_VLLM = late_regex(
     r"(?:\((?P<outer>\w+) pid=\d+(?:, ip=[\w.:]+)?\) )?(?:\((?P<inner>\w+) pid=\d+\) )?"
     r"(?P<level>DEBUG|INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d \[[\w./<>-]+:\d+\] ?"
 )
-_WHO = re.compile(r"\((?P<outer>\w+) pid=\d+(?:, ip=[\w.:]+)?\) (?:\((?P<inner>\w+) pid=\d+\) )?")
-_SGLANG = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: (?P<who>(?:[A-Z]+\d+ ?)+))?\] ")
-_RAY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ (?P<level>INFO|SUCC|WARN\w*|ERR\w*) [\w./]+:\d+ -- ")
-_LLAMA = re.compile(r"\d{1,9}\.\d\d\.\d{3}\.\d{3} (?P<level>[IWED]) ")
+_WHO = late_regex(r"\((?P<outer>\w+) pid=\d+(?:, ip=[\w.:]+)?\) (?:\((?P<inner>\w+) pid=\d+\) )?")
+_SGLANG = late_regex(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?: (?P<who>(?:[A-Z]+\d+ ?)+))?\] ")
+_RAY = late_regex(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ (?P<level>INFO|SUCC|WARN\w*|ERR\w*) [\w./]+:\d+ -- ")
+_LLAMA = late_regex(r"\d{1,9}\.\d\d\.\d{3}\.\d{3} (?P<level>[IWED]) ")
 _QUIET = frozenset({"INFO", "SUCC", "I"})
 _WORDS = {"W": "WARN", "E": "ERROR", "D": "DEBUG"}
 

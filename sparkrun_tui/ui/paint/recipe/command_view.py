@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 
 from sparkrun_tui.base import shell
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import visible_line, visible_text
 from sparkrun_tui.ui.ink import Line, Span, wrap_line
 
 # A string is bounded: many quotes of which none is closed would each be followed to the end of the line.
-_SHELL = re.compile(
+_SHELL = late_regex(
     r"(?P<comment>(?:^|(?<=\s))#[^\n]*)"
     r"|(?P<string>'[^']*'|\"(?:\\.|[^\"\\]){0,500}\")"
     r"|(?P<flag>(?:(?<=\s)|^)--?[A-Za-z][\w.-]*)"
@@ -18,7 +19,7 @@ _SHELL = re.compile(
     r"|(?P<key>\$\{?\w+\}?)"
     r"|(?P<dim>&&|\|\||[|;&<>])"
 )
-_YAML = re.compile(
+_YAML = late_regex(
     r"(?P<comment>(?:^|(?<=\s))#[^\n]*)"
     r"|(?P<flag>^\s*(?:- )?[\w.-]+(?=:(?:\s|$)))"
     r"|(?P<string>'[^']*'|\"(?:\\.|[^\"\\]){0,500}\")"

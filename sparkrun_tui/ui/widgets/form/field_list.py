@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widgets import Input
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.ink import Line, Span, clip, fit, text_of, width_of, wrap
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NARROWEST = 4
 """The least cells for a value."""
 
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*")
+_KEY = late_regex(r"[A-Za-z_][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*")
 
 
 class FieldList(ListPane):
