@@ -14,25 +14,32 @@ from sparkrun_tui.recipe.values.rendered import Rendered
 _MOST_NODES = 64
 
 
-def files_of(rendered: Rendered, form: str, environ: Mapping[str, str], hosts: Sequence[str] = ()) -> Mapping[str, str]:
+def files_of(
+    rendered: Rendered,
+    form: str,
+    environ: Mapping[str, str],
+    hosts: Sequence[str] = (),
+    nodes: int | None = None,
+) -> Mapping[str, str]:
     """The files of a form (`compose`, `systemd` or `kubernetes`), by name.
 
-    `hosts` are those of the units of systemd, which reach each other by these names. Raises `LaunchError` where the
+    `hosts` are those of the units of systemd, which reach each other by these names. `nodes` is how many hosts there
+    are, None for as many as the recipe takes. Raises `LaunchError` where the
     recipe cannot be written so.
     """
     if form == "compose":
-        return {"compose.yaml": compose_file(service_of(rendered, _any(rendered, environ), environ))}
+        return {"compose.yaml": compose_file(service_of(rendered, _any(rendered, environ, nodes), environ))}
     if form == "kubernetes":
-        service = service_of(rendered, host_names(_MOST_NODES), environ, ray=True)
+        service = service_of(rendered, host_names(nodes or _MOST_NODES), environ, ray=True)
         return {f"{service.name}.yaml": manifests(service)}
     if not hosts:
-        hosts = _any(rendered, environ)
+        hosts = _any(rendered, environ, nodes)
     return units(service_of(rendered, hosts, environ))
 
 
-def _any(rendered: Rendered, environ: Mapping[str, str]) -> tuple[str, ...]:
+def _any(rendered: Rendered, environ: Mapping[str, str], nodes: int | None) -> tuple[str, ...]:
     """One host that stands for any. Raises `LaunchError` where the recipe needs several."""
-    service = service_of(rendered, host_names(_MOST_NODES), environ, ray=True)
+    service = service_of(rendered, host_names(nodes or _MOST_NODES), environ, ray=True)
     if len(service.ranks) > 1:
         raise LaunchError(
             f"the recipe is for {len(service.ranks)} hosts",
