@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from sparkrun_tui.cli.shapes.recipes import WrittenJson
     from sparkrun_tui.recipe.values.rendered import Rendered
 
-FORMS = ("compose", "systemd", "kubernetes")
-"""The other tools that a launch can be written for, as `launch.deploy.forms` names them."""
+FORMS = ("compose", "systemd", "kubernetes", "kuberay")
+"""The other tools that a launch can be written for, as `launch.deploy.forms`, not imported for `--help`, names them."""
 
 output_option = click.option(
     "--output",

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.launch.deploy.compose import compose_file
+from sparkrun_tui.launch.deploy.kuberay import ray_cluster
 from sparkrun_tui.launch.deploy.kubernetes import host_names, manifests
 from sparkrun_tui.launch.deploy.service import service_of
 from sparkrun_tui.launch.deploy.systemd import units
 from sparkrun_tui.recipe.values.rendered import Rendered
 
+FORMS = ("compose", "systemd", "kubernetes", "kuberay")
 _MOST_NODES = 64
 
 
@@ -21,7 +23,7 @@ def files_of(
     hosts: Sequence[str] = (),
     nodes: int | None = None,
 ) -> Mapping[str, str]:
-    """The files of a form (`compose`, `systemd` or `kubernetes`), by name.
+    """The files of a form (a name of `FORMS`), by name.
 
     `hosts` are those of the units of systemd, which reach each other by these names. `nodes` is how many hosts there
     are, None for as many as the recipe takes. Raises `LaunchError` where the
@@ -32,6 +34,9 @@ def files_of(
     if form == "kubernetes":
         service = service_of(rendered, host_names(nodes or _MOST_NODES), environ, ray=True)
         return {f"{service.name}.yaml": manifests(service)}
+    if form == "kuberay":
+        service = service_of(rendered, host_names(nodes or _MOST_NODES), environ, ray=True)
+        return {f"{service.name}.yaml": ray_cluster(service)}
     if not hosts:
         hosts = _any(rendered, environ, nodes)
     return units(service_of(rendered, hosts, environ))
