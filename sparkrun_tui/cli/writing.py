@@ -50,6 +50,8 @@ def write_files(
     `notes` are said on stderr, too. `private` files can be read by their owner only. Raises `UsageError` for a target
     that is there already, and `OSError`.
     """
+    from sparkrun_tui.launch.deploy.forms import one_text
+
     for note in notes:
         say(note)
     written: list[str] = []
@@ -58,25 +60,17 @@ def write_files(
     if as_json:
         body: WrittenJson = {"files": dict(files), "written": written, "notes": list(notes)}
         output.as_json(body)
-    elif target is None and len(files) == 1:
-        output.raw(*files.values())
     elif target is None:
-        for name, text in files.items():
-            output.raw(f"# ---- {name}\n{text}\n")
+        output.raw(one_text(files))
 
 
 def _written(files: Mapping[str, str], target: Path, private: bool) -> list[str]:
     """The paths of the new files."""
-    from sparkrun_tui.recipe.format.export import write_new_recipe
+    from sparkrun_tui.launch.deploy.forms import write
 
     refuse_existing(target)
-    if len(files) > 1:
-        target.mkdir(parents=True)
-    paths = []
-    for name, text in files.items():
-        path = target / name if len(files) > 1 else target
-        paths.append(str(path))
-        write_new_recipe(path, text, private=private)
+    paths = [str(path) for path in write(files, target, private=private)]
+    for path in paths:
         say(f"wrote {path}")
     return paths
 

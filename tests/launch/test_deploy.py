@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from sparkrun_tui.launch.deploy.service import service_name
 from sparkrun_tui.recipe.format.loader import load_file, load_text
 from sparkrun_tui.recipe.values.overrides import render
 from tests.launch.crd_schemas import SCHEMAS
-from tests.support.programs import need
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hf_0123456789abcdefghij"
@@ -362,7 +362,7 @@ def test_what_does_not_run_ray_is_no_ray_cluster(runtime: str, nodes: int) -> No
 )
 def test_kubectl_builds_what_is_written(form: str, runtime: str, nodes: int, tmp_path: Path) -> None:
     """The part of kubectl that needs no server: it reads every object, and puts it into a namespace."""
-    kubectl = need("kubectl")
+    kubectl = Path(sys.executable).with_name("kubectl")
     (text,) = written(form, recipe(runtime, nodes)).values()
     (tmp_path / "all.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "kustomization.yaml").write_text("resources: [all.yaml]\nnamespace: models\n", encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.launch.deploy.compose import compose_file
@@ -10,6 +11,7 @@ from sparkrun_tui.launch.deploy.kuberay import ray_cluster
 from sparkrun_tui.launch.deploy.kubernetes import host_names, manifests
 from sparkrun_tui.launch.deploy.service import service_of
 from sparkrun_tui.launch.deploy.systemd import units
+from sparkrun_tui.recipe.format.export import write_new_recipe
 from sparkrun_tui.recipe.values.rendered import Rendered
 
 FORMS = ("compose", "systemd", "kubernetes", "kuberay")
@@ -40,6 +42,28 @@ def files_of(
     if not hosts:
         hosts = _any(rendered, environ, nodes)
     return units(service_of(rendered, hosts, environ))
+
+
+def one_text(files: Mapping[str, str]) -> str:
+    """All files as one text; several have a line with its name above each."""
+    if len(files) == 1:
+        return "".join(files.values())
+    return "".join(f"# ---- {name}\n{text}\n\n" for name, text in files.items())
+
+
+def write(files: Mapping[str, str], target: Path, *, private: bool = False) -> list[Path]:
+    """Write one text to the new file `target`, several into a new folder of that name; returns their paths.
+
+    Raises `OSError` where something is there already, or cannot be written.
+    """
+    if len(files) > 1:
+        target.mkdir(parents=True)
+    paths = []
+    for name, text in files.items():
+        path = target / name if len(files) > 1 else target
+        write_new_recipe(path, text, private=private)
+        paths.append(path)
+    return paths
 
 
 def _any(rendered: Rendered, environ: Mapping[str, str], nodes: int | None) -> tuple[str, ...]:
