@@ -112,6 +112,8 @@ async def test_speeds_are_a_column_to_sort_by(open_app: Pilots, recipe_dir: Path
     async with open_app((240, 50)) as pilot:
         app = cast(SparkrunApp, pilot.app)
         app.state.order.sorting = Sorting(key, True)
+        # The list is too narrow for all columns.
+        app.state.order.hidden = ("engine", "dtype", "context", "left", "once", "last", "origin")
         cast(BrowseScreen, app.screen).search_again()
         await settle(pilot)
         await until(pilot, lambda: "so far" not in screen_text(pilot))
@@ -122,8 +124,6 @@ async def test_speeds_are_a_column_to_sort_by(open_app: Pilots, recipe_dir: Path
         unknown = [app.state.figures(row.key) for row in rows[2:]]
         assert all(figures is None or getattr(figures, key) is None for figures in unknown)
         assert [line for line in lines_with(pilot, "tokens/s") if "prompt/s" in line]
-        await press(pilot, "home")
-        assert lines_with(pilot, "speed ~") and lines_with(pilot, "tokens/s, prompt ~")
 
 
 async def test_favourites_come_first_and_are_remembered(open_app: Pilots) -> None:
