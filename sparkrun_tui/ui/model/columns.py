@@ -32,8 +32,8 @@ COLUMNS = (
     Column("context", "context", 7, "tokens of context that it asks for", right=True, downwards=True),
     Column("left", "left", 5, "GiB that stay free on the fullest host", right=True, judged=True, downwards=True),
     Column("once", "at once", 7, "requests of full length at once", right=True, judged=True, downwards=True),
-    Column("decode", "tokens/s", 8, "new tokens a second of one request", right=True, judged=True, downwards=True),
-    Column("prefill", "prompt/s", 8, "tokens of its prompt a second", right=True, judged=True, downwards=True),
+    Column("decode", "tokens/s", 9, "new tokens a second of one request", right=True, judged=True, downwards=True),
+    Column("prefill", "prompt/s", 9, "tokens of its prompt a second", right=True, judged=True, downwards=True),
     Column("last", "last", 6, "when it was launched last", right=True, downwards=True),
     Column("origin", "from", 12, "bundled, your own, or its registry"),
 )
