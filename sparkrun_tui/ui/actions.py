@@ -29,6 +29,7 @@ class Scope(StrEnum):
     MESSAGE = "message being written"
     BENCH = "benchmark"
     SNIPPETS = "code that calls the endpoint"
+    EXPORT = "a launch for another tool"
     FIGURES = "host or workload"
     STORES = "models and images"
     HISTORY = "history"
@@ -344,6 +345,12 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.SNIPPETS, "previous", "previous", "Show the previous language or program.", "left,left_square_bracket", 11),
     _A(_S.SNIPPETS, "copy", "copy", "Copy the selection, or all of it.", "y", 12),
     _A(_S.SNIPPETS, "back", "back", "Go back.", "escape,q,s", 20),
+    # A launch for another tool.
+    _A(_S.EXPORT, "next", "next", "Show the next tool.", "right,right_square_bracket", 10),
+    _A(_S.EXPORT, "previous", "previous", "Show the previous tool.", "left,left_square_bracket", 11),
+    _A(_S.EXPORT, "copy", "copy", "Copy the selection, or all of it.", "y", 12),
+    _A(_S.EXPORT, "save", "save", "Save it as a new file, or several in a new folder.", "w", 13),
+    _A(_S.EXPORT, "back", "back", "Go back.", "escape,q", 20),
     # A host or a workload.
     _A(_S.FIGURES, "logs", "logs", "Attach to this workload and show its phases and logs.", "enter,v", 10),
     _A(_S.FIGURES, "chat", "chat", "Talk to the model that is served, or try what else the server offers.", "t", 12),
@@ -416,6 +423,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.HISTORY, "filter", "filter", "Narrow the list by words of recipe, host, override or outcome.", "slash", 13),
     _A(_S.HISTORY, "replay", "replay", "Show this launch once more as it happened, only faster.", "v", 21),
     _A(_S.HISTORY, "report", "report", "Copy and save its report as Markdown, without names.", "r", 22),
+    _A(_S.HISTORY, "forms", "other tools", "Show this launch as Compose, systemd or Kubernetes takes it.", "e", 23),
     _A(_S.HISTORY, "copy", "copy", "Copy this launch's settings as a command line.", "y", 14),
     _A(_S.HISTORY, "delete", "delete", "Delete this launch's record and logs, after a confirmation.", "D,delete", 15),
     _A(_S.HISTORY, "back", "back", "Go back.", "escape", 20),
@@ -445,6 +453,14 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.CHANGES, "export", "new recipe file", "Write a recipe file in which these values are the defaults.", "w", 10),
     _A(
         _S.CHANGES, "copy", "copy command line", "Copy the command that launches the recipe with these values.", "y", 11
+    ),
+    _A(
+        _S.CHANGES,
+        "forms",
+        "other tools",
+        "Show the launch as Compose, systemd or Kubernetes takes it.",
+        "e",
+        13,
     ),
     _A(_S.CHANGES, "reset_all", "reset all", "Remove all overrides of this recipe.", "U", 12),
     _A(_S.CHANGES, "back", "back", "Go back.", "escape,q,d", 20),

@@ -15,6 +15,7 @@ from sparkrun_tui.cli.main import run
 from sparkrun_tui.launch import services
 from tests.launch.fakes import SGLANG_TWO, SOLO, FakeCluster
 from tests.launch.virtual import VirtualLoop
+from tests.support.json_outputs import command_of, problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ Cli = Callable[..., Done]
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Call the command line: `cli("list", "--json")`."""
+    """Call the command line: `cli("list", "--json")`. What it prints as JSON must be what its schema says."""
 
     def opened(demo: bool, cluster: str, query: str) -> int:
         print(f"app demo={demo} cluster={cluster} query={query}")
@@ -51,6 +52,9 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
         capsys.readouterr()
         code = run(arguments, open_app=opened)
         told = capsys.readouterr()
+        if "--json" in arguments:
+            command = command_of(arguments)
+            assert problems(command, told.out) == [], f"{command} does not print what docs/json says"
         return Done(int(code), told.out, told.err)
 
     return call

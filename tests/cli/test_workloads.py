@@ -39,7 +39,7 @@ def test_status_shows_hosts_and_workloads(cli: Cli, lab: FakeCluster, served: st
     body = done.json
     assert [(host["name"], host["link"]) for host in body["hosts"]] == [("spark-1", "up"), ("spark-2", "up")]
     (item,) = body["workloads"]
-    assert (item["id"], item["recipe"], item["health"], item["port"]) == (served, "pair", "serving", 30000)
+    assert (item["launch_id"], item["recipe"], item["health"], item["port"]) == (served, "pair", "serving", 30000)
     assert [(rank["host"], rank["role"], rank["state"]) for rank in item["ranks"]] == [
         ("spark-1", "head", "running"),
         ("spark-2", "worker", "running"),
@@ -143,7 +143,7 @@ def test_a_launch_without_containers_is_shown_and_its_lease_ended(cli: Cli, lab:
     lab[2].lease = "dead2345"
     shown = cli("status", *BOTH)
     assert shown.code == 0 and "spark-2: dead2345 by other@desk is being prepared here" in shown.out
-    assert cli("status", *BOTH, "--json").json["hosts"][1]["preparing"]["launch"] == "dead2345"
+    assert cli("status", *BOTH, "--json").json["hosts"][1]["preparing"]["launch_id"] == "dead2345"
     refused = cli("run", solo, "-H", "spark-2")
     assert refused.code == 1 and "sparkrun-tui stop dead2345" in refused.err
     done = cli("stop", "dead2345", *BOTH)

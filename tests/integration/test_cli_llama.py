@@ -34,7 +34,7 @@ def test_a_llama_is_launched_asked_and_stopped(hosts: list[Host], sparkrun: Run,
     (workload,) = json.loads(told.stdout)["workloads"]
     assert (workload["recipe"], workload["health"], workload["port"]) == ("tiny-llama", "serving", 8000)
     assert [(rank["host"], rank["state"]) for rank in workload["ranks"]] == [(head.name, "running")]
-    identity = workload["id"]
+    identity = workload["launch_id"]
 
     logs = sparkrun("logs", identity[:4], "-H", head.name)
     assert logs.returncode == 0, logs.stderr

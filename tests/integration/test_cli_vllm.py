@@ -90,7 +90,7 @@ def test_vllm_serves_on_two_hosts_through_ray(hosts: list[Host], both: str, spar
     worker = sparkrun("logs", "tiny-vllm", "-H", both, "--host", hosts[1].name)
     assert worker.stdout and not worker.stdout.startswith(f"{hosts[1].name}: ")
 
-    stopped = sparkrun("stop", found["id"], "-H", both)
+    stopped = sparkrun("stop", found["launch_id"], "-H", both)
     assert stopped.returncode == 0, stopped.stderr
     assert [host.containers() for host in hosts] == [[], []]
 
@@ -121,10 +121,10 @@ def test_a_crash_in_service_is_seen_though_its_exit_code_is_zero(
     assert eventually(lambda: only_workload(sparkrun, both)["health"] == "exited")
     found = only_workload(sparkrun, both)
     assert found["detail"] == "ended with exit code 0"
-    logs = sparkrun("logs", found["id"], "-H", both)
+    logs = sparkrun("logs", found["launch_id"], "-H", both)
     assert "EngineDeadError" in logs.stdout or "EngineCore" in logs.stdout
-    assert sparkrun("ask", found["id"], "-H", both).returncode == 1
-    assert sparkrun("stop", found["id"], "-H", both).returncode == 0
+    assert sparkrun("ask", found["launch_id"], "-H", both).returncode == 1
+    assert sparkrun("stop", found["launch_id"], "-H", both).returncode == 0
     assert hosts[0].containers() == []
 
 
@@ -220,5 +220,5 @@ def test_sigterm_lets_go_of_a_launch_that_is_starting(
     assert "detached before it was ready" in told
     found = only_workload(sparkrun, both)
     assert found["health"] == "starting"
-    assert sparkrun("stop", found["id"], "-H", both).returncode == 0
+    assert sparkrun("stop", found["launch_id"], "-H", both).returncode == 0
     assert hosts[0].containers() == []

@@ -71,7 +71,7 @@ def test_a_new_start_shows_the_truth_and_goes_on_or_cleans_up(
     told = sparkrun("status", "-H", names, "--json")
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)["workloads"]
-    assert {item["id"] for item in found} == launches_on(hosts)
+    assert {item["launch_id"] for item in found} == launches_on(hosts)
     for item in found:
         if item["health"] == "serving":
             assert ask(hosts[0], "/health", port=item["port"])[0] == 200

@@ -25,7 +25,7 @@ def names_of(hosts: list[Host]) -> str:
 def workloads(sparkrun: Run, hosts: str) -> dict[str, dict[str, Any]]:
     """What `status` says, by launch."""
     told = sparkrun("status", "-H", hosts, "--json")
-    return {item["id"]: item for item in json.loads(told.stdout)["workloads"]}
+    return {item["launch_id"]: item for item in json.loads(told.stdout)["workloads"]}
 
 
 def let_go(process: subprocess.Popen[str], number: signal.Signals) -> None:
@@ -56,7 +56,7 @@ def test_what_was_never_started_is_not_called_serving(hosts: list[Host], sparkru
     (serving,) = found.values()
     assert serving["health"] == "serving"
     head.docker("pause", container)
-    (paused,) = [item for item in workloads(sparkrun, head.name).values() if item["id"] != "abcd2345"]
+    (paused,) = [item for item in workloads(sparkrun, head.name).values() if item["launch_id"] != "abcd2345"]
     assert paused["health"] == "degraded" and "is paused" in paused["detail"]
     head.docker("unpause", container)
     # Two that run and claim one port: an answer there is no proof for either.
@@ -105,10 +105,10 @@ def test_a_ray_launch_that_was_let_go_before_its_engine_began_says_so(
     hosts[1].docker("unpause", worker)
     (found,) = workloads(sparkrun, names).values()
     assert found["health"] == "degraded" and "its engine was not started" in found["detail"]
-    followed = begin("logs", found["id"], "-f", "-H", names)
+    followed = begin("logs", found["launch_id"], "-f", "-H", names)
     time.sleep(5)
     let_go(followed, signal.SIGINT)
-    assert sparkrun("stop", found["id"], "-H", names).returncode == 0
+    assert sparkrun("stop", found["launch_id"], "-H", names).returncode == 0
     assert [host.containers() for host in hosts] == [[], []]
 
 

@@ -95,14 +95,14 @@ def test_no_process_anywhere_has_a_secret_among_its_arguments(
     raw = hosts[0].docker("logs", names[hosts[0]][0])
     assert {KEY, SETTING, WRITTEN, TOKEN} <= set(leaked(raw)), "the hook has printed them"
     for more in ((), ("--json",)):
-        logs = sparkrun("logs", found["id"], "-H", both, *more)
+        logs = sparkrun("logs", found["launch_id"], "-H", both, *more)
         assert logs.returncode == 0, logs.stderr
         assert leaked(logs.stdout + logs.stderr) == []
         assert logs.stdout
-    following = begin("logs", found["id"], "-f", "-H", both)
+    following = begin("logs", found["launch_id"], "-f", "-H", both)
     try:
         time.sleep(5)
-        stopped = sparkrun("stop", found["id"], "-H", both)
+        stopped = sparkrun("stop", found["launch_id"], "-H", both)
         assert stopped.returncode == 0, stopped.stderr
         told = following.communicate(timeout=60)
     finally:

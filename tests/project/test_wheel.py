@@ -47,14 +47,18 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` directory of an environment with the wheel and this one's libraries, but without the checkout."""
-    home = tmp_path_factory.mktemp("empty environment")
+    return made_environment(tmp_path_factory.mktemp("empty environment"), wheel)
+
+
+def made_environment(home: Path, distribution: Path, *options: str) -> Path:
+    """The `bin` directory of a new environment with a distribution and this one's libraries."""
     venv.create(home, symlinks=True)
     python = home / "bin" / "python"
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=home).strip())
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "--quiet"]
-    run(*pip, "--disable-pip-version-check", wheel, cwd=home)
     # A path file that a path file adds is not read again: the libraries are seen, the checkout's own path file is not.
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "--quiet"]
+    run(*pip, "--disable-pip-version-check", *options, distribution, cwd=home)
     return home / "bin"
 
 
@@ -135,6 +139,15 @@ def test_an_installation_brings_manual_pages_and_completions(installed: Path) ->
 def test_both_distributions_are_what_the_registry_takes(wheel: Path, sdist: Path) -> None:
     said = run(sys.executable, "-m", "twine", "check", "--strict", wheel, sdist, cwd=wheel.parent)
     assert said.count("PASSED") == 2
+
+
+def test_the_source_distribution_is_installed_in_an_empty_environment(sdist: Path, tmp_path: Path) -> None:
+    """Its build backend is this environment's, since nothing is downloaded here."""
+    bin_folder = made_environment(tmp_path / "empty", sdist, "--no-build-isolation")
+    environ = clean_environment(tmp_path)
+    listed = json.loads(run(bin_folder / "sparkrun-tui", "list", "--json", cwd=tmp_path, env=environ))
+    assert len(listed) >= 10
+    assert (bin_folder.parent / "share/man/man1/sparkrun-tui.1").exists()
 
 
 def test_a_wheel_from_the_source_distribution_is_the_same(wheel: Path, sdist: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
 from sparkrun_tui.ui.screens.dialogs.ask import AnswerLine
 from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
+from sparkrun_tui.ui.screens.dialogs.export import ExportScreen
 from sparkrun_tui.ui.screens.dialogs.snippets import SnippetsScreen
 from sparkrun_tui.ui.screens.fleet import FleetScreen
 from sparkrun_tui.ui.screens.history import HistoryScreen
@@ -44,6 +45,7 @@ NODES = {
     Scope.CHAT: (ChatScreen,),
     Scope.MESSAGE: (MessageBox,),
     Scope.SNIPPETS: (SnippetsScreen,),
+    Scope.EXPORT: (ExportScreen,),
     Scope.STORES: (StoresScreen,),
     Scope.HISTORY: (HistoryScreen,),
     Scope.REGISTRIES: (RegistriesScreen,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,7 +14,7 @@ from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.dialogs.columns import ColumnsScreen
 from sparkrun_tui.ui.widgets.recipe_list import RecipeList
 
-from .conftest import Pilots, lines_with, press, screen_text, until
+from .conftest import Pilots, lines_with, press, screen_text, settle, until
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
 
@@ -99,6 +100,30 @@ async def test_an_order_by_estimates_is_complete_in_the_end(open_app: Pilots) ->
             if figures is not None and figures.left is not None:
                 left.append(figures.left)
         assert left == sorted(left, reverse=True) and len(left) > 1
+
+
+@pytest.mark.parametrize("key", ["decode", "prefill"])
+async def test_speeds_are_a_column_to_sort_by(open_app: Pilots, recipe_dir: Path, key: str) -> None:
+    for name, model in (("slow", "Qwen/Qwen3-8B"), ("fast", "Qwen/Qwen3-1.7B")):
+        text = f"model: {model}\nruntime: vllm\ncontainer: acme/engine:1\nmax_nodes: 1\n"
+        text += "defaults: {max_model_len: 4096}\n"
+        text += "command: vllm serve {model} --max-model-len {max_model_len}\n"
+        (recipe_dir / f"{name}.yaml").write_text(f"name: {name}\n{text}", encoding="utf-8")
+    async with open_app((240, 50)) as pilot:
+        app = cast(SparkrunApp, pilot.app)
+        app.state.order.sorting = Sorting(key, True)
+        # The list is too narrow for all columns.
+        app.state.order.hidden = ("engine", "dtype", "context", "left", "once", "last", "origin")
+        cast(BrowseScreen, app.screen).search_again()
+        await settle(pilot)
+        await until(pilot, lambda: "so far" not in screen_text(pilot))
+        assert names(pilot)[:2] == ["fast", "slow"]
+        rows = app.screen.query_one(RecipeList).rows
+        fast, slow = (getattr(app.state.figures(row.key), key) for row in rows[:2])
+        assert fast > slow > 0
+        unknown = [app.state.figures(row.key) for row in rows[2:]]
+        assert all(figures is None or getattr(figures, key) is None for figures in unknown)
+        assert [line for line in lines_with(pilot, "tokens/s") if "prompt/s" in line]
 
 
 async def test_favourites_come_first_and_are_remembered(open_app: Pilots) -> None:

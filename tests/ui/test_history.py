@@ -15,6 +15,7 @@ from sparkrun_tui.ui.model.ports import PastLaunch
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
+from sparkrun_tui.ui.screens.dialogs.export import ExportScreen
 from sparkrun_tui.ui.screens.history import HistoryScreen
 from sparkrun_tui.ui.screens.launch import LaunchScreen
 from sparkrun_tui.ui.screens.plan import PlanScreen
@@ -277,3 +278,16 @@ async def test_one_is_deleted_after_a_confirmation(open_app: Pilots, backend: Fa
         await settle(pilot)
         assert "forget a" in backend.calls
         assert not lines_with(pilot, "alpha-8b") and lines_with(pilot, "beta-70b")
+
+
+async def test_a_launch_is_written_for_another_tool_with_its_overrides(open_app: Pilots, backend: FakeBackend) -> None:
+    backend.past = [past("a", "stopped", settings={"port": "9123"}), past("b", "stopped", claimed=True)]
+    async with open_app() as pilot:
+        await open_history(pilot)
+        await press(pilot, "e")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ExportScreen))
+        await press(pilot, "right", "right", "y")
+        assert "port: 9123" in pilot.app.clipboard and "kind: Deployment" in pilot.app.clipboard
+        await press(pilot, "escape", "down", "e")
+        assert isinstance(pilot.app.screen, HistoryScreen)
+        assert "only labels of its containers say how" in said(pilot)[-1]

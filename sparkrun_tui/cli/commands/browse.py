@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -26,6 +26,7 @@ from sparkrun_tui.cli.text.entries import addresses, entry_json, entry_row, long
 from sparkrun_tui.recipe.search.entry import Entry
 
 if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.recipes import ShownRecipe
     from sparkrun_tui.launch.sizing.evaluation import Evaluation
     from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.query import Query
@@ -179,7 +180,7 @@ def show_command(
     return Exit.OK
 
 
-def _full_json(evaluation: Evaluation, offered: Sequence[Suggestion]) -> dict[str, Any]:
+def _full_json(evaluation: Evaluation, offered: Sequence[Suggestion]) -> ShownRecipe:
     from sparkrun_tui.cli.text.recipes import (
         decisions_json,
         estimate_json,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import HostError, UsageError
-from sparkrun_tui.base.units import format_gib
+from sparkrun_tui.base.units import GIB, format_gib
 from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import cluster_names
@@ -19,6 +19,7 @@ from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.cli.groups import CommandGroup
 
 if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.hosts import CheckedHost, CheckJson, ClusterJson, SilentHost
     from sparkrun_tui.launch.plan.preflight import Finding
     from sparkrun_tui.remote.probe.facts import HostFacts
     from sparkrun_tui.remote.transport import LinkStatus
@@ -46,7 +47,8 @@ def list_command(as_json: bool) -> int:
     return Exit.OK
 
 
-def _cluster_json(cluster: Cluster, default: bool) -> dict[str, Any]:
+def _cluster_json(cluster: Cluster, default: bool) -> ClusterJson:
+    floor = cluster.guard_floor_gib
     return {
         "name": cluster.name,
         "hosts": list(cluster.hosts),
@@ -55,7 +57,7 @@ def _cluster_json(cluster: Cluster, default: bool) -> dict[str, Any]:
         "privileged": cluster.privileged,
         "host_to_host": cluster.host_to_host,
         "hf_cache": cluster.hf_cache or None,
-        "guard_floor_gib": cluster.guard_floor_gib,
+        "guard_floor": round(floor * GIB) if floor is not None else None,
         "source": cluster.source,
         "default": default,
     }
@@ -71,6 +73,7 @@ def _cluster_json(cluster: Cluster, default: bool) -> dict[str, Any]:
 )
 @click.option("--privileged", is_flag=True, help="Run containers privileged, for RDMA setups that need it.")
 @click.option("--host-to-host", is_flag=True, help="Let hosts send models to each other with their own SSH keys.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def add_command(
     name: str,
     hosts: tuple[str, ...],
@@ -79,6 +82,7 @@ def add_command(
     hf_cache: str,
     privileged: bool,
     host_to_host: bool,
+    as_json: bool,
 ) -> int:
     """Save HOSTS, as you name them to ssh, as the cluster NAME; the first is the head node."""
     from sparkrun_tui.base.user.settings import check_hosts, save_cluster
@@ -88,20 +92,35 @@ def add_command(
     if hf_cache and not hf_cache.startswith(("/", "~/")):
         raise UsageError(f"`{hf_cache}` is not a folder of the hosts", remedy="Give an absolute path, or ~/PATH.")
     is_default = save_cluster(Cluster(name, names, description, gpus, privileged, hf_cache, host_to_host=host_to_host))
-    output.line(f"saved {name}: {', '.join(names)}")
+    if as_json:
+        _print_saved(name)
+    else:
+        output.line(f"saved {name}: {', '.join(names)}")
     if not is_default:
         say(f"to make it the default: {shell.words(['sparkrun-tui', 'cluster', 'use', name])}")
     return Exit.OK
 
 
+def _print_saved(name: str) -> None:
+    """Print the cluster `name` as the settings have it now, as JSON."""
+    settings = settings_now()
+    saved = settings.named_cluster(name)
+    if saved is not None:
+        output.as_json(_cluster_json(saved, saved is settings.cluster()))
+
+
 @cluster_group.command("use")
 @click.argument("name", shell_complete=cluster_names)
-def use_command(name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def use_command(name: str, as_json: bool) -> int:
     """Make NAME the default: the cluster of every command that names no hosts."""
     from sparkrun_tui.base.user.settings import use_cluster
 
     use_cluster(name)
-    output.line(f"{name} is the default cluster now")
+    if as_json:
+        _print_saved(name)
+    else:
+        output.line(f"{name} is the default cluster now")
     return Exit.OK
 
 
@@ -149,7 +168,8 @@ def _yes(value: bool) -> str:
 
 @cluster_group.command("remove")
 @click.argument("name", shell_complete=cluster_names)
-def remove_command(name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def remove_command(name: str, as_json: bool) -> int:
     """Forget a saved cluster; what runs on its hosts keeps running."""
     from sparkrun_tui.base.user.settings import remove_cluster
 
@@ -160,7 +180,10 @@ def remove_command(name: str) -> int:
             remedy="Remove it with the sparkrun CLI.",
         )
     remove_cluster(name)
-    output.line(f"removed {name}")
+    if as_json:
+        output.as_json({"name": name})
+    else:
+        output.line(f"removed {name}")
     return Exit.OK
 
 
@@ -185,9 +208,7 @@ def check_command(name: str, hosts: str, cluster_name: str, demo: bool, as_json:
     if not demo:
         here = tuple(judge_workstation(hub_folder()))
     if as_json:
-        output.as_json(
-            [{**host_json(host, facts, findings), **_said_json(said[host])} for host, facts in found.items()]
-        )
+        output.as_json([host_json(host, facts, findings, said[host]) for host, facts in found.items()])
         for finding in here:
             say(f"sparkrun-tui: {finding.host}: {finding}; {finding.remedy}")
     else:
@@ -217,10 +238,6 @@ def _said_lines(host: str, link: LinkStatus) -> Iterator[str]:
     if link.shell_says:
         yield f"! {host}: its login shell prints text into every command, which breaks transfers: {link.shell_says}"
         yield "  Make ~/.bashrc silent for shells that are not interactive."
-
-
-def _said_json(link: LinkStatus) -> dict[str, str | None]:
-    return {"says": link.says or None, "shell_says": link.shell_says or None}
 
 
 async def _probe(target: Target) -> tuple[Mapping[str, HostFacts | HostError], Mapping[str, LinkStatus]]:
@@ -264,10 +281,18 @@ def _row(name: str, facts: HostFacts | HostError) -> tuple[str, ...]:
     )
 
 
-def host_json(name: str, facts: HostFacts | HostError, findings: Sequence[Finding]) -> dict[str, Any]:
+def host_json(
+    name: str, facts: HostFacts | HostError, findings: Sequence[Finding], link: LinkStatus
+) -> SilentHost | CheckedHost:
     """The facts of a host, and what a launch would lack there; `error` is null unless the host did not answer."""
     if isinstance(facts, HostError):
-        return {"host": name, "error": facts.what, "remedy": facts.remedy or None}
+        return {
+            "host": name,
+            "error": facts.what,
+            "remedy": facts.remedy or None,
+            "says": link.says or None,
+            "shell_says": link.shell_says or None,
+        }
     return {
         "host": name,
         "error": None,
@@ -305,10 +330,12 @@ def host_json(name: str, facts: HostFacts | HostError, findings: Sequence[Findin
         ],
         "tools": sorted(facts.tools),
         "findings": [_finding_json(finding) for finding in findings if finding.host == name],
+        "says": link.says or None,
+        "shell_says": link.shell_says or None,
     }
 
 
-def _finding_json(finding: Finding) -> dict[str, str]:
+def _finding_json(finding: Finding) -> CheckJson:
     return {
         "code": finding.code,
         "verdict": finding.verdict,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 from click.shell_completion import get_completion_class
 
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.cli.groups import COMPLETED, CommandGroup
+
+if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.hosts import PathsJson
 
 _PROGRAM = "sparkrun-tui"
 _HOW = {
@@ -24,12 +29,24 @@ def config_group() -> None:
 
 @config_group.command("path")
 @click.option("--all", "everything", is_flag=True, help="Print every folder and file that is used, with its purpose.")
-def path_command(everything: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with all of them.")
+def path_command(everything: bool, as_json: bool) -> int:
     """Print the path of the settings file, which may not exist yet."""
     from sparkrun_tui.base.disk import paths
     from sparkrun_tui.base.user.settings import config_file
     from sparkrun_tui.recipe.registry.config import registries_file
 
+    if as_json:
+        body: PathsJson = {
+            "settings": str(config_file()),
+            "registries": str(registries_file()),
+            "recipes": str(paths.user_recipes()),
+            "launches": str(paths.state_dir() / "launches"),
+            "cache": str(paths.cache_dir()),
+            "sparkrun": str(paths.sparkrun_config_dir()),
+        }
+        output.as_json(body)
+        return Exit.OK
     if not everything:
         output.line(str(config_file()))
         return Exit.OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -15,6 +15,7 @@ from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.cli.gate import gate
 
 if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.launches import CauseJson, RepairJson
     from sparkrun_tui.launch.diagnosis.any_log import Reading
     from sparkrun_tui.launch.record.events import Diagnosed
     from sparkrun_tui.launch.record.logs import LogLine
@@ -174,8 +175,8 @@ def _print(reading: Reading) -> None:
             output.line(f"  {text}")
 
 
-def _json(found: Diagnosed) -> dict[str, Any]:
-    repairs = [
+def _json(found: Diagnosed) -> CauseJson:
+    repairs: list[RepairJson] = [
         {"title": repair.title, "why": repair.why, "key": repair.key, "value": repair.value} for repair in found.repairs
     ]
     return {

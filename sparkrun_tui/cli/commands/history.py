@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sparkrun_tui.base import shell
-from sparkrun_tui.base.errors import UsageError
+from sparkrun_tui.base.errors import LaunchError, UsageError
 from sparkrun_tui.base.units import format_duration
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.completions import launch_names
+from sparkrun_tui.cli.context import found_recipe, settings_now
 from sparkrun_tui.cli.exits import Exit
-from sparkrun_tui.cli.gate import gate
+from sparkrun_tui.cli.gate import gate, hide_overrides
 from sparkrun_tui.cli.groups import CommandGroup
+from sparkrun_tui.cli.overriding import OverridingCommand, Typed, override_options
+from sparkrun_tui.cli.writing import FORMS, json_option, output_option, write_launch
 
 if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.launches import DiagnosisJson, EndpointJson, GuardJson, PastJson
     from sparkrun_tui.launch.record.journal import PastLaunch
     from sparkrun_tui.launch.record.state import LaunchState
 
@@ -135,6 +140,47 @@ def replay_command(name: str, speed: float, with_logs: bool, as_json: bool) -> i
     return Exit.OK
 
 
+@history_group.command("export", cls=OverridingCommand)
+@click.argument("name", shell_complete=launch_names)
+@override_options
+@output_option
+@json_option
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["recipe", *FORMS]),
+    default="recipe",
+    help="What to write: a recipe, or the launch for another tool.",
+)
+@click.option("--yes", is_flag=True, help="Agree to what a third-party recipe does.")
+def export_command(name: str, typed: Typed, target: Path | None, as_json: bool, form: str, yes: bool) -> int:
+    """Write an earlier launch for another tool, or as a recipe: with its overrides, its image and its hosts.
+
+    NAME is the beginning of its id, or a recipe, whose newest launch is meant. Overrides that are given here go before
+    those of the launch, of which no secrets were kept. The recipe is read as it is now.
+    """
+    from sparkrun_tui.cli.commands.recipe_author import write_copy
+    from sparkrun_tui.launch.record.again import values_again
+    from sparkrun_tui.recipe.values.overrides import render
+
+    settings = settings_now()
+    state = chosen(name).state
+    if state.claimed:
+        raise LaunchError(f"how {state.launch_id} was started is {CLAIMED}", remedy="Export its recipe.")
+    recipe = found_recipe(state.reference or state.recipe, settings)
+    given = typed.of(recipe)
+    remedy = "Give it again: sparkrun-tui history export ... -o KEY=VALUE"
+    values = {**values_again(state.settings, given, remedy), **given}
+    hide_overrides(values)
+    if form == "recipe":
+        write_copy(recipe, values, settings, target, yes=yes, as_json=as_json)
+        return Exit.OK
+    hosts = tuple(state.hosts)
+    rendered = render(recipe, values, settings.defaults)
+    write_launch(rendered, form, settings, target, hosts=hosts, nodes=len(hosts) or None, yes=yes, as_json=as_json)
+    return Exit.OK
+
+
 _BARS = 30
 """The most bars that show the memory of a launch."""
 
@@ -205,12 +251,12 @@ def _span(start: float | None, end: float | None) -> str:
     return format_duration(end - start)
 
 
-def _json(past: PastLaunch) -> dict[str, Any]:
+def _json(past: PastLaunch) -> PastJson:
     state = past.state
-    diagnosis = None
+    diagnosis: DiagnosisJson | None = None
     if state.diagnosis is not None:
         diagnosis = {"title": state.diagnosis.title, "host": state.diagnosis.host or None}
-    guards = []
+    guards: list[GuardJson] = []
     for row in state.hosts.values():
         if row.guard is not None:
             guards.append(
@@ -223,7 +269,7 @@ def _json(past: PastLaunch) -> dict[str, Any]:
                     "minute": list(row.guard.minute),
                 }
             )
-    endpoint = None
+    endpoint: EndpointJson | None = None
     if state.endpoint is not None:
         endpoint = {"url": state.endpoint.url, "model": state.endpoint.model}
     return {
@@ -235,7 +281,7 @@ def _json(past: PastLaunch) -> dict[str, Any]:
         "hosts": list(state.hosts),
         "port": state.port or None,
         "overrides": dict(state.settings),
-        "status": state.status.value,
+        "status": state.status,
         "detail": state.detail or None,
         "started": state.started,
         "ready": state.ready_at,
@@ -245,5 +291,5 @@ def _json(past: PastLaunch) -> dict[str, Any]:
         "again": again(state),
         "memory_guards": guards,
         "folder": str(past.folder),
-        "bytes": past.size,
+        "size": past.size,
     }

@@ -23,6 +23,7 @@ from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.cli.gate import hide_recipe
 from sparkrun_tui.cli.groups import CommandGroup
 from sparkrun_tui.cli.overriding import OverridingCommand, Typed, override_options
+from sparkrun_tui.cli.writing import FORMS, json_option, output_option, refuse_existing, write_files, write_launch
 from sparkrun_tui.recipe.model import BrokenRecipe, Problem, Recipe, Severity, Source, SourceKind
 
 if TYPE_CHECKING:
@@ -154,15 +155,8 @@ def vram_command(
     return Exit.OK
 
 
-FORMS = ("compose", "systemd", "kubernetes")
-"""The other tools that a launch can be written for, as `launch.deploy.forms` names them."""
-
-_OUTPUT = click.option(
-    "--output",
-    "target",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write to this new file instead of stdout.",
-)
+_NEW = "recipe.yaml"
+"""The name of a new recipe in JSON."""
 
 
 @recipe_group.command("new")
@@ -184,7 +178,8 @@ _OUTPUT = click.option(
 )
 @click.option("--nodes", default=1, show_default=True, type=click.IntRange(1, 64), help="How many hosts it uses.")
 @click.option("--offline", is_flag=True, help="Do not look up the model on the Hugging Face Hub.")
-@_OUTPUT
+@output_option
+@json_option
 @click.option("--yes", is_flag=True, help="Agree to what the service of a Compose file does.")
 def new_command(
     model: str,
@@ -195,6 +190,7 @@ def new_command(
     nodes: int,
     offline: bool,
     target: Path | None,
+    as_json: bool,
     yes: bool,
 ) -> int:
     """Write a first recipe for MODEL (OWNER/NAME, or OWNER/NAME:QUANT for GGUF) from what is known about it.
@@ -204,7 +200,7 @@ def new_command(
     if source is not None:
         if model or runtime or container or nodes != 1:
             raise UsageError("--from takes model, engine and image from the file", remedy="leave the others out")
-        return _from_compose(source, service, target, yes)
+        return _from_compose(source, service, target, yes, as_json)
     if service:
         raise UsageError("--service names a service of the file of --from")
     if not model:
@@ -217,12 +213,13 @@ def new_command(
     if container and parse_image(container) is None:
         raise UsageError(f"`{container[:80]}` is not an image", remedy="Write it as [REGISTRY/]NAME:TAG.")
     if target is not None:
-        _refuse_existing(target)
+        refuse_existing(target)
     if not offline and valid_model(model):
         look_up(model)
     engine = runtime or usual_family(model)
     image = container or _usual_image(engine)
     known = _known(model)
+    notes = []
     for share in _SHARES:
         text = starter(model, engine, image, known, nodes, share)
         if _starts(text):
@@ -230,12 +227,12 @@ def new_command(
     else:
         text = starter(model, engine, image, known, nodes)
         hosts = "one host" if nodes == 1 else f"{nodes} hosts"
-        say(f"{model} is not estimated to fit on {hosts}: see `sparkrun-tui recipe vram`, or give --nodes")
-    _write(text, target)
+        notes.append(f"{model} is not estimated to fit on {hosts}: see `sparkrun-tui recipe vram`, or give --nodes")
+    write_files({_NEW: text}, target, notes=notes, as_json=as_json)
     return Exit.OK
 
 
-def _from_compose(source: Path, service: str, target: Path | None, yes: bool) -> int:
+def _from_compose(source: Path, service: str, target: Path | None, yes: bool, as_json: bool) -> int:
     """Write the recipe of a service in a Compose file, which may be another person's."""
     from sparkrun_tui.base.disk.files import read_text
     from sparkrun_tui.engines.compose import converted
@@ -244,7 +241,7 @@ def _from_compose(source: Path, service: str, target: Path | None, yes: bool) ->
     from sparkrun_tui.recipe.format.yamltree import MAX_BYTES
 
     if target is not None:
-        _refuse_existing(target)
+        refuse_existing(target)
     try:
         text = read_text(source, MAX_BYTES, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -252,23 +249,25 @@ def _from_compose(source: Path, service: str, target: Path | None, yes: bool) ->
     found = converted(text, str(source), service)
     recipe = load_text(found.text, Source(SourceKind.PATH, str(source), stranger=True))
     hide_recipe(recipe)
-    for note in found.notes:
-        say(f"note: {note}")
+    notes = [f"note: {note}" for note in found.notes]
     if target is not None:
+        for note in notes:
+            # What is left out is known before the question.
+            say(note)
+        notes = []
         _agree_to_copy(recipe, {}, target, settings_now(), yes)
     private = keeps_secrets(recipe, found.text)
     if private:
-        _tell_of_secrets(target)
-    _write(found.text, target, private=private)
+        notes.append(_about_secrets(target))
+    write_files({_NEW: found.text}, target, notes=notes, private=private, as_json=as_json)
     return Exit.OK
 
 
-def _tell_of_secrets(target: Path | None) -> None:
-    """Say what becomes of the secrets that are in a new recipe in clear."""
+def _about_secrets(target: Path | None) -> str:
+    """What becomes of the secrets that are in a new recipe in clear."""
     if target is None:
-        say("the recipe contains secrets, shown as dots here; --output FILE writes them")
-    else:
-        say("the recipe contains secrets: only you can read the new file")
+        return "the recipe contains secrets, shown as dots here; --output FILE writes them"
+    return "the recipe contains secrets: only you can read the new file"
 
 
 _SHARES = ("0.5", "0.6", "0.7", "0.8", "0.85", "0.9")
@@ -337,7 +336,8 @@ def _usual_image(engine: str) -> str:
 @recipe_group.command("export", cls=OverridingCommand)
 @click.argument("name", shell_complete=recipe_names)
 @override_options
-@_OUTPUT
+@output_option
+@json_option
 @click.option(
     "--as",
     "form",
@@ -351,6 +351,7 @@ def export_command(
     name: str,
     typed: Typed,
     target: Path | None,
+    as_json: bool,
     form: str,
     hosts: str,
     yes: bool,
@@ -360,71 +361,51 @@ def export_command(
     With --as, write instead what Docker Compose, systemd or Kubernetes needs to start it. Secrets are never written:
     the text says where they belong.
     """
-    from sparkrun_tui.recipe.format.export import exported, keeps_secrets, left_as_variables
+    from sparkrun_tui.recipe.values.overrides import render
 
     settings = settings_now()
     recipe = found_recipe(name, settings)
     overrides = typed.of(recipe)
     if form != "recipe":
-        return _export_launch(recipe, overrides, settings, form, hosts, target, yes)
+        if hosts and form != "systemd":
+            raise UsageError(
+                "--hosts is for --as systemd", remedy="leave it out: the other tools choose hosts themselves"
+            )
+        names = tuple(host for host in hosts.split(",") if host)
+        rendered = render(recipe, overrides, settings.defaults)
+        write_launch(rendered, form, settings, target, hosts=names, yes=yes, as_json=as_json)
+        return Exit.OK
     if hosts:
         raise UsageError("--hosts is for --as systemd", remedy="leave it out: a recipe names no hosts")
-    text = exported(recipe, overrides)
-    if target is not None:
-        _agree_to_copy(recipe, overrides, target, settings, yes)
-    for key, variable in left_as_variables(recipe, overrides).items():
-        say(f"`{key}` is a secret and was not written: set ${variable}, which the new recipe reads, before you run it")
-    private = keeps_secrets(recipe, text)
-    if private:
-        _tell_of_secrets(target)
-    _write(text, target, private=private)
+    write_copy(recipe, overrides, settings, target, yes=yes, as_json=as_json)
     return Exit.OK
 
 
-def _export_launch(
+def write_copy(
     recipe: Recipe,
     overrides: Mapping[str, str],
     settings: Settings,
-    form: str,
-    hosts: str,
     target: Path | None,
+    *,
+    notes: Sequence[str] = (),
     yes: bool,
-) -> int:
-    """Write a launch for another tool; several units go into one file each, in the folder of `target`.
+    as_json: bool,
+) -> None:
+    """Write a recipe with overrides as its defaults; a third-party one becomes one of the user's own once agreed to."""
+    from sparkrun_tui.recipe.format.export import exported, keeps_secrets, left_as_variables
 
-    The other tool starts it without a question. A file of a third-party recipe is therefore written once the user has
-    agreed; with standard output, which is looked at first or piped on, stderr says what it does.
-    """
-    import os
-
-    from sparkrun_tui.cli.prompts import agreed, how_to_agree, say_demands
-    from sparkrun_tui.launch.deploy.forms import files_of
-    from sparkrun_tui.launch.plan.consent import about_another_tool, consent_needed
-    from sparkrun_tui.recipe.values.overrides import render
-
-    if hosts and form != "systemd":
-        raise UsageError("--hosts is for --as systemd", remedy="leave it out: the other tools choose hosts themselves")
-    names = tuple(name for name in hosts.split(",") if name)
-    rendered = render(recipe, overrides, settings.defaults)
-    files = files_of(rendered, form, os.environ, names)
-    wanted = consent_needed(rendered, os.environ, data_dirs=settings.data_dirs)
-    if wanted and target is None:
-        say_demands(about_another_tool(rendered), wanted)
-    elif wanted and not agreed(about_another_tool(rendered), wanted, "Write it?", yes):
-        raise UsageError("not written: this recipe needs your consent", remedy=how_to_agree())
-    if len(files) == 1:
-        (text,) = files.values()
-        _write(text, target)
-        return Exit.OK
-    if target is None:
-        for file, text in files.items():
-            output.raw(f"# ---- {file}\n{text}\n")
-        return Exit.OK
-    _refuse_existing(target)
-    target.mkdir(parents=True)
-    for file, text in files.items():
-        _write(text, target / file)
-    return Exit.OK
+    text = exported(recipe, overrides)
+    if target is not None:
+        _agree_to_copy(recipe, overrides, target, settings, yes)
+    said = [*notes]
+    for key, variable in left_as_variables(recipe, overrides).items():
+        said.append(
+            f"`{key}` is a secret and was not written: set ${variable}, which the new recipe reads, before you run it"
+        )
+    private = keeps_secrets(recipe, text)
+    if private:
+        said.append(_about_secrets(target))
+    write_files({_NEW: text}, target, notes=said, private=private, as_json=as_json)
 
 
 def _agree_to_copy(recipe: Recipe, overrides: Mapping[str, str], target: Path, settings: Settings, yes: bool) -> None:
@@ -442,20 +423,3 @@ def _agree_to_copy(recipe: Recipe, overrides: Mapping[str, str], target: Path, s
     wanted = unasked_as_a_copy(rendered, os.environ, target, settings)
     if wanted and not agreed(about_a_copy(rendered), wanted, "Write it?", yes):
         raise UsageError("not written: this recipe needs your consent", remedy=how_to_agree())
-
-
-def _refuse_existing(target: Path) -> None:
-    """Raise `UsageError` for a file that is there already."""
-    if target.exists() or target.is_symlink():
-        raise UsageError(f"{target} exists already", remedy="choose another name")
-
-
-def _write(text: str, target: Path | None, *, private: bool = False) -> None:
-    from sparkrun_tui.recipe.format.export import write_new_recipe
-
-    if target is None:
-        output.raw(text)
-        return
-    _refuse_existing(target)
-    write_new_recipe(target, text, private=private)
-    say(f"wrote {target}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ from sparkrun_tui.cli.exits import Exit, say
 from sparkrun_tui.cli.groups import CommandGroup
 
 if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.stores import RegistryJson, UpdatedJson
     from sparkrun_tui.recipe.registry.registries import RegistryStatus, UpdateResult
 
 
@@ -56,9 +57,9 @@ def _recipes(status: RegistryStatus) -> str:
     return f"{status.recipes} +{status.hidden} hidden" if status.hidden else str(status.recipes)
 
 
-def _status_json(status: RegistryStatus) -> dict[str, Any]:
+def _status_json(status: RegistryStatus) -> RegistryJson:
     registry, snapshot = status.registry, status.snapshot
-    shown: dict[str, Any] = {
+    shown: RegistryJson = {
         "name": registry.name,
         "url": registry.url,
         "subpath": registry.subpath or None,
@@ -74,7 +75,9 @@ def _status_json(status: RegistryStatus) -> dict[str, Any]:
         "skipped": None,
     }
     if snapshot is not None:
-        shown |= {"commit": snapshot.commit, "fetched": snapshot.fetched, "skipped": snapshot.skipped}
+        shown["commit"] = snapshot.commit
+        shown["fetched"] = snapshot.fetched
+        shown["skipped"] = snapshot.skipped
     return shown
 
 
@@ -82,45 +85,59 @@ def _status_json(status: RegistryStatus) -> dict[str, Any]:
 @click.argument("url")
 @click.option("--name", default="", help="Its name; by default made from the address.")
 @click.option("--subpath", default="", help="The folder of its recipes; by default as its manifest says.")
-def add_command(url: str, name: str, subpath: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def add_command(url: str, name: str, subpath: str, as_json: bool) -> int:
     """Fetch the repository at URL (https, ssh, git@host:path, OWNER/NAME on GitHub, a local folder) and add it."""
     from sparkrun_tui.recipe.registry.registries import add_registry
 
     status = add_registry(url, name, subpath, _Progress())
-    output.line(f"added {status.registry.name}: {format_count(status.recipes, 'recipe')}")
+    if as_json:
+        output.as_json(_status_json(status))
+    else:
+        output.line(f"added {status.registry.name}: {format_count(status.recipes, 'recipe')}")
     return Exit.OK
 
 
 @registry_group.command("remove")
 @click.argument("name", shell_complete=registry_names)
-def remove_command(name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def remove_command(name: str, as_json: bool) -> int:
     """Remove a registry and its cached recipes."""
     from sparkrun_tui.recipe.registry.registries import remove_registry
 
     remove_registry(name)
-    output.line(f"removed {name}")
+    if as_json:
+        output.as_json({"name": name})
+    else:
+        output.line(f"removed {name}")
     return Exit.OK
 
 
 @registry_group.command("enable")
 @click.argument("name", shell_complete=registry_names)
-def enable_command(name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def enable_command(name: str, as_json: bool) -> int:
     """Switch a registry on: its recipes are found and updated again."""
-    return _switch(name, True)
+    return _switch(name, True, as_json)
 
 
 @registry_group.command("disable")
 @click.argument("name", shell_complete=registry_names)
-def disable_command(name: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def disable_command(name: str, as_json: bool) -> int:
     """Switch a registry off: its recipes are not found any more; what was fetched stays on this machine."""
-    return _switch(name, False)
+    return _switch(name, False, as_json)
 
 
-def _switch(name: str, enabled: bool) -> int:
+def _switch(name: str, enabled: bool, as_json: bool) -> int:
     from sparkrun_tui.recipe.registry.config import set_enabled
+    from sparkrun_tui.recipe.registry.registries import registry_list
 
     set_enabled(name, enabled)
-    output.line(f"{name} is switched {'on' if enabled else 'off'}")
+    if as_json:
+        output.as_json(next(_status_json(status) for status in registry_list() if status.registry.name == name))
+    else:
+        output.line(f"{name} is switched {'on' if enabled else 'off'}")
     return Exit.OK
 
 
@@ -150,9 +167,9 @@ def _changes(result: UpdateResult) -> str:
     return ", ".join(f"{len(names)} {word}" for word, names in groups if names)
 
 
-def _result_json(result: UpdateResult) -> dict[str, Any]:
+def _result_json(result: UpdateResult) -> UpdatedJson:
     update = result.update
-    shown: dict[str, Any] = {
+    shown: UpdatedJson = {
         "name": result.registry.name,
         "error": result.error.what if result.error else None,
         "commit": None,

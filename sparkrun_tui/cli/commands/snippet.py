@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from sparkrun_tui.base.errors import LaunchError, UsageError
+from sparkrun_tui.base.text import visible_line
 from sparkrun_tui.cli import output
 from sparkrun_tui.cli.commands.workloads import chosen_workload, surveyed
 from sparkrun_tui.cli.context import Target, settings_now, target_options
 from sparkrun_tui.cli.exits import Exit, say
 
 if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.hosts import SnippetJson
     from sparkrun_tui.fleet.model import FleetView, Workload
 
 KINDS = ("curl", "python", "js", "open-webui", "litellm")
@@ -24,15 +26,16 @@ KINDS = ("curl", "python", "js", "open-webui", "litellm")
 @click.argument("name")
 @target_options
 @click.option("--as", "kind", type=click.Choice(KINDS), default="curl", show_default=True, help="What to print.")
-def snippet_command(name: str, hosts: str, cluster_name: str, demo: bool, kind: str) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def snippet_command(name: str, hosts: str, cluster_name: str, demo: bool, kind: str, as_json: bool) -> int:
     """Print code that calls the workload NAME (a launch id or a recipe): with its address and the name of its model.
 
     An API key that the server wants is not printed: the code takes it from the variable API_KEY.
     """
-    return asyncio.run(_snippet(Target(hosts, cluster_name, demo), name, kind))
+    return asyncio.run(_snippet(Target(hosts, cluster_name, demo), name, kind, as_json))
 
 
-async def _snippet(target: Target, name: str, kind: str) -> Exit:
+async def _snippet(target: Target, name: str, kind: str, as_json: bool) -> Exit:
     from sparkrun_tui.engines.plan import KEY_VARIABLE
     from sparkrun_tui.fleet.server_keys import key_of
     from sparkrun_tui.launch.chat.snippets import endpoint_at, kinds
@@ -50,7 +53,19 @@ async def _snippet(target: Target, name: str, kind: str) -> Exit:
             remedy = f"Take --as {' or '.join(known)}."
             raise UsageError(f"{item.recipe} writes no text: there is no {kind} for it", remedy=remedy)
         # What cannot be seen becomes a sign, line by line, so that a shell does not act on it when it is pasted.
-        for line in known[kind].make(endpoint).split("\n"):
+        lines = known[kind].make(endpoint).split("\n")
+        if as_json:
+            key = KEY_VARIABLE if wants_key else None
+            body: SnippetJson = {
+                "kind": kind,
+                "text": "\n".join(map(visible_line, lines)),
+                "url": url,
+                "model": model,
+                "key_variable": key,
+            }
+            output.as_json(body)
+            return Exit.OK
+        for line in lines:
             output.line(line)
         if wants_key:
             say(f"set {KEY_VARIABLE} to the API key of the server before you run it")

@@ -409,7 +409,7 @@ def _report_prune(
     from sparkrun_tui.launch.stores.prune import total
 
     if chosen.as_json:
-        output.as_json({**text.stores_json(view), **text.prune_json(report, going, offer.stays)})
+        output.as_json(text.prune_json(view, report, going, offer.stays))
     elif report is not None:
         for pruned in report.items:
             output.line(pruned.text)

@@ -18,8 +18,9 @@ from sparkrun_tui.cli.exits import piece as error_piece
 
 if TYPE_CHECKING:
     from sparkrun_tui.base.user.settings import Cluster, Settings
+    from sparkrun_tui.cli.shapes.hosts import AnswerJson, StoppedJson
     from sparkrun_tui.fleet.model import FleetView, Workload
-    from sparkrun_tui.launch.chat.pieces import Asked
+    from sparkrun_tui.launch.chat.pieces import Asked, Figures, Piece
     from sparkrun_tui.launch.services import Services
 
 
@@ -128,52 +129,74 @@ async def _status(target: Target, as_json: bool) -> Exit:
 @target_options
 @click.option("--all", "everything", is_flag=True, help="Stop every workload launched with sparkrun-tui.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-def stop_command(name: str, hosts: str, cluster_name: str, demo: bool, everything: bool, yes: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array with one object per workload.")
+def stop_command(
+    name: str, hosts: str, cluster_name: str, demo: bool, everything: bool, yes: bool, as_json: bool
+) -> int:
     """Stop the workload NAME (a launch id or a recipe) on all its hosts and remove its containers.
 
     Exit code 3 when a host could not be reached: its part may still be running.
     """
     if bool(name) == everything:
         raise UsageError("name a workload, or give --all", remedy="`sparkrun-tui status` lists them.")
-    return asyncio.run(_stop(Target(hosts, cluster_name, demo), name, yes))
+    return asyncio.run(_stop(Target(hosts, cluster_name, demo), name, yes, as_json))
 
 
-async def _stop(target: Target, name: str, yes: bool) -> Exit:
+async def _stop(target: Target, name: str, yes: bool, as_json: bool) -> Exit:
     from sparkrun_tui.fleet.choose import matching, prepared_by, silent_hosts
 
     async with surveyed(settings_now(), target) as (_, services, view):
         if name:
             if not matching(view, name) and prepared_by(view, name):
-                return await _end_leases(services, view, name)
+                stopped, code = await _end_leases(services, view, name, as_json)
+                if as_json:
+                    output.as_json([stopped])
+                return code
             item = await chosen_workload(view, name)
             if not item.ours and not yes:
                 _confirm([item])
-            return await _stop_one(item, services, view)
+            stopped, code = await _stop_one(item, services, view, as_json)
+            if as_json:
+                output.as_json([stopped])
+            return code
         silent = silent_hosts(view)
         for host in silent:
             say(f"{host} cannot be reached: what runs there may keep running")
         ours = [item for item in view.workloads if item.ours]
-        if not ours:
+        if not ours and not as_json:
             output.line("nothing to stop")
-        elif not yes:
+        elif ours and not yes:
             _confirm(ours)
+        done = await asyncio.gather(*(_stop_one(item, services, view, as_json) for item in ours))
+        if as_json:
+            output.as_json([stopped for stopped, _ in done])
         codes = [Exit.HOST if silent else Exit.OK]
-        codes += await asyncio.gather(*(_stop_one(item, services, view) for item in ours))
+        codes += [code for _, code in done]
         return max(codes)
 
 
-async def _end_leases(services: Services, view: FleetView, launch_id: str) -> Exit:
+async def _end_leases(services: Services, view: FleetView, launch_id: str, as_json: bool) -> tuple[StoppedJson, Exit]:
     """End a launch that has no container yet, and may never have one: the hosts that it prepares are free again."""
     from sparkrun_tui.fleet.choose import prepared_by, silent_hosts
     from sparkrun_tui.fleet.stop import STOP_AGAIN, end_lease
 
     hosts = prepared_by(view, launch_id)
     ended = await asyncio.gather(*(end_lease(host, services, launch_id) for host in hosts))
-    output.line(f"{launch_id}: no container yet; no longer prepares {', '.join(hosts)}")
-    if not all(ended) or silent_hosts(view):
+    if not as_json:
+        output.line(f"{launch_id}: no container yet; no longer prepares {', '.join(hosts)}")
+    unseen = [host for host, is_ended in zip(hosts, ended, strict=True) if not is_ended]
+    unseen += silent_hosts(view)
+    stopped: StoppedJson = {
+        "launch_id": launch_id,
+        "recipe": None,
+        "complete": not unseen,
+        "ranks": [],
+        "unseen": unseen,
+    }
+    if unseen:
         say(STOP_AGAIN)
-        return Exit.HOST
-    return Exit.OK
+        return stopped, Exit.HOST
+    return stopped, Exit.OK
 
 
 def _confirm(chosen: Sequence[Workload]) -> None:
@@ -189,16 +212,19 @@ def _confirm(chosen: Sequence[Workload]) -> None:
         raise UsageError("not stopped", remedy="" if on_terminal() else "Run the command again with --yes.")
 
 
-async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit:
+async def _stop_one(item: Workload, services: Services, view: FleetView, as_json: bool) -> tuple[StoppedJson, Exit]:
+    from sparkrun_tui.cli.text.workloads import stopped_json
     from sparkrun_tui.fleet.stop import STOP_AGAIN, stop
     from sparkrun_tui.launch.record.late import LateRecord
 
     found = await stop(item, services, view, record=LateRecord(item.launch_id))
-    output.line(f"{item.launch_id or item.recipe}: {found.text}")
+    stopped = stopped_json(item, found)
+    if not as_json:
+        output.line(f"{item.launch_id or item.recipe}: {found.text}")
     if found.unclear:
         say(STOP_AGAIN)
-        return Exit.HOST
-    return Exit.OK if found.complete else Exit.FAILED
+        return stopped, Exit.HOST
+    return stopped, Exit.OK if found.complete else Exit.FAILED
 
 
 @click.command("ask")
@@ -210,6 +236,7 @@ async def _stop_one(item: Workload, services: Services, view: FleetView) -> Exit
 )
 @click.option("--system", default="", metavar="TEXT", help="A system prompt, sent before PROMPT.")
 @click.option("--temperature", default="", metavar="NUMBER", help="The temperature; the server's own without it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object once the answer is complete.")
 def ask_command(
     name: str,
     prompt: tuple[str, ...],
@@ -219,6 +246,7 @@ def ask_command(
     max_tokens: int,
     system: str,
     temperature: str,
+    as_json: bool,
 ) -> int:
     """Send PROMPT to the workload NAME (a launch id or a recipe) and print the answer as it arrives.
 
@@ -232,12 +260,12 @@ def ask_command(
     text = " ".join(prompt) or "Say hello in one sentence."
     settings = settings_of(system, temperature, str(max_tokens))
     asked = Asked.once(text, system=settings.system, max_tokens=settings.max_tokens, temperature=settings.temperature)
-    return asyncio.run(_ask(Target(hosts, cluster_name, demo), name, asked))
+    return asyncio.run(_ask(Target(hosts, cluster_name, demo), name, asked, as_json))
 
 
-async def _ask(target: Target, name: str, asked: Asked) -> Exit:
+async def _ask(target: Target, name: str, asked: Asked, as_json: bool) -> Exit:
     from sparkrun_tui.fleet.server_keys import key_of
-    from sparkrun_tui.launch.chat.pieces import CUT_OFF, LENGTH
+    from sparkrun_tui.launch.chat.pieces import CUT_OFF, LENGTH, Figures
     from sparkrun_tui.launch.question import Question
     from sparkrun_tui.launch.record.events import EndpointUp
 
@@ -255,27 +283,70 @@ async def _ask(target: Target, name: str, asked: Asked) -> Exit:
             address=item.address,
             find_key=lambda: key_of(item, services),
         )
-        answered = thinking = False
-        end = ""
+        printed = _Answer(as_json)
         async for piece in question.pieces():
-            if piece.end:
-                end = piece.end
-                continue
-            answered = True
-            if thinking and not piece.is_reasoning:
-                say("")
-            thinking = piece.is_reasoning
-            if thinking:
-                error_piece(piece.text)
-            else:
-                output.piece(piece.text)
-        output.line()
-        if end == LENGTH:
-            say(CUT_OFF)
-        prompt = question.prompt
-        if prompt is not None and prompt.figures.final_words and sys.stderr.isatty():
-            say(prompt.figures.final_words)
-        return Exit.OK if answered else Exit.FAILED
+            printed.add(piece)
+        figures = question.prompt.figures if question.prompt is not None else Figures()
+        if as_json:
+            output.as_json(printed.json(item, figures))
+        else:
+            output.line()
+            if printed.end == LENGTH:
+                say(CUT_OFF)
+            if figures.final_words and sys.stderr.isatty():
+                say(figures.final_words)
+        return Exit.OK if printed.answered else Exit.FAILED
+
+
+class _Answer:
+    """Prints an answer as it arrives, or keeps it to print it as JSON."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._text = ""
+        self._reasoning = ""
+        self._thinking = False
+        self.answered = False
+        self.end = ""
+
+    def add(self, piece: Piece) -> None:
+        """Take up the next piece."""
+        if piece.end:
+            self.end = piece.end
+            return
+        self.answered = True
+        if self._quiet and piece.is_reasoning:
+            self._reasoning += piece.text
+        elif self._quiet:
+            self._text += piece.text
+        else:
+            self._print(piece)
+
+    def _print(self, piece: Piece) -> None:
+        if self._thinking and not piece.is_reasoning:
+            say("")
+        self._thinking = piece.is_reasoning
+        if self._thinking:
+            error_piece(piece.text)
+        else:
+            output.piece(piece.text)
+
+    def json(self, item: Workload, figures: Figures) -> AnswerJson:
+        """The whole answer of a workload."""
+        return {
+            "launch_id": item.launch_id or None,
+            "recipe": item.recipe,
+            "model": item.served_name or item.model,
+            "text": self._text,
+            "reasoning": self._reasoning,
+            "end": self.end,
+            "tokens": figures.tokens,
+            "exact": figures.exact,
+            "prompt_tokens": figures.prompt_tokens,
+            "first_after": figures.first_after,
+            "seconds": figures.seconds,
+            "tokens_per_second": figures.rate,
+        }
 
 
 def _head_runs(item: Workload) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from sparkrun_tui.recipe.model import Problem
 from sparkrun_tui.recipe.registry.config import is_public
 from sparkrun_tui.recipe.search.entry import Entry, dtype_text, hosts_text, params_text, reference
+
+if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.recipes import Origin, ProblemJson, RecipeRow
 
 
 def entry_row(entry: Entry) -> tuple[str, ...]:
@@ -44,7 +47,7 @@ def addresses(entries: Iterable[Entry]) -> list[str]:
     return [f"recipes of {name} come from {address}" for name, address in found.items()]
 
 
-def entry_json(entry: Entry) -> dict[str, Any]:
+def entry_json(entry: Entry) -> RecipeRow:
     """A row of the list as one JSON object; unknown values are null, as for a file that could not be loaded."""
     return {
         "name": entry.name,
@@ -55,15 +58,15 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "description": entry.description,
         "maintainer": entry.maintainer,
         "model_params": entry.params,
-        "model_params_from": entry.params_from or None,
+        "model_params_from": _origin(entry.params_from),
         "active_params": entry.active,
         "model_dtype": entry.dtype or None,
-        "model_dtype_from": entry.dtype_from or None,
+        "model_dtype_from": _origin(entry.dtype_from),
         "context": entry.context,
         "tensor_parallel": entry.tp,
         "min_nodes": entry.min_nodes,
         "max_nodes": entry.max_nodes,
-        "source": entry.source.kind.value,
+        "source": entry.source.kind,
         "registry": entry.source.registry or None,
         "repository": entry.source.repository or None,
         "repository_url": entry.source.address or None,
@@ -72,11 +75,16 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-def problem_json(problem: Problem) -> dict[str, Any]:
+def _origin(name: str) -> Origin | None:
+    """Who states a figure; None for a figure that nobody states."""
+    return cast("Origin", name) if name else None
+
+
+def problem_json(problem: Problem) -> ProblemJson:
     """A finding as one JSON object."""
     spot = problem.spot
     return {
-        "severity": problem.severity.value,
+        "severity": problem.severity,
         "code": problem.code,
         "message": problem.message,
         "path": spot.path if spot else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sparkrun_tui.base import shell
 from sparkrun_tui.base.units import GIB, format_gib
@@ -22,17 +22,20 @@ from sparkrun_tui.recipe.values.launching import launching_lines
 from sparkrun_tui.recipe.values.masking import dotted, redactor, shown, shown_data
 from sparkrun_tui.recipe.values.rendered import Rendered
 
+if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.recipes import EstimateJson, LayerJson, RecipeJson
+
 MARKS = {Level.GOOD: "✓", Level.TIGHT: "!", Level.BAD: "✗", Level.UNKNOWN: "?"}
 _PARTS = {"others": "other tenants", "kv": "KV cache", "graphs": "CUDA graphs"}
 
 
-def recipe_json(recipe: Recipe) -> dict[str, Any]:
+def recipe_json(recipe: Recipe) -> RecipeJson:
     """A whole recipe as one JSON object."""
     meta = recipe.metadata
     return {
         "name": recipe.name,
         "reference": reference(recipe),
-        "source": recipe.source.kind.value,
+        "source": recipe.source.kind,
         "registry": recipe.source.registry or None,
         "repository": recipe.source.repository or None,
         "repository_url": recipe.source.address or None,
@@ -46,7 +49,7 @@ def recipe_json(recipe: Recipe) -> dict[str, Any]:
         "maintainer": meta.maintainer,
         "model_params": meta.model_params,
         "model_dtype": meta.model_dtype,
-        "mode": recipe.mode.value,
+        "mode": recipe.mode,
         "min_nodes": recipe.min_nodes,
         "max_nodes": recipe.max_nodes,
         "launchable": recipe.runtime in ENGINES,
@@ -66,16 +69,23 @@ def shown_values(rendered: Rendered) -> dict[str, Any]:
     return {key: shown_data(key, link.value) for key, link in rendered.chain.items()}
 
 
-def decisions_json(rendered: Rendered) -> list[dict[str, Any]]:
+def decisions_json(rendered: Rendered) -> list[LayerJson]:
     """Which of the recipe's `overrides` hold, and why, in their order."""
     redact = redactor(rendered=rendered)
     found = []
     for decision in rendered.decisions:
         layer = decision.layer
-        entry = {"number": layer.number, "when": layer.when, "holds": decision.holds, "reason": decision.reason}
-        found.append(
-            {**redact.data(entry), "sets": [*layer.defaults, *layer.env, *(["container"] * bool(layer.container))]}
-        )
+        sets = [*layer.defaults, *layer.env]
+        if layer.container:
+            sets.append("container")
+        entry: LayerJson = {
+            "number": layer.number,
+            "when": redact.data(layer.when),
+            "holds": decision.holds,
+            "reason": redact(decision.reason),
+            "sets": sets,
+        }
+        found.append(entry)
     return found
 
 
@@ -197,7 +207,7 @@ def suggestion_line(suggestion: Suggestion) -> str:
     return f"try {' '.join(options)}  ({present} now): {suggestion.why}"
 
 
-def estimate_json(estimate: Estimate, offered: Sequence[Suggestion] = ()) -> dict[str, Any]:
+def estimate_json(estimate: Estimate, offered: Sequence[Suggestion] = ()) -> EstimateJson:
     """The estimate as one JSON object: sizes in bytes, each host's facts and parts in one object.
 
     `proposals` are the suggestions that were tried (`launch.sizing.suggestions`).
@@ -208,4 +218,4 @@ def estimate_json(estimate: Estimate, offered: Sequence[Suggestion] = ()) -> dic
     ]
     verdicts = {name: whole.pop(name) for name in ("starts", "context", "headroom")}
     hosts = [{**picture.pop("host"), **picture} for picture in whole.pop("hosts")]
-    return {"level": estimate.level, "verdicts": verdicts, "hosts": hosts, **whole}
+    return cast("EstimateJson", {"level": estimate.level, "verdicts": verdicts, "hosts": hosts, **whole})

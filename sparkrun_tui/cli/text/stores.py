@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.units import format_bytes, format_duration, format_gib
 from sparkrun_tui.launch.stores.model import HostStores, Image, Model, StoresView, Use, User, sizes_text
 from sparkrun_tui.launch.stores.prune import Item, PruneReport, Stays
 from sparkrun_tui.launch.stores.verify import Checked, Verdict
+
+if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.stores import (
+        ImageJson,
+        ItemJson,
+        ModelJson,
+        PruneJson,
+        StoreHost,
+        StoresJson,
+        UseJson,
+        VerifiedJson,
+    )
 
 MODEL_HEAD = ("MODEL", "REVISION", "SIZE", "LAST USED", "USED BY")
 IMAGE_HEAD = ("IMAGE", "DIGEST", "SIZE", "BUILT", "USED BY")
@@ -77,12 +89,12 @@ def no_images(view: StoresView) -> str:
     return "no image is there"
 
 
-def stores_json(view: StoresView) -> dict[str, Any]:
+def stores_json(view: StoresView) -> StoresJson:
     """The common part of both lists as JSON; sizes in bytes, times as Unix seconds."""
     return {"cluster": view.cluster or None, "taken": view.taken, "hosts": [_host_json(host) for host in view.hosts]}
 
 
-def _host_json(host: HostStores) -> dict[str, Any]:
+def _host_json(host: HostStores) -> StoreHost:
     store = host.store
     return {
         "name": host.name,
@@ -95,7 +107,7 @@ def _host_json(host: HostStores) -> dict[str, Any]:
     }
 
 
-def model_json(model: Model) -> dict[str, Any]:
+def model_json(model: Model) -> ModelJson:
     """One model with what each host has of it."""
     return {
         "model": model.repo,
@@ -125,7 +137,7 @@ def model_json(model: Model) -> dict[str, Any]:
     }
 
 
-def image_json(image: Image) -> dict[str, Any]:
+def image_json(image: Image) -> ImageJson:
     """One image with the hosts that have it."""
     return {
         "image": image.name,
@@ -143,10 +155,10 @@ def image_json(image: Image) -> dict[str, Any]:
     }
 
 
-def use_json(use: Use) -> dict[str, Any]:
+def use_json(use: Use) -> UseJson:
     """One use; `holds` says whether it keeps the thing from being removed."""
     return {
-        "kind": use.user.value,
+        "kind": use.user,
         "name": use.name,
         "host": use.host or None,
         "holds": use.holds,
@@ -163,22 +175,22 @@ def checked_line(checked: Checked) -> str:
     return f"{_SIGNS[checked.verdict]} {checked.text}"
 
 
-def checked_json(checked: Checked) -> dict[str, Any]:
+def checked_json(checked: Checked) -> VerifiedJson:
     """One result of a verification as JSON."""
     return {
         "host": checked.host,
         "name": checked.name,
         "revision": checked.revision or None,
-        "verdict": checked.verdict.value,
+        "verdict": checked.verdict,
         "detail": checked.detail,
         "size": checked.size,
     }
 
 
-def item_json(item: Item) -> dict[str, Any]:
+def item_json(item: Item) -> ItemJson:
     """One thing that may be removed."""
     return {
-        "kind": item.kind.value,
+        "kind": item.kind,
         "host": item.host,
         "name": item.name,
         "size": item.size,
@@ -186,10 +198,13 @@ def item_json(item: Item) -> dict[str, Any]:
     }
 
 
-def prune_json(report: PruneReport | None, offered: Sequence[Item], stays: Sequence[Stays]) -> dict[str, Any]:
+def prune_json(
+    view: StoresView, report: PruneReport | None, offered: Sequence[Item], stays: Sequence[Stays]
+) -> PruneJson:
     """What was offered, what stays and why, and what became of what was removed; `gone` is null where not known."""
     pruned = report.items if report is not None else ()
     return {
+        **stores_json(view),
         "offered": [item_json(item) for item in offered],
         "stays": [{"host": stay.host, "name": stay.name, "why": stay.why} for stay in stays],
         "removed": [{**item_json(done.item), "gone": done.gone, "why": done.why or None} for done in pruned],

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.units import format_duration, format_gib
 from sparkrun_tui.fleet.model import FleetView, HostStatus, Workload
 from sparkrun_tui.remote.lease import Lease
 from sparkrun_tui.remote.transport import LinkState
+
+if TYPE_CHECKING:
+    from sparkrun_tui.cli.shapes.hosts import FleetJson, HostJson, StoppedJson, WorkloadJson
+    from sparkrun_tui.fleet.stop import StopReport
 
 HOST_HEAD = ("HOST", "LINK", "MEMORY FREE", "GPU", "LOAD")
 WORKLOAD_HEAD = ("ID", "RECIPE", "ENGINE", "HEALTH", "HOSTS", "PORT", "UP", "MODEL")
@@ -83,7 +87,7 @@ def lease_text(lease: Lease) -> str:
     return f"{who} was being prepared here, and has not been heard of for {format_duration(lease.age)}"
 
 
-def fleet_json(view: FleetView) -> dict[str, Any]:
+def fleet_json(view: FleetView) -> FleetJson:
     """The state of a cluster as one JSON object; sizes in bytes, times as Unix seconds."""
     return {
         "cluster": view.cluster,
@@ -93,11 +97,11 @@ def fleet_json(view: FleetView) -> dict[str, Any]:
     }
 
 
-def _host_json(status: HostStatus) -> dict[str, Any]:
+def _host_json(status: HostStatus) -> HostJson:
     facts = status.facts
-    shown: dict[str, Any] = {
+    shown: HostJson = {
         "name": status.name,
-        "link": status.link.state.value,
+        "link": status.link.state,
         "detail": status.link.detail or None,
         "note": status.note or None,
         "docker": None,
@@ -111,21 +115,21 @@ def _host_json(status: HostStatus) -> dict[str, Any]:
         shown["memory_total"] = facts.memory_total
         shown["memory_available"] = facts.memory_available
         if facts.lease is not None:
-            shown["preparing"] = {"launch": facts.lease.launch, "user": facts.lease.user, "age": facts.lease.age}
+            shown["preparing"] = {"launch_id": facts.lease.launch, "user": facts.lease.user, "age": facts.lease.age}
         shown["gpus"] = [gpu.name for gpu in facts.gpus]
     return shown
 
 
-def workload_json(item: Workload) -> dict[str, Any]:
-    """One workload as a JSON object; `id` is null for workloads of other tools."""
+def workload_json(item: Workload) -> WorkloadJson:
+    """One workload as a JSON object; `launch_id` is null for workloads of other tools."""
     return {
-        "id": item.launch_id or None,
+        "launch_id": item.launch_id or None,
         "recipe": item.recipe,
         "engine": item.engine or None,
         "model": item.model or None,
         "served_name": item.served_name or None,
         "port": item.port,
-        "health": item.health.value,
+        "health": item.health,
         "detail": item.detail or None,
         "ours": item.ours,
         "expected_ranks": item.expected_ranks,
@@ -143,4 +147,24 @@ def workload_json(item: Workload) -> dict[str, Any]:
             }
             for rank in item.ranks
         ],
+    }
+
+
+def stopped_json(item: Workload, report: StopReport) -> StoppedJson:
+    """What became of a workload that was stopped."""
+    return {
+        "launch_id": item.launch_id or None,
+        "recipe": item.recipe,
+        "complete": report.complete,
+        "ranks": [
+            {
+                "host": rank.host,
+                "rank": rank.rank,
+                "outcome": rank.outcome,
+                "detail": rank.detail or None,
+                "note": rank.note or None,
+            }
+            for rank in report.ranks
+        ],
+        "unseen": list(report.unseen),
     }

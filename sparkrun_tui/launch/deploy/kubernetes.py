@@ -17,12 +17,14 @@ from sparkrun_tui.recipe.names.local_model import CACHE_TARGETS
 
 LEADER = "lws-leader-address"
 """The name of the head node in a plan that becomes a LeaderWorkerSet."""
+LEADER_VARIABLE = "LWS_LEADER_ADDRESS"
+"""What a LeaderWorkerSet puts in its place."""
 _WORKER = "lws-worker-address"
 _NODE_RANK = late_regex(r"(--node-rank[ =])[0-9]{1,4}(?![0-9])")
 _OWN_ADDRESS = late_regex(rf"(--node-ip-address[ =]){LEADER}")
 _REPLACED = late_regex(r"\$(?=[$(])")
 """A dollar sign by which Kubernetes would begin to replace something."""
-_LABEL = "app.kubernetes.io/name"
+LABEL = "app.kubernetes.io/name"
 _CACHE = "cache"
 _ENGINE_CACHE = ".cache/sparkrun-tui/engine/"
 _GGUF_IMAGE = "python:3.13-slim"
@@ -42,20 +44,22 @@ def manifests(service: Service) -> str:
     Raises `LaunchError` where the ranks' commands differ in more than their number.
     """
     if len(service.ranks) == 1:
-        objects = [_claim(service, "ReadWriteOnce"), _deployment(service), _front(service, {_LABEL: service.name})]
+        objects = [claim(service, "ReadWriteOnce"), _deployment(service), front(service, {LABEL: service.name})]
     else:
         leader = {"leaderworkerset.sigs.k8s.io/name": service.name, "leaderworkerset.sigs.k8s.io/worker-index": "0"}
-        objects = [_claim(service, "ReadWriteMany"), _leader_worker_set(service), _front(service, leader)]
-    return comments(_head(service)) + "---\n".join(map(document, objects))
+        objects = [claim(service, "ReadWriteMany"), _leader_worker_set(service), front(service, leader)]
+    lines = head_lines(service, "kubernetes", "LeaderWorkerSet (https://lws.sigs.k8s.io)")
+    return comments(lines) + "---\n".join(map(document, objects))
 
 
-def _head(service: Service) -> list[str]:
+def head_lines(service: Service, form: str, needs: str) -> list[str]:
+    """What people read first: how to start it, what the cluster `needs`, and what is left out."""
     lines = [
-        f"{service.recipe} ({service.engine}), written by `sparkrun-tui recipe export --as kubernetes`.",
+        f"{service.recipe} ({service.engine}), written by `sparkrun-tui recipe export --as {form}`.",
         f"kubectl apply -f FILE; kubectl port-forward service/{service.name} {service.port}",
     ]
     if len(service.ranks) > 1:
-        lines.append("The cluster needs LeaderWorkerSet (https://lws.sigs.k8s.io).")
+        lines.append(f"The cluster needs {needs}.")
         lines.append(
             "The cache is one volume of all nodes (ReadWriteMany): name a storage class that has such volumes."
         )
@@ -68,42 +72,44 @@ def _head(service: Service) -> list[str]:
     return [*lines, *service.notes]
 
 
-def _claim(service: Service, mode: str) -> dict[str, Any]:
+def claim(service: Service, mode: str) -> dict[str, Any]:
+    """The claim of the cache's volume, with an access mode."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": _metadata(service),
+        "metadata": metadata(service),
         "spec": {"accessModes": [mode], "resources": {"requests": {"storage": f"{_SPACE_GIB}Gi"}}},
     }
 
 
-def _metadata(service: Service) -> dict[str, Any]:
-    return {"name": service.name, "labels": {_LABEL: service.name}}
+def metadata(service: Service) -> dict[str, Any]:
+    """The name and the label of every object."""
+    return {"name": service.name, "labels": {LABEL: service.name}}
 
 
 def _deployment(service: Service) -> dict[str, Any]:
-    labels = {_LABEL: service.name}
+    labels = {LABEL: service.name}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": _metadata(service),
+        "metadata": metadata(service),
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": labels},
             # A second copy would find no free GPU while the first one runs.
             "strategy": {"type": "Recreate"},
             "progressDeadlineSeconds": START_SECONDS + 600,
-            "template": {"metadata": {"labels": labels}, "spec": _pod(service, 0, service.scripts[0])},
+            "template": {"metadata": {"labels": labels}, "spec": pod(service, 0, service.scripts[0])},
         },
     }
 
 
 def _leader_worker_set(service: Service) -> dict[str, Any]:
-    labels = {_LABEL: service.name}
+    labels = {LABEL: service.name}
     return {
         "apiVersion": "leaderworkerset.x-k8s.io/v1",
         "kind": "LeaderWorkerSet",
-        "metadata": _metadata(service),
+        "metadata": metadata(service),
         "spec": {
             "replicas": 1,
             "leaderWorkerTemplate": {
@@ -111,9 +117,9 @@ def _leader_worker_set(service: Service) -> dict[str, Any]:
                 "restartPolicy": "RecreateGroupOnPodRestart",
                 "leaderTemplate": {
                     "metadata": {"labels": labels},
-                    "spec": _pod(service, 0, _placed(service.scripts[0], 0)),
+                    "spec": pod(service, 0, placed(service.scripts[0], 0)),
                 },
-                "workerTemplate": {"metadata": {"labels": labels}, "spec": _pod(service, 1, _worker_script(service))},
+                "workerTemplate": {"metadata": {"labels": labels}, "spec": pod(service, 1, _worker_script(service))},
             },
         },
     }
@@ -121,7 +127,7 @@ def _leader_worker_set(service: Service) -> dict[str, Any]:
 
 def _worker_script(service: Service) -> str:
     """The script of every worker. Raises `LaunchError` where theirs differ in more than their rank and address."""
-    scripts = {_placed(script, rank) for rank, script in enumerate(service.scripts) if rank}
+    scripts = {placed(script, rank) for rank, script in enumerate(service.scripts) if rank}
     if len(scripts) > 1:
         raise LaunchError(
             "the commands of the workers differ from each other, which a LeaderWorkerSet cannot express",
@@ -130,16 +136,17 @@ def _worker_script(service: Service) -> str:
     return scripts.pop()
 
 
-def _placed(script: str, rank: int) -> str:
-    """A script with the variables of LeaderWorkerSet in place of the plan's rank and addresses."""
+def placed(script: str, rank: int, leader: str = LEADER_VARIABLE) -> str:
+    """A script with variables in place of the plan's rank and addresses; `leader` names that of the head's address."""
     if rank:
         script = script.replace(f"{_WORKER}-{rank}", "$POD_IP")
         script = _NODE_RANK.sub(r"\1$LWS_WORKER_INDEX", script)
     script = _OWN_ADDRESS.sub(r"\1$POD_IP", script)
-    return script.replace(LEADER, "$LWS_LEADER_ADDRESS")
+    return script.replace(LEADER, f"${leader}")
 
 
-def _pod(service: Service, rank: int, script: str) -> dict[str, Any]:
+def pod(service: Service, rank: int, script: str, leader: str = LEADER_VARIABLE) -> dict[str, Any]:
+    """The spec of the pod of a rank, which runs a script; `leader` as in `placed`."""
     spec = service.ranks[rank]
     mounts, volumes = _volumes(service, spec)
     container: dict[str, Any] = {
@@ -147,7 +154,7 @@ def _pod(service: Service, rank: int, script: str) -> dict[str, Any]:
         "image": spec.image,
         "command": [*spec.entrypoint, "bash", "-c"],
         "args": [_literal(script)],
-        "env": _environment(service, spec, rank),
+        "env": _environment(service, spec, rank, leader),
         "resources": {"limits": {"nvidia.com/gpu": service.gpus}},
         "volumeMounts": mounts,
     }
@@ -163,18 +170,18 @@ def _pod(service: Service, rank: int, script: str) -> dict[str, Any]:
     security = _security(spec)
     if security:
         container["securityContext"] = security
-    pod: dict[str, Any] = {
+    body: dict[str, Any] = {
         "containers": [container],
         "terminationGracePeriodSeconds": service.grace + 10,
         "volumes": volumes,
     }
     fetch = _fetch(service, mounts)
     if fetch:
-        pod["initContainers"] = fetch
-    return pod
+        body["initContainers"] = fetch
+    return body
 
 
-def _environment(service: Service, spec: ContainerSpec, rank: int) -> list[dict[str, Any]]:
+def _environment(service: Service, spec: ContainerSpec, rank: int, leader: str) -> list[dict[str, Any]]:
     own = host_names(len(service.ranks))[rank]
     found: list[dict[str, Any]] = []
     if len(service.ranks) > 1:
@@ -183,7 +190,7 @@ def _environment(service: Service, spec: ContainerSpec, rank: int) -> list[dict[
         if len(service.ranks) > 1 and value == own:
             value = "$(POD_IP)"
         elif LEADER in value:
-            value = value.replace(LEADER, "$(LWS_LEADER_ADDRESS)")
+            value = value.replace(LEADER, f"$({leader})")
         else:
             value = _literal(value)
         found.append({"name": name, "value": value})
@@ -270,10 +277,11 @@ def _fetch(service: Service, mounts: list[dict[str, Any]]) -> list[dict[str, Any
     ]
 
 
-def _front(service: Service, selector: dict[str, str]) -> dict[str, Any]:
+def front(service: Service, selector: dict[str, str]) -> dict[str, Any]:
+    """The Service before the pod that has these labels."""
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _metadata(service),
+        "metadata": metadata(service),
         "spec": {"selector": selector, "ports": [{"name": PORT_NAME, "port": service.port, "targetPort": PORT_NAME}]},
     }

@@ -26,10 +26,13 @@ def run_again(recipe: str, hosts: Iterable[str], settings: Mapping[str, str], *,
     return shell.joined([part for part in parts if part], " ")
 
 
-def values_again(settings: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, str]:
+_TYPE_IT = "Type it in the overrides of the recipe, then launch again."
+
+
+def values_again(settings: Mapping[str, str], typed: Mapping[str, str], remedy: str = _TYPE_IT) -> dict[str, str]:
     """The overrides of an earlier launch, with the secrets among them as they are `typed` now.
 
-    Raises `LaunchError` for a secret that is not typed: records keep none.
+    Raises `LaunchError` with the `remedy` for a secret that is not typed: records keep none.
     """
     values: dict[str, str] = {}
     for key, text in settings.items():
@@ -40,6 +43,6 @@ def values_again(settings: Mapping[str, str], typed: Mapping[str, str]) -> dict[
         else:
             raise LaunchError(
                 f"the value of {key} was not kept, since it is a secret",
-                remedy="Type it in the overrides of the recipe, then launch again.",
+                remedy=remedy,
             )
     return values

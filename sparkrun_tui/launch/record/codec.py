@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from sparkrun_tui.base.reading.numbers import MOST, decimal_of, whole_of
 from sparkrun_tui.engines.logs.causes import Repair
@@ -42,6 +42,11 @@ def to_json(event: AnyEvent) -> dict[str, Any]:
     return body
 
 
+def kind_of(event: type[Any]) -> str:
+    """The `kind` of a class of events in JSON; empty for another class."""
+    return _NAMES.get(event, "")
+
+
 def from_json(body: Mapping[str, Any]) -> AnyEvent | None:
     """The event in `body`; None when it cannot be read (a newer kind, a damaged line, another shape)."""
     name = str(body.get("kind"))
@@ -67,7 +72,7 @@ def _made(kind: type[Any], body: Mapping[str, Any]) -> Any:
 def _read(value: Any, hint: Any) -> Any:
     """`value` as the type `hint` of a field. Raises `ValueError` when it does not have that type."""
     origin, inner = get_origin(hint), get_args(hint)
-    if origin is UnionType:
+    if origin in (Union, UnionType):
         if value is None:
             return None
         # The only unions here are those with None.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 
+from sparkrun_tui.base.quantities import Bytes, Figure, Moment, Number, Percent, Seconds
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase
@@ -41,8 +42,8 @@ class LaunchStatus(StrEnum):
 class Event:
     """The common fields: a running number within the launch, and Unix time."""
 
-    seq: int = 0
-    time: float = 0.0
+    seq: Number = 0
+    time: Moment = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,7 @@ class LaunchBegan(Event):
     model: str
     cluster: str
     hosts: tuple[str, ...]
-    port: int
+    port: Number
     settings: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
     """What to type to mean the recipe again: its name, its path or its address; empty when it is not known."""
@@ -87,9 +88,9 @@ class Progressed(Event):
 
     host: str
     phase: Phase
-    done: float
-    total: float | None
-    rate: float | None = None
+    done: Figure
+    total: Figure | None
+    rate: Figure | None = None
     unit: str = "B"
     detail: str = ""
 
@@ -108,8 +109,8 @@ class MemorySeen(Event):
     """A reading of a host's memory in bytes."""
 
     host: str
-    available: int
-    total: int
+    available: Bytes
+    total: Bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,17 +143,17 @@ class GuardSeen(Event):
     """
 
     host: str
-    floor: int
+    floor: Bytes
     state: GuardState
-    samples: tuple[int, ...] = ()
-    now: int | None = None
+    samples: tuple[Bytes, ...] = ()
+    now: Bytes | None = None
     """The newest sample."""
-    pressure: float | None = None
-    minute: tuple[int, ...] = ()
+    pressure: Percent | None = None
+    minute: tuple[Bytes, ...] = ()
     """Every sample of the minute before it stopped the container or the host was restarted, two a second."""
-    stopped: int | None = None
+    stopped: Bytes | None = None
     """What was left when it stopped the container."""
-    until: float = 0.0
+    until: Seconds = 0.0
     """The time of the newest of `samples`, seconds since the host's start."""
 
 
@@ -162,7 +163,7 @@ class EngineFact(Event):
 
     host: str
     name: str
-    value: float
+    value: Figure
 
 
 STOP = "stop"

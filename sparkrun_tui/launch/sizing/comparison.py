@@ -8,6 +8,7 @@ from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.sizing.evaluation import Evaluation
 from sparkrun_tui.memory.result import Estimate, HostPicture, Level, Verdict
+from sparkrun_tui.memory.speed.words import figure
 from sparkrun_tui.recipe.values.masking import shown, shown_settings
 
 Text = Callable[[Evaluation], str]
@@ -50,6 +51,8 @@ def compare(sides: Sequence[Evaluation]) -> tuple[Row, ...]:
         _verdicts("headroom", [side.estimate.headroom for side in sides]),
         _row("longest context", sides, lambda side: _tokens(side.estimate.max_context)),
         _row("requests at once", sides, lambda side: _at_once(side.estimate)),
+        _row("tokens/s of one request", sides, lambda side: _speed(side.estimate, prefill=False)),
+        _row("tokens/s of its prompt", sides, lambda side: _speed(side.estimate, prefill=True)),
         _row("GiB left", sides, lambda side: _left(side.estimate)),
         _row("weights, GiB a host", sides, lambda side: _part(side.estimate, "weights")),
         _row("KV cache, GiB a host", sides, lambda side: _part(side.estimate, "kv")),
@@ -101,6 +104,13 @@ def _at_once(found: Estimate) -> str:
     if found.concurrency is None or found.context.level not in (Level.GOOD, Level.TIGHT):
         return UNKNOWN
     return f"{found.concurrency:.1f}"
+
+
+def _speed(found: Estimate, *, prefill: bool) -> str:
+    if found.speed is None:
+        return UNKNOWN
+    rate = found.speed.prefill if prefill else found.speed.decode
+    return UNKNOWN if rate is None else f"~{figure(rate.likely)}"
 
 
 def _left(found: Estimate) -> str:

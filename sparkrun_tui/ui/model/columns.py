@@ -32,6 +32,8 @@ COLUMNS = (
     Column("context", "context", 7, "tokens of context that it asks for", right=True, downwards=True),
     Column("left", "left", 5, "GiB that stay free on the fullest host", right=True, judged=True, downwards=True),
     Column("once", "at once", 7, "requests of full length at once", right=True, judged=True, downwards=True),
+    Column("decode", "tokens/s", 9, "new tokens a second of one request", right=True, judged=True, downwards=True),
+    Column("prefill", "prompt/s", 9, "tokens of its prompt a second", right=True, judged=True, downwards=True),
     Column("last", "last", 6, "when it was launched last", right=True, downwards=True),
     Column("origin", "from", 12, "bundled, your own, or its registry"),
 )
@@ -41,7 +43,7 @@ NAME = "name"
 VERDICT = "fits"
 SORTABLE = (NAME, *BY_KEY, VERDICT)
 """What the list can be sorted by."""
-_BY_IMPORTANCE = ("size", "hosts", "engine", "dtype", "context", "left", "once", "last", "origin")
+_BY_IMPORTANCE = ("size", "hosts", "engine", "dtype", "context", "left", "once", "last", "origin", "decode", "prefill")
 """Where there is no room for all, the first of these are shown."""
 _MARKS = 4
 """Cells for the cursor, the mark, the verdict and the blank before it."""

@@ -148,6 +148,10 @@ class ListOrder:
                 return judged.left if judged is not None else None
             case "once":
                 return judged.at_once if judged is not None else None
+            case "decode":
+                return judged.decode if judged is not None else None
+            case "prefill":
+                return judged.prefill if judged is not None else None
             case "last":
                 return self.launched.get(entry.name)
             case "origin":

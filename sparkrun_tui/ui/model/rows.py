@@ -27,10 +27,15 @@ class RecipeRow:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What the list shows of a recipe's estimate: bytes left on the fullest host, requests of full length at once."""
+    """What the list shows of a recipe's estimate: bytes left on the fullest host, requests of full length at once.
+
+    `decode` and `prefill` are tokens a second of one request alone.
+    """
 
     left: int | None = None
     at_once: float | None = None
+    decode: float | None = None
+    prefill: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

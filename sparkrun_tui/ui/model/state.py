@@ -325,4 +325,9 @@ def _figures_of(evaluation: Evaluation) -> Figures:
     at_once = None
     if estimate.context.level in (Level.GOOD, Level.TIGHT):
         at_once = estimate.concurrency
-    return Figures(left, at_once)
+    decode = prefill = None
+    if estimate.speed is not None and estimate.starts.level is not Level.BAD:
+        decode = estimate.speed.decode.likely
+        if estimate.speed.prefill is not None:
+            prefill = estimate.speed.prefill.likely
+    return Figures(left, at_once, decode, prefill)

@@ -8,6 +8,9 @@ from sparkrun_tui.base.user.settings import Cluster
 from sparkrun_tui.engines.command.added import with_value
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record.again import values_again
+from sparkrun_tui.recipe.model import Recipe
+from sparkrun_tui.recipe.values.overrides import render
+from sparkrun_tui.recipe.values.rendered import Rendered
 from sparkrun_tui.ui.app_port import AppPort
 from sparkrun_tui.ui.model.ports import PastLaunch
 from sparkrun_tui.ui.paint.launch.change_lines import change_words
@@ -48,14 +51,25 @@ async def plan_again(app: AppPort, past: PastLaunch) -> None:
         app.open_plan(found.rendered, found.places)
 
 
+async def export_again(app: AppPort, past: PastLaunch) -> Rendered:
+    """Its recipe with its overrides, for another tool. Raises `SparkrunError` as `launch_again` does."""
+    recipe, values = await _recipe_and_values(app, past)
+    return render(recipe, values, app.state.settings.defaults)
+
+
+async def _recipe_and_values(app: AppPort, past: PastLaunch) -> tuple[Recipe, dict[str, str]]:
+    """Its recipe as it is now, and its overrides with the secrets that are typed now."""
+    recipe = await app.backend.recipe_of(past)
+    typed: dict[str, str] = {}
+    if app.state.catalog.entry(recipe.source.path) is not None:
+        typed = dict(app.state.edits_of(recipe.source.path).overrides)
+    return recipe, values_again(past.settings or {}, typed)
+
+
 async def _as_now(app: AppPort, past: PastLaunch, repair: Repair | None) -> Evaluation | None:
     """Its recipe with its overrides, on the hosts that would be used now; an error of the recipe is shown."""
-    recipe = await app.backend.recipe_of(past)
+    recipe, values = await _recipe_and_values(app, past)
     state = app.state
-    typed: dict[str, str] = {}
-    if state.catalog.entry(recipe.source.path) is not None:
-        typed = dict(state.edits_of(recipe.source.path).overrides)
-    values = values_again(past.settings or {}, typed)
     if repair is not None and repair.key:
         plain = state.catalog.evaluate(recipe, values, state.view)
         repaired = with_value(plain.rendered, values, repair.key, repair.value)

@@ -19,7 +19,7 @@ from sparkrun_tui.ui.ink import Line, Span, clip, fit
 from sparkrun_tui.ui.model.launch_status import OVER
 from sparkrun_tui.ui.model.ports import PastLaunch
 from sparkrun_tui.ui.paint.launch.past_lines import matches, outcome, settings_words
-from sparkrun_tui.ui.screens.again import launch_again, plan_again
+from sparkrun_tui.ui.screens.again import export_again, launch_again, plan_again
 from sparkrun_tui.ui.screens.base import PageScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
 from sparkrun_tui.ui.widgets.list_pane import ListPane
@@ -211,7 +211,7 @@ class HistoryScreen(PageScreen):
             return "Nothing has been launched yet." if name == "filter" and not self._all else ""
         if past is None:
             return "Nothing has been launched yet."
-        if name in ("launch", "plan") and past.claimed:
+        if name in ("launch", "plan", "forms") and past.claimed:
             return "It was launched elsewhere: only labels of its containers say how."
         if name in ("launch", "plan") and self.sparkrun.state.cluster is None:
             return "No cluster is chosen: press c."
@@ -273,6 +273,15 @@ class HistoryScreen(PageScreen):
         past = self.list.current
         if past is not None:
             self.sparkrun.open_launch(await self.sparkrun.backend.replay(past), past)
+
+    async def do_forms(self) -> None:
+        """Show it as other tools take it, with its overrides and hosts."""
+        from sparkrun_tui.ui.screens.dialogs.export import ExportScreen
+
+        past = self.list.current
+        if past is not None:
+            rendered = await export_again(self.sparkrun, past)
+            self.app.push_screen(ExportScreen(rendered, past.hosts, of_launch=True))
 
     async def do_report(self) -> None:
         """Copy its report and save it, and show where."""

@@ -71,9 +71,13 @@ def judged_cells(figures: Figures | None) -> Mapping[str, str]:
     """The cells that are known once a recipe was estimated."""
     if figures is None:
         return {}
+    from sparkrun_tui.memory.speed.words import figure  # not before the first paint
+
     return {
         "left": "?" if figures.left is None else f"{figures.left / GIB:.0f}",
         "once": "?" if figures.at_once is None else f"{figures.at_once:.1f}",
+        "decode": "?" if figures.decode is None else f"~{figure(figures.decode)}",
+        "prefill": "?" if figures.prefill is None else f"~{figure(figures.prefill)}",
     }
 
 

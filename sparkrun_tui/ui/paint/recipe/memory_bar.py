@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.memory.result import Estimate, HostPicture, Level
+from sparkrun_tui.memory.speed.words import brief
 from sparkrun_tui.ui.ink import MARK_STYLES, MARKS, Line, Span, fit, join, width_of
 
 GLYPHS = {"weights": "█", "kv": "▓", "engine": "▒", "others": "▞", "free": "░"}
@@ -144,5 +145,8 @@ def picture_lines(estimate: Estimate, width: int, compact: bool = False) -> list
         named = f"{', '.join(others)} have" if len(others) <= _NAMED else f"{len(others)} more hosts have"
         lines.append([(" " * (name_width + 1), ""), (f"{named} at least as much left", "dim")])
     pad: Span = (" " * (name_width + 1), "")
-    lines += [[pad, *row] for row in flow(numbers(fullest), width - name_width - 1, "  ")]
+    figures = numbers(fullest)
+    if estimate.speed is not None and estimate.starts.level is not Level.BAD:
+        figures.append([("speed ", "dim"), (brief(estimate.speed), "")])
+    lines += [[pad, *row] for row in flow(figures, width - name_width - 1, "  ")]
     return [*lines, *verdicts(estimate, width)]

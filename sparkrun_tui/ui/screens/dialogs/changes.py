@@ -86,6 +86,16 @@ class ChangesScreen(ModalScreen[None], Actor):
         if self.is_current:
             self.dismiss(None)
 
+    def do_forms(self) -> None:
+        """Show the launch as other tools take it."""
+        # It imports what writes them, which the list does not need.
+        from sparkrun_tui.ui.screens.dialogs.export import ExportScreen
+
+        state = self.sparkrun.state
+        rendered = render(self._recipe, self._overrides, state.settings.defaults)
+        hosts = state.cluster.hosts if state.cluster is not None else ()
+        self.app.push_screen(ExportScreen(rendered, hosts))
+
     async def _agreed(self, path: Path) -> bool:
         """Whether the user agrees to what a third-party recipe does, before its copy becomes one of the user's own."""
         settings = self.sparkrun.state.settings
