@@ -32,6 +32,15 @@ MEANT = {
 """Commands as other programs call them, mostly the sparkrun CLI, and those of this program that do the same."""
 
 
+HELP_NAMES = ("-h", "--help")
+
+
+def with_help(command: click.Command) -> click.Command:
+    """The command with both names of the help option: click remembers those of the first context that asks for it."""
+    command.context_settings.setdefault("help_option_names", list(HELP_NAMES))
+    return command
+
+
 class CommandGroup(click.Group):
     """A group of commands. All groups of the program are of this class."""
 
@@ -46,6 +55,10 @@ class CommandGroup(click.Group):
         if command is not None and not isinstance(command, click.Group):
             _refuse_unused_options(ctx, command)
         return super().resolve_command(ctx, args)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add a command, which knows `-h` also where it is read on its own, as for a manual page."""
+        super().add_command(with_help(cmd), name)
 
     def _instead(self, ctx: click.Context, name: str) -> str:
         """What to write in place of a command that does not exist."""

@@ -15,7 +15,7 @@ from sparkrun_tui import __version__
 from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.cli.exits import Exit, report, say_lines
 from sparkrun_tui.cli.gate import gate, renew
-from sparkrun_tui.cli.groups import COMPLETED, CommandGroup
+from sparkrun_tui.cli.groups import COMPLETED, HELP_NAMES, CommandGroup, with_help
 
 # name: (module, attribute, one line of help). The help is kept here so that `--help` imports no command.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -59,7 +59,7 @@ class LazyGroup(CommandGroup):
             return None
         module, attribute, _ = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(f"sparkrun_tui.cli.commands.{module}"), attribute)
-        return command if isinstance(command, click.Command) else None
+        return with_help(command) if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table of commands without importing any of them."""
@@ -76,7 +76,7 @@ unknown because a host could not be reached, 130 interrupted."""
     cls=LazyGroup,
     invoke_without_command=True,
     epilog=EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": list(HELP_NAMES)},
 )
 @click.version_option(__version__, prog_name="sparkrun-tui")
 @click.option("--demo", is_flag=True, help="Use the built-in demo cluster, which needs no hardware.")

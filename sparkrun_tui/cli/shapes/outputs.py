@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.cli.shapes.bench import BenchJson, ComparedJson
 from sparkrun_tui.cli.shapes.hosts import (
     AnswerJson,
     CheckedHost,
@@ -52,6 +53,10 @@ OUTPUTS = {
     "diagnose": Output(list[CauseJson]),
     "stop": Output(list[StoppedJson]),
     "ask": Output(AnswerJson),
+    "bench run": Output(BenchJson),
+    "bench list": Output(list[BenchJson]),
+    "bench show": Output(BenchJson),
+    "bench compare": Output(ComparedJson),
     "snippet": Output(SnippetJson),
     "models": Output(ModelsJson),
     "models list": Output(ModelsJson),

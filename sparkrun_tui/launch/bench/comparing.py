@@ -95,9 +95,9 @@ def compared_data(first: Result, second: Result) -> dict[str, Any]:
         changes.append(
             {
                 "concurrency": concurrency,
-                "prompt_tokens": prompt,
-                "output_tokens": output,
-                "depth_tokens": depth,
+                "prompt": prompt,
+                "output": output,
+                "depth": depth,
                 "first_token_change": _change(pair, "first_token"),
                 "decode_change": _change(pair, "decode"),
                 "decode_total_change": _change(pair, "decode_total"),

@@ -113,7 +113,7 @@ def to_data(result: Result) -> dict[str, Any]:
         "recipe_digest": measured.recipe_digest,
         "model": measured.model,
         "engine": measured.engine,
-        "launch": measured.launch_id,
+        "launch_id": measured.launch_id,
         "overrides": dict(measured.overrides),
         "image": measured.image,
         "image_digest": measured.image_digest,
@@ -127,32 +127,26 @@ def _host_data(host: MeasuredHost) -> dict[str, Any]:
         "name": host.name,
         "gpu": host.gpu,
         "driver": host.driver,
-        "memory_bytes": host.memory,
+        "memory": host.memory,
         "kernel": host.kernel,
     }
 
 
-_SPREADS = {
-    "first_token": "first_token_seconds",
-    "decode": "decode_tokens_per_second",
-    "decode_total": "decode_total_tokens_per_second",
-    "peak": "peak_tokens_per_second",
-    "prefill": "prefill_tokens_per_second",
-}
-"""The figures of a point, by their names in JSON."""
+_SPREADS = ("first_token", "decode", "decode_total", "peak", "prefill")
+"""The figures of a point."""
 
 
 def _point_data(point: Point) -> dict[str, Any]:
     data: dict[str, Any] = {
         "concurrency": point.concurrency,
-        "prompt_tokens": point.prompt,
-        "output_tokens": point.output,
-        "depth_tokens": point.depth,
-        "between_tokens_seconds": point.between_tokens,
+        "prompt": point.prompt,
+        "output": point.output,
+        "depth": point.depth,
+        "between_tokens": point.between_tokens,
     }
-    for name, key in _SPREADS.items():
+    for name in _SPREADS:
         spread: Spread | None = getattr(point, name)
-        data[key] = None if spread is None else {"mean": spread.mean, "deviation": spread.deviation}
+        data[name] = None if spread is None else {"mean": spread.mean, "deviation": spread.deviation}
     return data
 
 
@@ -164,7 +158,7 @@ def from_data(data: Decoded) -> Result:
         recipe=_line(data, "recipe"),
         model=_line(data, "model"),
         engine=_line(data, "engine"),
-        launch_id=_line(data, "launch"),
+        launch_id=_line(data, "launch_id"),
         recipe_digest=_line(data, "recipe_digest"),
         overrides={clean_line(key): clean_line(value.text()) for key, value in overrides.items()},
         image=_line(data, "image"),
@@ -188,18 +182,18 @@ def _host_of(data: Decoded) -> MeasuredHost:
         name=_line(data, "name"),
         gpu=_line(data, "gpu"),
         driver=_line(data, "driver"),
-        memory=data.at("memory_bytes").whole() or 0,
+        memory=data.at("memory").whole() or 0,
         kernel=_line(data, "kernel"),
     )
 
 
 def _point_of(data: Decoded) -> Point:
-    spreads = {name: _spread_of(data.at(key)) for name, key in _SPREADS.items()}
+    spreads = {name: _spread_of(data.at(name)) for name in _SPREADS}
     return Point(
         concurrency=data.at("concurrency").whole() or 0,
-        prompt=data.at("prompt_tokens").whole() or 0,
-        output=data.at("output_tokens").whole() or 0,
-        depth=data.at("depth_tokens").whole() or 0,
+        prompt=data.at("prompt").whole() or 0,
+        output=data.at("output").whole() or 0,
+        depth=data.at("depth").whole() or 0,
         **spreads,
     )
 
