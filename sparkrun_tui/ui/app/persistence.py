@@ -60,6 +60,7 @@ class Persistence:
         """Restore the query, the recipe, the cluster and the theme, except what the command line gives."""
         state, session, before = self._state, self._opened_with, self._before
         state.order.read(before.sorting, before.columns, before.sizes)
+        state.layout.read(before.layout)
         if not session.query:
             state.query = before.query
             state.wanted = before.recipe
@@ -154,4 +155,5 @@ class Persistence:
             sorting=order.sorting.text,
             columns=order.columns_text,
             sizes=order.sizes_text,
+            layout=state.layout.text,
         )
