@@ -126,6 +126,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.BROWSE, "compare", "what if", "Compare marked recipes, or values of this one, side by side.", "w"),
     _A(_S.BROWSE, "zoom", "full-screen detail", "Show the detail on the full screen, or the list again.", "z"),
     _A(_S.BROWSE, "list_only", "full-screen list", "Show the list on the full screen, or the detail again.", "Z"),
+    _A(_S.BROWSE, "form", "form as a tab", "Make the form a tab of the detail, or a pane of its own again.", "F"),
     _A(_S.BROWSE, "wider", "larger list", "Give the list more room; this is remembered.", "greater_than_sign"),
     _A(_S.BROWSE, "narrower", "smaller list", "Give the list less room; this is remembered.", "less_than_sign"),
     _A(_S.BROWSE, "columns", "columns", "Choose the columns of the list, and by which one it is sorted.", "S", 52),
@@ -499,6 +500,7 @@ ACTIONS: tuple[Action, ...] = (
     # Dialogs.
     _A(_S.DIALOG, "yes", "yes", "Do what the dialog asks about.", "y", 10, palette=False),
     _A(_S.DIALOG, "no", "no", "Do nothing.", "n,escape", 11, palette=False),
+    _A(_S.DIALOG, "filter", "filter", "Show only the keys in whose words a text is found.", "slash", 10, palette=False),
     _A(_S.DIALOG, "close", "close", "Close this dialog.", "escape,q", 11, palette=False),
 )
 

@@ -44,7 +44,10 @@ class Layout:
 
     def resize_head(self, steps: int) -> bool:
         """Give the head node's log more room, or less; false where it is at its limit."""
-        share = min(max(self.head_share + steps * STEP, LEAST), MOST)
-        changed = share != self.head_share
-        self.head_share = share
-        return changed
+        before = self.head_share
+        self.share_head(before + steps * STEP)
+        return self.head_share != before
+
+    def share_head(self, share: int) -> None:
+        """Give the head node's log a share, in percent, within its limits."""
+        self.head_share = min(max(share, LEAST), MOST)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 
@@ -47,6 +48,7 @@ class LogDeck(Container):
         self._waiting: dict[LogView, None] = {}
         """The views with new lines, those first that wait for longest."""
         self._is_painting = False
+        self._dragging = ""
         self.filter = LineFilter()
 
     def compose(self) -> ComposeResult:
@@ -118,6 +120,39 @@ class LogDeck(Container):
         down = -(-panes // across)
         self.styles.grid_columns = " ".join([first, *[other] * (across - 1)])
         self.styles.grid_rows = " ".join([first, *[other] * (down - 1)]) if across == 1 else "1fr"
+
+    # Dragging the border between the first log and the others.
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Take hold of the gap beside the first log, or of the title of the one below it."""
+        shown = self.shown
+        if len(shown) < 2:
+            return
+        first, second = shown[0].region, shown[1].region
+        is_gap = first.y == second.y and first.right <= event.screen_x < second.x
+        is_title = first.x == second.x and event.screen_y == second.y
+        if is_gap or is_title:
+            event.stop()
+            self._dragging = "across" if is_gap else "down"
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Drag the border that is held."""
+        if not self._dragging:
+            return
+        event.stop()
+        share = (event.screen_x - self.region.x) * 100 // max(self.region.width, 1)
+        if self._dragging == "down":
+            share = (event.screen_y - self.region.y) * 100 // max(self.region.height, 1)
+        self._kept.share_head(share)
+        self.tile()
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """Let go of the border."""
+        if self._dragging:
+            event.stop()
+            self._dragging = ""
+            self.release_mouse()
 
     @property
     def splits(self) -> bool:
