@@ -42,7 +42,7 @@ async def report_failure(given: Given, running: Running, report: Reporter, failu
         found = await _from_logs(given, running, report, exits)
     if found is None:
         found = _from_failure(given, failure)
-    settle(report, found.host or failure.host)
+    settle(report, found.host or failure.host, found.title)
     report.bus.emit(found)
 
 
@@ -71,10 +71,10 @@ def _cause_in_logs(given: Given, report: Reporter, failure: SparkrunError) -> bo
     return True
 
 
-def settle(report: Reporter, failed: str = "") -> None:
+def settle(report: Reporter, failed: str = "", why: str = "") -> None:
     """Report phases that are still running as ended: failed on the host `failed`, cancelled on the others.
 
-    Where nothing runs on that host, it failed in the phase that had to come next.
+    Where nothing runs on that host, it failed in the phase that had to come next, because of `why`.
     """
     for host, row in report.bus.state.hosts.items():
         for phase, cell in row.cells.items():
@@ -85,7 +85,7 @@ def settle(report: Reporter, failed: str = "") -> None:
         return
     following = _next_phase(row_of_failed)
     if following is not None:
-        report.step(failed, following, StepState.FAILED)
+        report.step(failed, following, StepState.FAILED, why)
 
 
 def _next_phase(row: HostRow) -> Phase | None:

@@ -10,6 +10,17 @@ LEAST, MOST, STEP = 25, 75, 5
 HEAD = 60
 """The share of the head node's log beside another one, in percent: it prints most of what matters."""
 
+BESIDE_FROM = 96
+"""From this width of the detail on, form and command stand side by side."""
+_BESIDE_NAME = 21
+"""The cells of a row of the list beside the name: signs, size, hosts, verdict, and the border."""
+_MORE_COLUMNS = (9, 9, 6, 8)
+"""The cells of engine, data type, memory left and requests at once."""
+_LEAST_DETAIL = 45
+"""The cells in which the detail's tabs and its verdict are not cut."""
+_ROOMY_DETAIL = 70
+"""The cells that the detail keeps when the list gets more columns."""
+
 _SWITCHES = ("list_hidden", "detail_hidden", "form_hidden", "phases_hidden", "cut_lines", "no_times")
 
 
@@ -51,3 +62,19 @@ class Layout:
     def share_head(self, share: int) -> None:
         """Give the head node's log a share, in percent, within its limits."""
         self.head_share = min(max(share, LEAST), MOST)
+
+
+def natural_share(longest: int, width: int) -> int:
+    """The share of a list beside its detail, in percent, for names of up to `longest` cells on `width` cells.
+
+    The names are not cut; more columns are shown where the detail keeps its room, and form and command stay side by
+    side.
+    """
+    cells = min(longest + _BESIDE_NAME, width - _LEAST_DETAIL)
+    for more in _MORE_COLUMNS:
+        detail = width - cells - more
+        parts_the_form = detail < BESIDE_FROM <= width - cells
+        if detail < _ROOMY_DETAIL or parts_the_form:
+            break
+        cells += more
+    return max(-(-cells * 100 // width), 36)

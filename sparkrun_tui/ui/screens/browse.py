@@ -19,6 +19,7 @@ from textual.widgets import Input
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.catalog import is_recipe
 from sparkrun_tui.ui.model.first_rows import FirstRows, read_first_rows
+from sparkrun_tui.ui.model.layout import natural_share
 from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.paint.recipe.list_rows import ago, judged_cells, recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
@@ -43,8 +44,6 @@ _SETTLED = 0.4
 
 WIDE_FROM = 100
 """From this width on, in cells, list and detail stand side by side."""
-_BESIDE_NAME = 21
-"""The cells of a row beside the name: signs, size, hosts, verdict, and the border."""
 _FIRST_LOOK = 60
 """Rows of a first look: those of a high screen."""
 _AT_ANY_TIME = frozenset({"search", "reload", "back", "columns"})
@@ -641,14 +640,13 @@ class BrowseScreen(PageScreen):
             self.sparkrun.say("The list is as large or as small as it gets.", "warning")
 
     def _share(self, size: Size) -> int:
-        """The list's share of the screen in percent: as chosen, else what the longest name needs."""
+        """The list's share of the screen in percent: as chosen, else what names and columns need."""
         order = self.sparkrun.state.order
         if size.width < WIDE_FROM:
             return order.narrow_share
         if order.wide_share:
             return order.wide_share
-        wanted = (self.list.longest + _BESIDE_NAME) * 100 // size.width
-        return min(max(wanted, 36), 50)
+        return natural_share(self.list.longest, size.width)
 
     def _lay_out(self, size: Size) -> None:
         """Share the screen between list and detail: side by side where it is wide, else one above the other."""

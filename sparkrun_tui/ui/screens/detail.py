@@ -41,13 +41,12 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.completion import Completer
     from sparkrun_tui.ui.model.catalog import AnyRecipe
+from sparkrun_tui.ui.model.layout import BESIDE_FROM
 
 _REST = 0.12
 """Seconds after the last change before suggestions are tried."""
 _SLICE, _BETWEEN = 0.008, 0.01
 """Seconds of trying at a time, and between two times."""
-BESIDE_FROM = 96
-"""From this width of the detail on, in cells, form and command stand side by side."""
 ABOVE_FROM = 36
 """From this height of the screen on, in rows, they stand one above the other where they have no room side by side."""
 WIDE_TABS = ("command", "memory", "source", "problems")
