@@ -65,10 +65,10 @@ def looks(variables: Mapping[str, str], ansi: bool, dark: bool = True) -> dict[s
     background the bright ones of those that are too dark, and the style sheets dim text by terminal attributes.
     """
     if ansi:
-        own = _terminals_own(variables)
+        terminal = _terminals_own(variables)
         if not dark:
-            return own
-        return {name: _BRIGHT.get(color, color) for name, color in own.items()}
+            return terminal
+        return {name: _BRIGHT.get(color, color) for name, color in terminal.items()}
     background = _parse(variables["background"], Color(0, 0, 0))
     foreground = _parse(variables["foreground"], readable(background, [background], TEXT), background)
     low = _first(background, foreground, [background], _LOW)
