@@ -220,6 +220,13 @@ async def look_back(pilot: Pilot[int]) -> None:
     await pilot.pause(3.0)
 
 
+async def look_at_the_bench(pilot: Pilot[int]) -> None:
+    await pilot.press("f")
+    await pilot.pause(5.0)
+    await pilot.press("b")
+    await settled(pilot)
+
+
 SMALL: Sequence[tuple[str, Step]] = (
     ("browse-80x24", open_recipes),
     ("overrides-80x24", step_in_overrides),
@@ -255,6 +262,7 @@ AFTER: Sequence[tuple[str, Step]] = (
     ("snippets", look_at_the_code),
     ("question", opened_by("escape", "x")),
     ("history", look_back),
+    ("bench", look_at_the_bench),
 )
 FAILURE: Sequence[tuple[str, Step]] = (
     ("", open_recipes),
