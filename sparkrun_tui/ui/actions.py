@@ -127,6 +127,7 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.BROWSE, "compare", "what if", "Compare marked recipes, or values of this one, side by side.", "w"),
     _A(_S.BROWSE, "zoom", "full-screen detail", "Show the detail on the full screen, or the list again.", "z"),
     _A(_S.BROWSE, "list_only", "full-screen list", "Show the list on the full screen, or the detail again.", "Z"),
+    _A(_S.BROWSE, "form", "form as a tab", "Make the form a tab of the detail, or a pane of its own again.", "F"),
     _A(_S.BROWSE, "wider", "larger list", "Give the list more room; this is remembered.", "greater_than_sign"),
     _A(_S.BROWSE, "narrower", "smaller list", "Give the list less room; this is remembered.", "less_than_sign"),
     _A(_S.BROWSE, "columns", "columns", "Choose the columns of the list, and by which one it is sorted.", "S", 52),
@@ -226,6 +227,23 @@ ACTIONS: tuple[Action, ...] = (
     ),
     _A(_S.LAUNCH, "zoom", "one host", "Show only the focused host's log, or all again.", "enter", 11),
     _A(_S.LAUNCH, "find", "find", "Find text in the log.", "slash", 12),
+    _A(_S.LAUNCH, "filter", "filter", "Show only lines in which a regular expression is found.", "ampersand", 61),
+    _A(_S.LAUNCH, "level", "level", "Show warnings and errors only, then errors only, then all lines.", "L", 62),
+    _A(_S.LAUNCH, "phases", "full-screen logs", "Show the logs on the full screen, or the phases again.", "z"),
+    _A(
+        _S.LAUNCH,
+        "wider",
+        "larger first log",
+        "Give the first log more room; this is remembered.",
+        "greater_than_sign",
+    ),
+    _A(
+        _S.LAUNCH,
+        "narrower",
+        "smaller first log",
+        "Give the first log less room; this is remembered.",
+        "less_than_sign",
+    ),
     _A(_S.LAUNCH, "chat", "chat", "Talk to the model that is served, or try what else the server offers.", "t", 5),
     _A(
         _S.LAUNCH,
@@ -261,7 +279,11 @@ ACTIONS: tuple[Action, ...] = (
     _A(_S.LOG, "pause", "pause", "Pause following the log, or resume it.", "space", 13),
     _A(_S.LOG, "next_match", "next", "Go to the next match.", "n", 14),
     _A(_S.LOG, "previous_match", "previous", "Go to the previous match.", "N"),
+    _A(_S.LOG, "next_trouble", "next warning", "Go to the next warning or error.", "e", 63),
+    _A(_S.LOG, "previous_trouble", "previous warning", "Go to the previous warning or error.", "E"),
+    _A(_S.LOG, "range", "choose lines", "Begin or end a range of lines: move to extend it, y copies it.", "V"),
     _A(_S.LOG, "wrap", "wrap", "Wrap long lines, or cut them.", "w"),
+    _A(_S.LOG, "times", "times", "Show the time of each line, or not.", "T"),
     _A(
         _S.LOG, "raw", "as printed", "Show lines as printed, or without the engine's own date and source location.", "v"
     ),
@@ -494,6 +516,7 @@ ACTIONS: tuple[Action, ...] = (
     # Dialogs.
     _A(_S.DIALOG, "yes", "yes", "Do what the dialog asks about.", "y", 10, palette=False),
     _A(_S.DIALOG, "no", "no", "Do nothing.", "n,escape", 11, palette=False),
+    _A(_S.DIALOG, "filter", "filter", "Show only the keys in whose words a text is found.", "slash", 10, palette=False),
     _A(_S.DIALOG, "close", "close", "Close this dialog.", "escape,q", 11, palette=False),
 )
 
@@ -553,6 +576,7 @@ _KEY_NAMES = {
     "greater_than_sign": ">",
     "less_than_sign": "<",
     "asterisk": "*",
+    "ampersand": "&",
     "right_square_bracket": "]",
     "left_square_bracket": "[",
     "escape": "esc",

@@ -132,7 +132,7 @@ def wrap(text: str, width: int) -> list[str]:
                 words, used = [], 0
             start = 0
             while size > width:
-                end = _reach(word, start, width)
+                end = reach(word, start, width)
                 lines.append(word[start:end])
                 size -= cell_len(word[start:end])
                 start = end
@@ -158,7 +158,7 @@ def wrap_line(line: Line, width: int, indent: int = 0) -> list[list[Span]]:
                 size = cell_len(word.rstrip())
             start = 0
             while size > left:
-                end = _reach(word, start, left)
+                end = reach(word, start, left)
                 _append(rows[-1], word[start:end], style)
                 size -= cell_len(word[start:end])
                 start = end
@@ -176,7 +176,7 @@ def _append(row: list[Span], text: str, style: str) -> None:
         row.append((text, style))
 
 
-def _reach(text: str, start: int, width: int) -> int:
+def reach(text: str, start: int, width: int) -> int:
     """The end of the longest piece of `text` from `start` that fits in `width` cells; at least one character.
 
     Characters that make one sign together stay together.

@@ -76,7 +76,7 @@ def test_lengths_of_spans_are_not_their_widths() -> None:
         where for where, node in nodes() if isinstance(node, ast.GeneratorExp) and ast.unparse(node.elt) == "len(text)"
     ]
     # A place in the text of a line, not on the screen.
-    assert found == ["ui/widgets/log/view.py"]
+    assert found == ["ui/paint/launch/log_rows.py"]
 
 
 def test_nobody_has_a_table_of_widths() -> None:

@@ -164,12 +164,12 @@ async def test_search_in_a_log_goes_from_match_to_match(open_app: Pilots, backen
         await press(pilot, "slash", *"needle", "enter")
         view = pilot.app.screen.query_one(LogView)
         assert view.finder is not None and len(view.finder.matches) == 8
-        assert view.at_match == 357
+        assert view.at_line == 357
         assert lines_with(pilot, "needle 357") and lines_with(pilot, "8 of 8 found")
         await press(pilot, "N")
-        assert view.at_match == 307
+        assert view.at_line == 307
         await press(pilot, "n", "n")
-        assert view.at_match == 7, "it goes round"
+        assert view.at_line == 7, "it goes round"
 
 
 async def test_logs_are_merged_tiled_or_one(open_app: Pilots, backend: FakeBackend) -> None:

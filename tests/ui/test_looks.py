@@ -58,11 +58,24 @@ def test_a_colour_that_reads_is_left_alone_and_one_that_does_not_is_moved_no_fur
     assert TEXT <= contrast(moved, white) < TEXT + 1
 
 
-@pytest.mark.parametrize("name", ["ansi-dark", "ansi-light"])
-def test_the_terminals_own_colours_are_taken_as_they_are(name: str) -> None:
+XTERM = {"green": (0, 205, 0), "yellow": (205, 205, 0), "bright_blue": (92, 92, 255), "bright_red": (255, 0, 0)}
+CONSOLE = {"green": (0, 170, 0), "yellow": (170, 85, 0), "bright_blue": (85, 85, 255), "bright_red": (255, 85, 85)}
+
+
+@pytest.mark.parametrize("palette", [XTERM, CONSOLE])
+def test_every_ink_of_the_terminals_own_colours_can_be_read_on_black(palette: dict[str, tuple[int, int, int]]) -> None:
+    found = looks(variables_of("ansi-dark"), ansi=True, dark=True)
+    for name, ink in found.items():
+        if name.startswith("ink-"):
+            color = palette[ink.removeprefix("ansi_")]
+            assert contrast(Color(*color), Color(0, 0, 0)) >= 3.9, (name, ink)
+
+
+@pytest.mark.parametrize(("name", "bad"), [("ansi-dark", "ansi_bright_red"), ("ansi-light", "ansi_red")])
+def test_the_terminals_own_colours_are_taken(name: str, bad: str) -> None:
     variables = variables_of(name)
-    found = looks(variables, ansi=True)
-    assert found["ink-bad"] == "ansi_red"
+    found = looks(variables, ansi=True, dark=name == "ansi-dark")
+    assert found["ink-bad"] == bad
     assert found["quiet"] == "ansi_default"
     assert all(value.startswith("ansi_") for value in found.values())
 

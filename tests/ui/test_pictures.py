@@ -1,4 +1,4 @@
-"""The pictures that README shows are what the app shows: `./dev screenshots` accepts new ones.
+"""The pictures that README and docs/screens show are what the app shows: `./dev screenshots` accepts new ones.
 
 Each is the app on its demo cluster, driven by keys, at a size that people have.
 """
@@ -173,6 +173,60 @@ async def launch_what_does_not_fit(pilot: Pilot[int]) -> None:
     await settled(pilot)
 
 
+def opened_by(*keys: str) -> Step:
+    """What a few keys open."""
+
+    async def drive(pilot: Pilot[int]) -> None:
+        await pilot.press(*keys)
+        await settled(pilot)
+
+    return drive
+
+
+async def compare_two_values(pilot: Pilot[int]) -> None:
+    await pilot.press("w", "a", *"max_model_len=65536", "enter")
+    await settled(pilot)
+
+
+async def change_and_sum_up(pilot: Pilot[int]) -> None:
+    await pilot.press("escape", "escape", "o")
+    pilot.app.screen.query_one(FieldList).select("gpu_memory_utilization")
+    await pilot.press("left", "left", "escape", "d")
+    await settled(pilot)
+
+
+async def look_at_the_models(pilot: Pilot[int]) -> None:
+    await pilot.press("escape", "M")
+    await pilot.pause(20.0)
+
+
+async def look_at_the_host(pilot: Pilot[int]) -> None:
+    await pilot.press("escape", "f", "enter")
+    await pilot.pause(120.0)
+
+
+async def find_warnings(pilot: Pilot[int]) -> None:
+    await pilot.press("z", "ampersand", *"rank|cache", "enter")
+    await settled(pilot)
+
+
+async def look_at_the_code(pilot: Pilot[int]) -> None:
+    await pilot.press("ampersand", "escape", "escape", "z", "s")
+    await settled(pilot)
+
+
+async def look_back(pilot: Pilot[int]) -> None:
+    await pilot.press("n", "escape", "h")
+    await pilot.pause(3.0)
+
+
+async def look_at_the_bench(pilot: Pilot[int]) -> None:
+    await pilot.press("f")
+    await pilot.pause(5.0)
+    await pilot.press("b")
+    await settled(pilot)
+
+
 SMALL: Sequence[tuple[str, Step]] = (
     ("browse-80x24", open_recipes),
     ("overrides-80x24", step_in_overrides),
@@ -187,6 +241,28 @@ STORY: Sequence[tuple[str, Step]] = (
     ("fleet", look_at_the_fleet),
     ("help", open_help),
     ("workload", look_at_the_workload),
+)
+LOOK: Sequence[tuple[str, Step]] = (
+    ("", open_recipes),
+    ("what-if", compare_two_values),
+    ("differences", change_and_sum_up),
+    ("columns", opened_by("escape", "S")),
+    ("clusters", opened_by("escape", "c")),
+    ("registries", opened_by("escape", "R")),
+    ("models", look_at_the_models),
+    ("host", look_at_the_host),
+    ("entering", opened_by("escape", "escape", "R", "a")),
+)
+AFTER: Sequence[tuple[str, Step]] = (
+    ("", open_recipes),
+    ("", opened_by("p")),
+    ("", launch),
+    ("", wait_until_it_serves),
+    ("logs", find_warnings),
+    ("snippets", look_at_the_code),
+    ("question", opened_by("escape", "x")),
+    ("history", look_back),
+    ("bench", look_at_the_bench),
 )
 FAILURE: Sequence[tuple[str, Step]] = (
     ("", open_recipes),
@@ -224,6 +300,18 @@ def test_story(compare: Compare, name: str) -> None:
     assert compare(app, terminal_size=(120, 36), run_before=up_to(STORY, name))
 
 
+@pytest.mark.parametrize("name", names(LOOK))
+def test_looking(compare: Compare, name: str) -> None:
+    app = SparkrunApp(Session(Settings(), demo=True, query="llama-3.3-70b"))
+    assert compare(app, terminal_size=(120, 36), run_before=up_to(LOOK, name))
+
+
+@pytest.mark.parametrize("name", names(AFTER))
+def test_after(compare: Compare, name: str) -> None:
+    app = SparkrunApp(Session(Settings(), demo=True, query="fits:yes nodes:2"))
+    assert compare(app, terminal_size=(120, 36), run_before=up_to(AFTER, name))
+
+
 @pytest.mark.parametrize("name", names(FAILURE))
 def test_failure(compare: Compare, name: str) -> None:
     app = SparkrunApp(Session(Settings(), demo=True, query="llama-3.3-70b"))
@@ -231,7 +319,7 @@ def test_failure(compare: Compare, name: str) -> None:
 
 
 def test_every_picture_is_of_a_test() -> None:
-    drawn = {*names(SMALL), *names(STORY), *names(FAILURE)}
+    drawn = {name for story in (SMALL, STORY, LOOK, AFTER, FAILURE) for name in names(story)}
     assert {path.stem for path in PICTURES.glob("*.svg")} == drawn
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections import defaultdict
 from typing import cast
 
@@ -10,11 +12,16 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import Input
 
+import sparkrun_tui.ui.screens
+from sparkrun_tui.launch.record.events import AnyEvent, EndpointUp, LaunchStatus, StatusChanged
 from sparkrun_tui.ui.actions import find
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.app.app import SparkrunApp
+from sparkrun_tui.ui.screens.base import PageScreen
 
 from .conftest import Pilots, press, settle
+from .fakes import FakeLaunch
+from .test_launch import DIAGNOSIS
 
 WAYS = {
     "recipes": (),
@@ -33,6 +40,26 @@ WAYS = {
     "help": ("question_mark",),
 }
 """The keys that lead to each screen from the list of recipes."""
+LAUNCHES: dict[str, tuple[AnyEvent, ...]] = {
+    "launch under way": (),
+    "launch that serves": (
+        EndpointUp(url="http://10.0.0.1:8000/v1", model="alpha"),
+        StatusChanged(status=LaunchStatus.READY),
+    ),
+    "launch that failed": (DIAGNOSIS, StatusChanged(status=LaunchStatus.FAILED)),
+}
+"""What happened in each launch that is walked."""
+WALKED = {
+    "BrowseScreen",
+    "CompareScreen",
+    "FleetScreen",
+    "HistoryScreen",
+    "HostPage",
+    "LaunchScreen",
+    "PlanScreen",
+    "RegistriesScreen",
+    "StoresScreen",
+}
 SAME = {"log.": "list."}
 """Logs and lists are moved through by the same letters."""
 
@@ -56,11 +83,42 @@ def letters(pilot: Pilot[int]) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", sorted(WAYS))
+async def go(pilot: Pilot[int], name: str) -> None:
+    """Open a screen of `WAYS`, or one that watches a launch."""
+    await press(pilot, *WAYS.get(name, ()))
+    await settle(pilot)
+    if name in LAUNCHES:
+        app = cast(SparkrunApp, pilot.app)
+        launch = FakeLaunch("alpha-8b", ("spark-1", "spark-2"))
+        launch.print("spark-1", "WARNING: hello")
+        launch.send(*LAUNCHES[name])
+        app.open_launch(launch)
+        await settle(pilot)
+        app.launch_poll.tick()
+        await settle(pilot)
+
+
+SCREENS = (*sorted(WAYS), *sorted(LAUNCHES))
+
+
+def test_every_class_of_full_screens_is_walked() -> None:
+    """Those that need a server of a real launch have tests of their own."""
+    for module in pkgutil.walk_packages(sparkrun_tui.ui.screens.__path__, "sparkrun_tui.ui.screens."):
+        importlib.import_module(module.name)
+    found: set[str] = set()
+    todo: list[type[object]] = [PageScreen]
+    while todo:
+        one = todo.pop()
+        todo += one.__subclasses__()
+        if not one.__subclasses__():
+            found.add(one.__name__)
+    assert found == WALKED | {"BenchScreen", "ChatScreen", "WorkloadPage"}
+
+
+@pytest.mark.parametrize("name", SCREENS)
 async def test_a_letter_means_one_thing_in_every_pane(open_app: Pilots, name: str) -> None:
     async with open_app((140, 45)) as pilot:
-        await press(pilot, *WAYS[name])
-        await settle(pilot)
+        await go(pilot, name)
         meanings: dict[str, set[str]] = defaultdict(set)
         for pane in panes(pilot):
             pane.focus()
@@ -71,15 +129,14 @@ async def test_a_letter_means_one_thing_in_every_pane(open_app: Pilots, name: st
         assert not several
 
 
-@pytest.mark.parametrize("name", sorted(WAYS))
+@pytest.mark.parametrize("name", SCREENS)
 @pytest.mark.parametrize("size", [(80, 24), (140, 45)])
 async def test_every_shown_key_does_something_or_says_why_not(
     open_app: Pilots, name: str, size: tuple[int, int]
 ) -> None:
     async with open_app(size) as pilot:
         app = cast(SparkrunApp, pilot.app)
-        await press(pilot, *WAYS[name])
-        await settle(pilot)
+        await go(pilot, name)
         for active in app.screen.active_bindings.values():
             binding = active.binding
             action = find(binding.id or "")
@@ -91,13 +148,12 @@ async def test_every_shown_key_does_something_or_says_why_not(
             assert not reason or reason.endswith("."), f"{binding.id}: {reason}"
 
 
-@pytest.mark.parametrize("name", sorted(WAYS))
+@pytest.mark.parametrize("name", SCREENS)
 async def test_tab_reaches_every_pane_and_escape_leads_back(open_app: Pilots, name: str) -> None:
     async with open_app((140, 45)) as pilot:
         app = cast(SparkrunApp, pilot.app)
         first = app.screen
-        await press(pilot, *WAYS[name])
-        await settle(pilot)
+        await go(pilot, name)
         wanted = set(app.screen.focus_chain)
         if name != "search":
             reached = set()

@@ -31,6 +31,8 @@ class Remembered:
     """The columns that it does not show."""
     sizes: str = ""
     """The shares of its panes, in percent."""
+    layout: str = ""
+    """Hidden panes, and how logs are shown."""
     theme_then: str = ""
     """The theme of the settings at that time: when the settings name another one, they are newer and win."""
 

@@ -11,6 +11,7 @@ from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.plan import Phase, RankPlan
 from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, GuardInfo, explain_refusal
 from sparkrun_tui.launch.record.events import Diagnosed, StepState
+from sparkrun_tui.launch.record.state import HostRow
 from sparkrun_tui.launch.run.parts.defects import rule_defect
 from sparkrun_tui.launch.run.parts.given import Given
 from sparkrun_tui.launch.run.parts.repairable import Repairable
@@ -35,12 +36,14 @@ async def report_failure(given: Given, running: Running, report: Reporter, failu
     if isinstance(failure, RankEnded):
         await running.followers.drained_one(failure.ended.rank.rank, _LAST_LINES)
     in_logs = _cause_in_logs(given, report, failure)
-    settle(report, failure)
     found: Diagnosed | None = None
     if in_logs:
         exits = await _exits(given, running)
         found = await _from_logs(given, running, report, exits)
-    report.bus.emit(found or _from_failure(given, failure))
+    if found is None:
+        found = _from_failure(given, failure)
+    settle(report, found.host or failure.host, found.title)
+    report.bus.emit(found)
 
 
 async def removed_elsewhere(given: Given, running: Running, failure: SparkrunError) -> bool:
@@ -68,13 +71,31 @@ def _cause_in_logs(given: Given, report: Reporter, failure: SparkrunError) -> bo
     return True
 
 
-def settle(report: Reporter, failure: SparkrunError | None = None) -> None:
-    """Report phases that are still running as ended: failed on the host of `failure`, cancelled on the others."""
+def settle(report: Reporter, failed: str = "", why: str = "") -> None:
+    """Report phases that are still running as ended: failed on the host `failed`, cancelled on the others.
+
+    Where nothing runs on that host, it failed in the phase that had to come next, because of `why`.
+    """
     for host, row in report.bus.state.hosts.items():
         for phase, cell in row.cells.items():
             if cell.state is StepState.RUNNING:
-                failed = failure is not None and host == failure.host
-                report.step(host, phase, StepState.FAILED if failed else StepState.CANCELLED, cell.detail)
+                report.step(host, phase, StepState.FAILED if host == failed else StepState.CANCELLED, cell.detail)
+    row_of_failed = report.bus.state.hosts.get(failed)
+    if row_of_failed is None or any(cell.state is StepState.FAILED for cell in row_of_failed.cells.values()):
+        return
+    following = _next_phase(row_of_failed)
+    if following is not None:
+        report.step(failed, following, StepState.FAILED, why)
+
+
+def _next_phase(row: HostRow) -> Phase | None:
+    """The phase after the last one that a host has reached; None where it has been through all."""
+    phases = list(Phase)
+    reached = [phases.index(phase) for phase, cell in row.cells.items() if cell.state is not StepState.PENDING]
+    following = max(reached, default=-1) + 1
+    if following == len(phases):
+        return None
+    return phases[following]
 
 
 async def _exits(given: Given, running: Running) -> dict[str, ExitInfo]:

@@ -16,6 +16,7 @@ from sparkrun_tui.base.errors import SparkrunError
 from sparkrun_tui.base.text import clean_line, clean_text, visible
 from sparkrun_tui.ui.actions import Scope, bindings, unknown_keys
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.app.ascii_only import AsciiOnly
 from sparkrun_tui.ui.app.ending import end_by_signals
 from sparkrun_tui.ui.app.freshness import Freshness
 from sparkrun_tui.ui.app.gate import Gate
@@ -25,9 +26,11 @@ from sparkrun_tui.ui.app.launch_poll import LaunchPoll
 from sparkrun_tui.ui.app.launches import Launches
 from sparkrun_tui.ui.app.persistence import Persistence, few_colours
 from sparkrun_tui.ui.app.terminal_input import read_safely
+from sparkrun_tui.ui.app.theme_preview import ThemePreview
 from sparkrun_tui.ui.app.theme_variables import looks
 from sparkrun_tui.ui.app.title import TerminalTitle, title
 from sparkrun_tui.ui.app.toasts import Toasts
+from sparkrun_tui.ui.glyphs import ASCII, glyphs_here
 from sparkrun_tui.ui.model.catalog import Catalog
 from sparkrun_tui.ui.model.chats import Chats
 from sparkrun_tui.ui.model.registries import Registries
@@ -38,6 +41,8 @@ from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.widgets.line_pane import INKS
 
 if TYPE_CHECKING:
+    from textual.command import CommandPalette
+
     from sparkrun_tui.base.user.settings import Cluster, Settings
     from sparkrun_tui.fleet.model import Workload
     from sparkrun_tui.launch.chat.conversation import Conversation
@@ -83,16 +88,22 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         self._listed = asyncio.Event()
         self._completed = asyncio.Event()
         self._backend: Backend | None = session.backend
-        self.persistence = Persistence(self, session, self.state, self.say, self._first_rows)
+        self.theme_preview = ThemePreview(self)
+        self.persistence = Persistence(
+            self, session, self.state, self.say, self._first_rows, lambda: self.theme_preview.is_on
+        )
         self.terminal_title = TerminalTitle(self)
+        self._plain_signs = glyphs_here() is ASCII
         self._gate = Gate()
         self._notifications = Toasts()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """What every drawn line passes: the filters of Textual, and the gate to the terminal as the last one."""
+        """What every drawn line passes: the filters of Textual, signs for the console, and the gate as the last one."""
         filters = [kept for kept in super().get_line_filters() if not isinstance(kept, Monochrome | NoColor)]
         if self.no_color:
             filters.append(self._without_colour())
+        if self._plain_signs:
+            filters.append(AsciiOnly())
         return [*filters, self._gate]
 
     def _without_colour(self) -> LineFilter:
@@ -108,7 +119,7 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
     def get_css_variables(self) -> dict[str, str]:
         """The theme's variables, and those that the style sheets derive from them."""
         variables = super().get_css_variables()
-        self.theme_variables = variables | looks(variables, self.current_theme.ansi)
+        self.theme_variables = variables | looks(variables, self.current_theme.ansi, self.current_theme.dark)
         return self.theme_variables
 
     # Start and end.
@@ -506,6 +517,14 @@ class SparkrunApp(App[int], Actor, inherit_bindings=False):
         if not isinstance(self.screen, CommandPalette):
             providers = [ActionProvider, HostProvider, ChatProvider, RecipeProvider, ThemeProvider]
             self.push_screen(CommandPalette(providers))
+
+    def on_command_palette_option_highlighted(self, event: CommandPalette.OptionHighlighted) -> None:
+        """Show the theme that is highlighted."""
+        self.theme_preview.highlighted(event)
+
+    def on_command_palette_closed(self) -> None:
+        """Show the theme from before; one that was chosen is set after this."""
+        self.theme_preview.end()
 
     def do_next_pane(self) -> None:
         """Move to the next pane."""

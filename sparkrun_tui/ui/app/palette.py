@@ -11,6 +11,7 @@ from textual.content import Content
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.ui.actions import find, key_name
 from sparkrun_tui.ui.actor import Actor
+from sparkrun_tui.ui.app.theme_preview import PREFIX
 from sparkrun_tui.ui.app_port import port_of
 
 if TYPE_CHECKING:
@@ -112,13 +113,13 @@ class HostProvider(Provider):
 
 
 class ThemeProvider(Provider):
-    """Themes, by name."""
+    """Themes, by name; the highlighted one is shown at once."""
 
     async def search(self, query: str) -> Hits:
         """Themes whose name matches."""
         matcher = self.matcher(query)
         for name in sorted(self.app.available_themes):
-            label = f"theme {name}"
+            label = f"{PREFIX}{name}"
             score = matcher.match(label)
             if score > 0:
                 yield Hit(score, _plain(label), partial(setattr, self.app, "theme", name), text=label)

@@ -39,11 +39,14 @@ class Persistence:
         state: AppState,
         say: Callable[[str, str], None],
         first_rows: Callable[[], FirstRows | None],
+        is_preview: Callable[[], bool],
     ) -> None:
         """`app` gives the themes and timers; `say` shows a message with its level.
 
-        `first_rows` gives the rows of recipes in sight, None when they are not to be kept now.
+        `first_rows` gives the rows of recipes in sight, None when they are not to be kept now. `is_preview` says
+        whether the theme is only shown, not chosen.
         """
+        self._is_preview = is_preview
         self._app = app
         self._opened_with = session
         self._state = state
@@ -60,6 +63,7 @@ class Persistence:
         """Restore the query, the recipe, the cluster and the theme, except what the command line gives."""
         state, session, before = self._state, self._opened_with, self._before
         state.order.read(before.sorting, before.columns, before.sizes)
+        state.layout.read(before.layout)
         if not session.query:
             state.query = before.query
             state.wanted = before.recipe
@@ -98,6 +102,8 @@ class Persistence:
         return "ansi-dark" if few else app.theme
 
     def _theme_changed(self, theme: Theme) -> None:
+        if self._is_preview():
+            return
         if theme.name != self._first or self._chosen:
             self._chosen = theme.name
             self.soon()
@@ -154,4 +160,5 @@ class Persistence:
             sorting=order.sorting.text,
             columns=order.columns_text,
             sizes=order.sizes_text,
+            layout=state.layout.text,
         )

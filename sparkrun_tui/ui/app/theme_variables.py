@@ -54,14 +54,21 @@ def _first(start: Color, end: Color, grounds: Sequence[Color], wanted: float, sh
     return end
 
 
-def looks(variables: Mapping[str, str], ansi: bool) -> dict[str, str]:
+_BRIGHT = {"ansi_blue": "ansi_bright_blue", "ansi_red": "ansi_bright_red"}
+"""Colours that can hardly be read on black in the palettes of xterm (blue: 2.2) and of Linux' console (red: 2.8)."""
+
+
+def looks(variables: Mapping[str, str], ansi: bool, dark: bool = True) -> dict[str, str]:
     """The variables that the style sheets use in addition to the theme's own.
 
-    With `ansi` the terminal's own colours are used. They are not known here, so the theme's are taken unchanged and the
-    style sheets dim text by terminal attributes.
+    With `ansi` the terminal's own colours are used. They are not known here, so the theme's are taken, on a `dark`
+    background the bright ones of those that are too dark, and the style sheets dim text by terminal attributes.
     """
     if ansi:
-        return _terminals_own(variables)
+        terminal = _terminals_own(variables)
+        if not dark:
+            return terminal
+        return {name: _BRIGHT.get(color, color) for name, color in terminal.items()}
     background = _parse(variables["background"], Color(0, 0, 0))
     foreground = _parse(variables["foreground"], readable(background, [background], TEXT), background)
     low = _first(background, foreground, [background], _LOW)

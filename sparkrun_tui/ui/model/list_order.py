@@ -58,12 +58,16 @@ class ListOrder:
 
     def resize(self, wide: bool, steps: int, before: int) -> bool:
         """Give the list more room than its share `before`, or less; false where it is at its limit."""
-        share = min(max(before + steps * STEP, SMALLEST), LARGEST)
+        return self.set_share(wide, before + steps * STEP) != before
+
+    def set_share(self, wide: bool, share: int) -> int:
+        """Give the list a share, within its limits; the share that it has now."""
+        share = min(max(share, SMALLEST), LARGEST)
         if wide:
             self.wide_share = share
         else:
             self.narrow_share = share
-        return share != before
+        return share
 
     def toggle_column(self, key: str) -> None:
         """Show a column, or no longer."""

@@ -12,6 +12,7 @@ from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.user.settings import Cluster, Settings
 from sparkrun_tui.ui.model.catalog import Catalog, is_recipe
 from sparkrun_tui.ui.model.edits import Edits
+from sparkrun_tui.ui.model.layout import Layout
 from sparkrun_tui.ui.model.list_order import ListOrder
 from sparkrun_tui.ui.model.rows import Figures
 
@@ -61,6 +62,7 @@ class AppState:
     added_clusters: list[Cluster] = field(default_factory=list)
     _saved: dict[str, dict[str, str]] = field(default_factory=dict)
     order: ListOrder = field(default_factory=ListOrder)
+    layout: Layout = field(default_factory=Layout)
     """How the list of recipes is sorted and laid out."""
     _verdicts: dict[str, _Judged] = field(default_factory=dict)
     _evaluated: tuple[str, Mapping[str, str], Evaluation] | None = None

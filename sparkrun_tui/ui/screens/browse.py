@@ -19,6 +19,7 @@ from textual.widgets import Input
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.catalog import is_recipe
 from sparkrun_tui.ui.model.first_rows import FirstRows, read_first_rows
+from sparkrun_tui.ui.model.layout import natural_share
 from sparkrun_tui.ui.model.rows import RecipeRow
 from sparkrun_tui.ui.paint.recipe.list_rows import ago, judged_cells, recipe_row
 from sparkrun_tui.ui.screens.base import PageScreen
@@ -43,8 +44,6 @@ _SETTLED = 0.4
 
 WIDE_FROM = 100
 """From this width on, in cells, list and detail stand side by side."""
-_BESIDE_NAME = 21
-"""The cells of a row beside the name: signs, size, hosts, verdict, and the border."""
 _FIRST_LOOK = 60
 """Rows of a first look: those of a high screen."""
 _AT_ANY_TIME = frozenset({"search", "reload", "back", "columns"})
@@ -94,6 +93,8 @@ class BrowseScreen(PageScreen):
             self.list.show_kept(first.rows, first.cursor, first.below, first.longest)
         chips = FilterChips(id="chips")
         self.list_panel = Panel(search, chips, self.list, Choices(id="choices"), title="Recipes", id="list-panel")
+        layout = state.layout
+        self.list_panel.display, self._side.display = not layout.list_hidden, not layout.detail_hidden
         self._lay_out(self.app.size)
         yield Container(self.list_panel, self._side, id="browse")
 
@@ -119,8 +120,11 @@ class BrowseScreen(PageScreen):
             await self.query_one("#browse").mount(detail)
             await self._side.remove()
             self._side = self._detail = detail
+            detail.display = not self.sparkrun.state.layout.detail_hidden
             self._lay_out(self.size)
         self.show_selected(keep_place=True)
+        if not self.list_panel.display:
+            self.detail.focus_part()
         self.do_what_waits()
 
     @property
@@ -501,6 +505,8 @@ class BrowseScreen(PageScreen):
             return self._why_no_launch()
         if name == "look_up":
             return self._why_no_look_up()
+        if name == "form" and not self.detail.has_room_for_form:
+            return "There is no room for a form of its own: it is a tab already."
         if name == "favourite" and not self._chosen_keys:
             return "No recipe is selected."
         if name == "compare" and not self.list.marked and not is_recipe(recipe):
@@ -580,9 +586,7 @@ class BrowseScreen(PageScreen):
 
     def do_zoom(self) -> None:
         """Show the detail on the full screen, or the list again."""
-        self.detail.display = True
-        self.list_panel.display = not self.list_panel.display
-        self._lay_out(self.size)
+        self._show_panes(in_list=not self.list_panel.display, in_detail=True)
         if self.list_panel.display:
             self.list.focus()
         elif self.list.has_focus or self.query_one(SearchBox).has_focus:
@@ -590,9 +594,34 @@ class BrowseScreen(PageScreen):
 
     def do_list_only(self) -> None:
         """Show the list on the full screen, or the detail again."""
-        self.list_panel.display = True
-        self.detail.display = not self.detail.display
+        self._show_panes(in_list=True, in_detail=not self.detail.display)
         self.list.focus()
+
+    def _show_panes(self, in_list: bool, in_detail: bool) -> None:
+        """Show or hide list and detail, and remember it."""
+        layout = self.sparkrun.state.layout
+        layout.list_hidden, layout.detail_hidden = not in_list, not in_detail
+        self.list_panel.display, self.detail.display = in_list, in_detail
+        self._lay_out(self.size)
+        self.sparkrun.keep_soon()
+
+    def do_form(self) -> None:
+        """Make the form a tab of the detail, or a pane of its own again."""
+        layout = self.sparkrun.state.layout
+        layout.form_hidden = not layout.form_hidden
+        self._lay_out(self.size)
+        self.sparkrun.keep_soon()
+
+    @on(Panel.Dragged, "#list-panel")
+    def _dragged(self, event: Panel.Dragged) -> None:
+        whole = self.query_one("#browse").region
+        wide = self.size.width >= WIDE_FROM
+        share = (event.x + 1 - whole.x) * 100 // whole.width
+        if not wide:
+            share = (event.y + 1 - whole.y) * 100 // whole.height
+        self.sparkrun.state.order.set_share(wide, share)
+        self._lay_out(self.size)
+        self.sparkrun.keep_soon()
 
     def do_wider(self) -> None:
         """Give the list more room."""
@@ -611,14 +640,13 @@ class BrowseScreen(PageScreen):
             self.sparkrun.say("The list is as large or as small as it gets.", "warning")
 
     def _share(self, size: Size) -> int:
-        """The list's share of the screen in percent: as chosen, else what the longest name needs."""
+        """The list's share of the screen in percent: as chosen, else what names and columns need."""
         order = self.sparkrun.state.order
         if size.width < WIDE_FROM:
             return order.narrow_share
         if order.wide_share:
             return order.wide_share
-        wanted = (self.list.longest + _BESIDE_NAME) * 100 // size.width
-        return min(max(wanted, 36), 50)
+        return natural_share(self.list.longest, size.width)
 
     def _lay_out(self, size: Size) -> None:
         """Share the screen between list and detail: side by side where it is wide, else one above the other."""
@@ -628,11 +656,15 @@ class BrowseScreen(PageScreen):
         for pane, part in across:
             pane.styles.width = part if wide else "1fr"
             pane.styles.height = "1fr" if wide else part
+        self.list_panel.edge = ""
+        if self._side.display:
+            self.list_panel.edge = "right" if wide else "bottom"
         detail_width = size.width
         if wide and self.list_panel.display:
             detail_width = size.width * (100 - share) // 100
         if self._detail is not None:
-            self._detail.arrange_for(wide, detail_width, size.height)
+            form_hidden = self.sparkrun.state.layout.form_hidden
+            self._detail.arrange_for(wide, detail_width, size.height, form_hidden)
 
     def do_compare(self) -> None:
         """Compare the marked recipes, or the values of the current one."""
@@ -680,8 +712,9 @@ class BrowseScreen(PageScreen):
     def do_search(self) -> None:
         """Go to the search box."""
         if not self.list_panel.display:
-            self.list_panel.display = True
-            self._lay_out(self.size)
+            if self._detail is None:
+                return
+            self._show_panes(in_list=True, in_detail=True)
         self.set_focus(self.query_one(SearchBox))  # immediately: the next key is text
 
     def do_next_tab(self) -> None:

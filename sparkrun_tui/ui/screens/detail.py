@@ -41,13 +41,12 @@ if TYPE_CHECKING:
     from sparkrun_tui.launch.sizing.suggestions import Suggestion
     from sparkrun_tui.recipe.search.completion import Completer
     from sparkrun_tui.ui.model.catalog import AnyRecipe
+from sparkrun_tui.ui.model.layout import BESIDE_FROM
 
 _REST = 0.12
 """Seconds after the last change before suggestions are tried."""
 _SLICE, _BETWEEN = 0.008, 0.01
 """Seconds of trying at a time, and between two times."""
-BESIDE_FROM = 96
-"""From this width of the detail on, in cells, form and command stand side by side."""
 ABOVE_FROM = 36
 """From this height of the screen on, in rows, they stand one above the other where they have no room side by side."""
 WIDE_TABS = ("command", "memory", "source", "problems")
@@ -73,6 +72,7 @@ class Detail(Container, Actor):
         self.split = True
         self.beside = True
         self.as_argv = False
+        self.has_room_for_form = True
         self._recipe: AnyRecipe | None = None
         self._evaluation: Evaluation | None = None
         self._trying: Timer | None = None
@@ -288,14 +288,15 @@ class Detail(Container, Actor):
             return WIDE_TABS
         return NARROW_TABS
 
-    def arrange_for(self, wide: bool, width: int, height: int) -> None:
+    def arrange_for(self, wide: bool, width: int, height: int, form_hidden: bool) -> None:
         """Lay out beside the list (`wide`) or below it, with `width` cells on a screen of `height` rows.
 
         Form and command stand side by side where both have room, else one above the other on a high screen, else they
-        are tabs.
+        are tabs; with `form_hidden` they always are.
         """
         beside = wide and width >= BESIDE_FROM
-        split = beside or (wide and height >= ABOVE_FROM)
+        self.has_room_for_form = beside or (wide and height >= ABOVE_FROM)
+        split = self.has_room_for_form and not form_hidden
         if (wide, split, beside) == (self.wide, self.split, self.beside):
             return
         self.wide, self.split, self.beside = wide, split, beside
@@ -306,7 +307,7 @@ class Detail(Container, Actor):
         elif split and self.tab in ("overview", "overrides"):
             self.tab = "command"
         # Beside the list, a low screen has no room for the whole picture: it is in the overview.
-        self.query_one("#headline-panel").styles.height = _COMPACT if wide and not split else None
+        self.query_one("#headline-panel").styles.height = _COMPACT if wide and not self.has_room_for_form else None
         self._paint(True)
 
     def choose_tab(self, name: str) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from textual import on
 from textual.app import ComposeResult
 from textual.screen import ModalScreen, Screen
+from textual.widgets import Input
 
 from sparkrun_tui.ui.actions import Action, Scope, bindings, find, key_name
 from sparkrun_tui.ui.actor import Actor
 from sparkrun_tui.ui.ink import Line, fit, wrap
 from sparkrun_tui.ui.widgets.panel import Panel
+from sparkrun_tui.ui.widgets.search_box import SearchBox
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 _LEGEND = (
@@ -35,8 +38,17 @@ def keys_now(screen: Screen[object]) -> list[tuple[Action, list[str], str]]:
     return list(found.values())
 
 
-def help_lines(entries: Sequence[tuple[Action, list[str], str]], width: int) -> list[Line]:
-    """The lines of the help page for a width in cells."""
+def _has(entry: tuple[Action, list[str], str], wanted: str) -> bool:
+    """Whether an action has this key, or all of these words."""
+    action, keys, _ = entry
+    if wanted in keys:
+        return True
+    words = f"{action.label} {action.help}".lower()
+    return all(word in words for word in wanted.lower().split())
+
+
+def help_lines(entries: Sequence[tuple[Action, list[str], str]], width: int, legend: bool = True) -> list[Line]:
+    """The lines of the help page for a width in cells; `legend` adds what the signs mean."""
     lines: list[Line] = []
     for scope in sorted({action.scope for action, _, _ in entries}, key=_nearest_first):
         lines += [[(scope.value.capitalize(), "title")]]
@@ -47,9 +59,11 @@ def help_lines(entries: Sequence[tuple[Action, list[str], str]], width: int) -> 
                 lines.append([(f"  {fit(_joined(keys), 14)}", "key"), (f"  {text[0]}", style)])
                 lines += [[(" " * 18 + row, style)] for row in text[1:]]
         lines.append([])
+    if not legend:
+        return lines
     lines.append([("Signs", "title")])
-    for legend in _LEGEND:
-        lines += [[("  " + row, "")] for row in wrap(legend, width - 2)]
+    for signs in _LEGEND:
+        lines += [[("  " + row, "")] for row in wrap(signs, width - 2)]
     return lines
 
 
@@ -68,7 +82,7 @@ def _nearest_first(scope: Scope) -> int:
 class HelpScreen(ModalScreen[None], Actor):
     """The keys of the screen below the dialog."""
 
-    BINDINGS = bindings(Scope.DIALOG, ("close",))
+    BINDINGS = bindings(Scope.DIALOG, ("close", "filter"))
     AUTO_FOCUS = "TextPane"
 
     def __init__(self, entries: Sequence[tuple[Action, list[str], str]]) -> None:
@@ -76,13 +90,35 @@ class HelpScreen(ModalScreen[None], Actor):
         self._entries = entries
 
     def compose(self) -> ComposeResult:
-        """One scrolled page."""
+        """One scrolled page, with a line to filter it."""
         with Panel(title="Help", classes="sheet"):
-            yield TextPane(lambda width: help_lines(self._entries, width))
+            yield SearchBox("/ to filter: a key, or words of what it does", id="help-filter")
+            yield TextPane(self._paint)
 
     def on_mount(self) -> None:
         """The border says how to close the dialog."""
-        self.query_one(Panel).entitle("Help", "esc closes")
+        self.query_one(Panel).entitle("Help", "/ filters, esc closes")
+
+    def _paint(self, width: int) -> Sequence[Line]:
+        wanted = self.query_one(SearchBox).value
+        found = [entry for entry in self._entries if _has(entry, wanted)]
+        if not found:
+            return [[("no key does that here: ^p finds all that can be done", "dim")]]
+        return help_lines(found, width, legend=not wanted)
+
+    def do_filter(self) -> None:
+        """Type what is looked for."""
+        self.query_one(SearchBox).focus()
+
+    @on(Input.Changed)
+    def _typed(self) -> None:
+        pane = self.query_one(TextPane)
+        pane.top = 0
+        pane.repaint()
+
+    @on(SearchBox.Left)
+    def _typed_all(self) -> None:
+        self.query_one(TextPane).focus()
 
     def do_close(self) -> None:
         """Close."""

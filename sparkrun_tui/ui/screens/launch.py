@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from textual import on
 from textual.widget import Widget
@@ -12,6 +13,7 @@ from textual.widgets import Input
 
 from sparkrun_tui.engines.command.added import with_value
 from sparkrun_tui.engines.logs.causes import Repair
+from sparkrun_tui.engines.logs.levels import LineLevel
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.journal import GONE
@@ -22,7 +24,7 @@ from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.model.launch_status import COMING, SERVING
 from sparkrun_tui.ui.model.ports import LaunchPort, PastLaunch, ReplayPort
 from sparkrun_tui.ui.paint.launch.change_lines import change_words
-from sparkrun_tui.ui.paint.launch.launch_text import STATUS, elapsed, endpoint_lines
+from sparkrun_tui.ui.paint.launch.launch_text import STATUS, endpoint_lines, time_words
 from sparkrun_tui.ui.paint.launch.past_lines import ran_words
 from sparkrun_tui.ui.paint.launch.phases import LastTime
 from sparkrun_tui.ui.screens.again import launch_again
@@ -56,11 +58,14 @@ class LaunchScreen(PageScreen):
         self._forget: Callable[[], None] = _nothing
         self._diagnosed = False
         self._last: LastTime | None = None
+        self._unclear = ""
+        """Why the filter that is being typed is no pattern."""
 
     def body(self) -> Iterable[Widget]:
         """Phases, cause or endpoint, logs, search."""
         self.phases = PhaseTable()
-        self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts), self._past is not None)
+        layout = self.sparkrun.state.layout
+        self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts), layout, self._past is not None)
         yield Panel(self.phases, id="phases-panel")
         endpoint = TextPane(lambda width: endpoint_lines(self.launch.state, width), id="endpoint")
         endpoint.can_focus = False
@@ -68,11 +73,13 @@ class LaunchScreen(PageScreen):
         yield Panel(RepairList(), id="repairs-panel")
         yield self.deck
         yield SearchBox("find in the logs", id="find")
+        yield SearchBox("show only lines with: a regular expression, such as nccl|rank [01]", id="filter")
 
     def on_mount(self) -> None:
         """Hide endpoint, repairs and search until they are needed."""
-        for name in ("#endpoint-panel", "#repairs-panel", "#find"):
+        for name in ("#endpoint-panel", "#repairs-panel", "#find", "#filter"):
             self.query_one(name).display = False
+        self._show_or_hide_phases()
         self.set_interval(1.0, self._second)
         self.background(self._look_back(), "history")
 
@@ -126,7 +133,8 @@ class LaunchScreen(PageScreen):
             title += f"  {sign} {state.status.value}"
             if state.detail and state.diagnosis is None:
                 title += f": {state.detail}"
-        self.query_one("#phases-panel", Panel).entitle(title, elapsed(state, now or time.time()))
+        before = self._last.phases if self._last is not None else {}
+        self.query_one("#phases-panel", Panel).entitle(title, time_words(state, before, now or time.time()))
 
     def _ran(self) -> str:
         """When a launch that is over ran, and how it ended."""
@@ -202,6 +210,8 @@ class LaunchScreen(PageScreen):
                 return "There are no log lines yet."
             case "zoom" | "layout" if len(self.deck.hosts) < 2:
                 return "There is only one host."
+            case "wider" | "narrower" if not self.deck.splits:
+                return "There is only one log in sight."
             case "layout" if self.deck.cramped:
                 return "There is no room for one pane per host: press a number to show one host."
             case "overrides" if self.launch.rendered is None:
@@ -231,9 +241,68 @@ class LaunchScreen(PageScreen):
 
     def do_find(self) -> None:
         """Open the search box of the logs."""
-        box = self.query_one("#find", SearchBox)
+        self._open("#find")
+
+    def do_filter(self) -> None:
+        """Open the box for the lines to show."""
+        self._open("#filter")
+
+    def _open(self, name: str) -> None:
+        box = self.query_one(name, SearchBox)
         box.display = True
         box.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter_typed(self, event: Input.Changed) -> None:
+        from sparkrun_tui.base.reading.typed_pattern import TypedPattern  # not before a filter is typed
+
+        pattern = None
+        try:
+            if event.value:
+                pattern = TypedPattern(event.value)
+        except ValueError as error:
+            # What was typed so far still holds: the pattern is probably not complete.
+            self._unclear = str(error)
+            return
+        self._unclear = ""
+        self.deck.sift(replace(self.deck.filter, pattern=pattern))
+
+    @on(SearchBox.Left, "#filter")
+    def _filter_left(self) -> None:
+        self.deck.focused_view.focus()
+        self.query_one("#filter").display = False
+        if self._unclear:
+            self.sparkrun.say(f"This is no pattern: {self._unclear}. The filter was not changed.", "warning")
+
+    def do_level(self) -> None:
+        """Show warnings and errors only, then errors only, then all lines."""
+        wanted = self.deck.filter
+        self.deck.sift(replace(wanted, least=LineLevel((wanted.least + 1) % len(LineLevel))))
+
+    def do_phases(self) -> None:
+        """Show the logs on the full screen, or the phases again."""
+        layout = self.sparkrun.state.layout
+        layout.phases_hidden = not layout.phases_hidden
+        self._show_or_hide_phases()
+        self.sparkrun.keep_soon()
+
+    def _show_or_hide_phases(self) -> None:
+        self.query_one("#phases-panel").display = not self.sparkrun.state.layout.phases_hidden
+
+    def do_wider(self) -> None:
+        """Give the first log more room."""
+        self._resize(1)
+
+    def do_narrower(self) -> None:
+        """Give the first log less room."""
+        self._resize(-1)
+
+    def _resize(self, steps: int) -> None:
+        if self.sparkrun.state.layout.resize_head(steps):
+            self.deck.tile()
+            self.sparkrun.keep_soon()
+        else:
+            self.sparkrun.say("The first log is as large or as small as it gets.", "warning")
 
     @on(Input.Changed, "#find")
     def _find_typed(self, event: Input.Changed) -> None:
@@ -260,7 +329,11 @@ class LaunchScreen(PageScreen):
         """Copy the selection, the URL or the report, whichever there is."""
         selected = self.get_selected_text()
         state = self.launch.state
-        if selected:
+        log = self.deck.focused_view
+        if log.has_range:
+            self.sparkrun.copy(log.range_text, "lines")
+            log.end_range()
+        elif selected:
             self.sparkrun.copy(selected, "selection")
         elif state.status is not LaunchStatus.FAILED and not state.diagnosis and state.endpoint is not None:
             self.sparkrun.copy(state.endpoint.url, "URL")
@@ -366,10 +439,12 @@ class LaunchScreen(PageScreen):
         self.deck.focused_view.focus()
 
     def do_back(self) -> None:
-        """Leave the search box, then the single host, then the screen."""
+        """Leave the search box, then the range, then the single host, then the screen."""
         box = self.query_one("#find", SearchBox)
         if box.display and box.has_focus:
             self._find_left()
+        elif self.deck.focused_view.has_range:
+            self.deck.focused_view.end_range()
         elif self.deck.alone:
             self.deck.show_alone("")
         else:

@@ -11,7 +11,7 @@ from sparkrun_tui.base.text import clean_line, visible_line
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.launch.record.events import Diagnosed
 from sparkrun_tui.ui.actions import Scope, bindings
-from sparkrun_tui.ui.ink import Line, Span, clip, wrap
+from sparkrun_tui.ui.ink import Line, Span, clip, width_of, wrap, wrap_line
 from sparkrun_tui.ui.widgets.list_pane import ListPane
 
 
@@ -74,22 +74,34 @@ class RepairList(ListPane):
         return len(self._head_lines)
 
     @property
+    def row_count(self) -> int:
+        """The repairs; without any, the line that says so."""
+        return max(len(self.repairs), 1)
+
+    @property
     def line_count(self) -> int:
-        """Cause and repairs."""
-        return self.head + max(len(self.repairs), 1)
+        """Cause, repairs, and the current one in full where one is cut."""
+        return self.head + self.row_count + self._foot_height(self.text_width)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """All of it, as far as there is room."""
-        return len(self._heads(width - 1)) + max(len(self.repairs), 1)
+        return len(self._heads(width - 1)) + self.row_count + self._foot_height(width - 1)
 
     def line(self, number: int) -> Line:
-        """A line of the cause, or a repair."""
+        """A line of the cause, a repair, or a line of the current repair in full."""
         if number < self.head:
             assert self._head_lines is not None
             return self._head_lines[number]
         if not self.repairs:
             return [("no repair is known for this: see the logs below", "dim")]
         index = number - self.head
+        if index >= len(self.repairs):
+            foot = self._foot(self.repairs[self.cursor], self.text_width)
+            below = index - len(self.repairs)
+            return foot[below] if below < len(foot) else []
+        return clip(self._repair(index), self.text_width)
+
+    def _repair(self, index: int) -> list[Span]:
         repair = self.repairs[index]
         spans: list[Span] = [(f"{index + 1}  ", "key")]
         if repair.key:
@@ -98,7 +110,23 @@ class RepairList(ListPane):
         else:
             spans.append((clean_line(repair.title), "bold"))
         spans.append((f"   {clean_line(repair.why)}", "dim"))
-        return clip(spans, self.text_width)
+        return spans
+
+    def _foot(self, repair: Repair, width: int) -> list[Line]:
+        """A repair in full, on as many lines as it takes."""
+        number = self.repairs.index(repair)
+        return [[], *wrap_line(self._repair(number), width, indent=3)]
+
+    def _foot_height(self, width: int) -> int:
+        """The lines for the current repair in full: the same for each, so that nothing moves; 0 where none is cut."""
+        if all(width_of(self._repair(number)) <= width for number in range(len(self.repairs))):
+            return 0
+        return max(len(self._foot(repair, width)) for repair in self.repairs)
+
+    def move_to(self, row: int, step: int = 1) -> None:
+        """The repair in full changes with the cursor."""
+        super().move_to(row, step)
+        self.refresh()
 
     def why_not(self, name: str) -> str:
         """Only repairs that set a value can be applied by the app."""

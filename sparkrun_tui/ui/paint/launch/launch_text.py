@@ -8,7 +8,9 @@ from rich.cells import cell_len
 
 from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.base.units import GIB, format_duration
+from sparkrun_tui.engines.plan import Phase
 from sparkrun_tui.launch.record.events import LaunchStatus
+from sparkrun_tui.launch.record.remaining import remaining
 from sparkrun_tui.launch.record.state import LaunchState
 from sparkrun_tui.ui.ink import Line, Span, clip, width_of
 
@@ -32,6 +34,15 @@ def elapsed(state: LaunchState, now: float) -> str:
         return ""
     end = state.ready_at or state.ended or now
     return format_duration(max(end - state.started, 0))
+
+
+def time_words(state: LaunchState, before: Mapping[Phase, float], now: float) -> str:
+    """How long the launch takes so far, and how long until it serves."""
+    left = remaining(state, before, now)
+    if left is None:
+        return elapsed(state, now)
+    about = "about" if left.complete else "at least"
+    return f"{elapsed(state, now)}, {about} {format_duration(left.seconds)} left"
 
 
 def endpoint_lines(state: LaunchState, width: int) -> list[Line]:

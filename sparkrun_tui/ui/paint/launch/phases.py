@@ -13,6 +13,7 @@ from sparkrun_tui.launch.record.events import StepState
 from sparkrun_tui.launch.record.guard_words import guard_words, nearest, picture
 from sparkrun_tui.launch.record.state import Cell, HostRow, LaunchState
 from sparkrun_tui.ui.ink import Line, Span, clip, fit
+from sparkrun_tui.ui.model.launch_status import SERVING
 from sparkrun_tui.ui.paint.launch.notices import newest_line
 
 _SIGNS: dict[StepState, tuple[str, str]] = {
@@ -119,7 +120,7 @@ def table(state: LaunchState, now: float, width: int, activity: bool, last: Last
     header = " " * name + "".join(fit(_word(phase, column - 1), column - 1) + " " for phase in phases) + "memory left"
     lines: list[Line] = [clip([(header, "dim")], width)]
     for row in sorted(state.hosts.values(), key=lambda row: row.rank):
-        lines.append(clip(_host(row, phases, column, name, now), width))
+        lines.append(clip(_host(row, phases, column, name, now, state.status in SERVING), width))
         if activity:
             lines.append(clip([("  ", ""), *_activity(row, now, width - 2)], width))
     if last is not None:
@@ -152,7 +153,8 @@ def _word(phase: Phase, width: int) -> str:
     return phase.value if len(phase.value) <= width else phase.value[: width - 2] + "."
 
 
-def _host(row: HostRow, phases: Sequence[Phase], column: int, name: int, now: float) -> list[Span]:
+def _host(row: HostRow, phases: Sequence[Phase], column: int, name: int, now: float, serves: bool) -> list[Span]:
+    """The row of a host; once the launch serves, a phase that it did not report is blank, not pending."""
     sign, style = _LINKS.get(row.link, ("○", "dim"))
     spans: list[Span] = [(f"{sign} ", style), (fit(clean_line(row.name), name - 3), "bold"), (" ", "")]
     check = row.cells.get(Phase.CHECK)
@@ -163,7 +165,10 @@ def _host(row: HostRow, phases: Sequence[Phase], column: int, name: int, now: fl
             sign, style = _SIGNS[check.state]
             spans.append((fit(f"{sign} check", column - 1) + " ", style))
             continue
-        spans += _cell(cell, column, now)
+        if serves and cell.state is StepState.PENDING:
+            spans.append((" " * column, ""))
+        else:
+            spans += _cell(cell, column, now)
     if row.memory:
         spans.append((spark(row.memory, row.memory_total, 6), "kv"))
         spans.append((f" {row.memory[-1] / GIB:.0f} GiB", ""))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
 
 from sparkrun_tui.launch.record.logs import LogBuffer
-from sparkrun_tui.ui.widgets.log.source import HostLog, MergedLog
+from sparkrun_tui.ui.model.layout import Layout
+from sparkrun_tui.ui.widgets.log.source import HostLog, LineFilter, MergedLog
 from sparkrun_tui.ui.widgets.log.view import LogView
 
 _NARROWEST = 60
@@ -28,15 +30,16 @@ _STEP = 0.1
 class LogDeck(Container):
     """Holds one view per host and one for all; only visible views are read and painted."""
 
-    def __init__(self, logs: Mapping[str, LogBuffer], hosts: Sequence[str], over: bool = False) -> None:
+    def __init__(self, logs: Mapping[str, LogBuffer], hosts: Sequence[str], layout: Layout, over: bool = False) -> None:
         """`over` is for logs that get no more lines."""
         super().__init__(id="logs")
+        self._kept = layout
         self._logs = logs
         self._over = over
         self._known = hosts
         self._views: dict[str, LogView] = {}
         self._merged_source = MergedLog(logs)
-        self._merged = LogView(self._merged_source, "all hosts", over=over)
+        self._merged = LogView(self._merged_source, "all hosts", layout, over=over)
         self.is_merged = False
         self.cramped = False
         """Whether one pane per host would leave each too few lines; then all are merged."""
@@ -45,6 +48,8 @@ class LogDeck(Container):
         self._waiting: dict[LogView, None] = {}
         """The views with new lines, those first that wait for longest."""
         self._is_painting = False
+        self._dragging = ""
+        self.filter = LineFilter()
 
     def compose(self) -> ComposeResult:
         """The view for all hosts; those of single hosts are added as they become known."""
@@ -59,7 +64,7 @@ class LogDeck(Container):
         """Give each host its view: those known from the start, and those that appear later."""
         new = [host for host in dict.fromkeys((*self._known, *self._logs)) if host not in self._views]
         for host in new:
-            self._views[host] = LogView(HostLog(self._logs, host), host, over=self._over)
+            self._views[host] = LogView(HostLog(self._logs, host), host, self._kept, over=self._over)
             self.mount(self._views[host], before=self._merged)
         if new:
             self._merged.tag(tuple(self._views))
@@ -98,13 +103,67 @@ class LogDeck(Container):
             view.display = view in shown
         if hides_focus:
             shown[0].focus()
-        self.styles.grid_size_columns = min(len(shown), across)
+        self._share_out(len(shown), min(len(shown), across))
         if self._merged in shown:
             self._merged_source.pull()
         for view in shown:
+            view.sift(self.filter)
             searched = view.finder.text if view.finder else ""
             if searched != self._text:
                 view.find(self._text)
+
+    def _share_out(self, panes: int, across: int) -> None:
+        """Give the head node's log more room than each other one: beside them, or above them."""
+        self.styles.grid_size_columns = across
+        first = f"{self._kept.head_share}fr"
+        other = f"{100 - self._kept.head_share}fr"
+        down = -(-panes // across)
+        self.styles.grid_columns = " ".join([first, *[other] * (across - 1)])
+        self.styles.grid_rows = " ".join([first, *[other] * (down - 1)]) if across == 1 else "1fr"
+
+    # Dragging the border between the first log and the others.
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Take hold of the gap beside the first log, or of the title of the one below it."""
+        shown = self.shown
+        if len(shown) < 2:
+            return
+        first, second = shown[0].region, shown[1].region
+        is_gap = first.y == second.y and first.right <= event.screen_x < second.x
+        is_title = first.x == second.x and event.screen_y == second.y
+        if is_gap or is_title:
+            event.stop()
+            self._dragging = "across" if is_gap else "down"
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Drag the border that is held."""
+        if not self._dragging:
+            return
+        event.stop()
+        share = (event.screen_x - self.region.x) * 100 // max(self.region.width, 1)
+        if self._dragging == "down":
+            share = (event.screen_y - self.region.y) * 100 // max(self.region.height, 1)
+        self._kept.share_head(share)
+        self.tile()
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """Let go of the border."""
+        if self._dragging:
+            event.stop()
+            self._dragging = ""
+            self.release_mouse()
+
+    @property
+    def splits(self) -> bool:
+        """Whether there are several panes to share the room."""
+        return len(self.shown) > 1
+
+    def sift(self, wanted: LineFilter) -> None:
+        """Show only lines that pass a filter, in the visible views, and in others when they are shown."""
+        self.filter = wanted
+        for view in self.shown:
+            view.sift(wanted)
 
     def on_resize(self) -> None:
         """Another number of columns may fit."""

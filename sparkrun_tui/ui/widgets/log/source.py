@@ -10,13 +10,17 @@ from dataclasses import field
 from operator import itemgetter
 from typing import Protocol
 
+from sparkrun_tui.base.reading.typed_pattern import TypedPattern
 from sparkrun_tui.base.records import dataclass
+from sparkrun_tui.engines.logs.levels import LineLevel, level_of
 from sparkrun_tui.launch.record.logs import LogBuffer, LogLine, Numbered, line_weight
 
 _SLICE = 0.004
 """Seconds that a search takes at a time, so that the app stays responsive."""
 
 _CHUNK = 1000
+_FEW = 100
+"""Lines that are taken apart between two looks at the clock."""
 
 
 class LogSource(Protocol):
@@ -110,6 +114,81 @@ class MergedLog:
             self._taken[host] = buffer.end
         fresh.sort(key=itemgetter(0))
         self._lines.extend((host, line) for _, host, line in fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class LineFilter:
+    """Which lines are shown: those of a level and above it, and those in which a pattern is found."""
+
+    least: LineLevel = LineLevel.ALL
+    pattern: TypedPattern | None = None
+
+    @property
+    def shows_all(self) -> bool:
+        """Whether nothing is left out."""
+        return self.least is LineLevel.ALL and self.pattern is None
+
+    def passes(self, text: str) -> bool:
+        """Whether a line is shown."""
+        if self.pattern is not None and not self.pattern.matches(text):
+            return False
+        return self.least is LineLevel.ALL or level_of(text) >= self.least
+
+
+class FilteredLog:
+    """The lines of a log that pass a filter, with numbers of their own. `advance` looks at new lines."""
+
+    def __init__(self, whole: LogSource, wanted: LineFilter) -> None:
+        self.whole = whole
+        self._wanted = wanted
+        self._numbers: list[int] = []
+        self._dropped = 0
+        self._scanned = whole.first
+
+    @property
+    def first(self) -> int:
+        """The oldest line in memory."""
+        return self._dropped
+
+    @property
+    def end(self) -> int:
+        """One more than the newest line."""
+        return self._dropped + len(self._numbers)
+
+    def get(self, number: int) -> tuple[str, LogLine]:
+        """One line."""
+        return self.whole.get(self.number_in_whole(number))
+
+    def number_in_whole(self, number: int) -> int:
+        """The number of a line in the whole log. Raises `IndexError` when it is not in memory."""
+        if number < self._dropped:
+            raise IndexError(number)
+        return self._numbers[number - self._dropped]
+
+    def nearest(self, number: int) -> int:
+        """The first line from `number` of the whole log on."""
+        return self._dropped + bisect_left(self._numbers, number)
+
+    def texts(self, start: int, stop: int) -> list[str]:
+        """The texts of some lines."""
+        return [self.get(number)[1].text for number in range(max(start, self.first), min(stop, self.end))]
+
+    def advance(self, seconds: float = _SLICE) -> bool:
+        """Look at more lines for `seconds`; whether some are left."""
+        gone = bisect_left(self._numbers, self.whole.first)
+        del self._numbers[:gone]
+        self._dropped += gone
+        until = time.perf_counter() + seconds
+        self._scanned = max(self._scanned, self.whole.first)
+        while self._scanned < self.whole.end:
+            stop = min(self._scanned + _FEW, self.whole.end)
+            for number, text in enumerate(self.whole.texts(self._scanned, stop), self._scanned):
+                if self._wanted.passes(text):
+                    self._numbers.append(number)
+            self._scanned = stop
+            if time.perf_counter() >= until:
+                break
+        return self._scanned < self.whole.end
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""A log on the line API: paints only visible rows, follows, pauses, searches, and draws its own thumb."""
+"""A log on the line API: paints only visible rows, follows, pauses, searches, filters, and draws its own thumb."""
 
 from __future__ import annotations
 
@@ -13,18 +13,25 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from sparkrun_tui.base.text import clean_line
+from sparkrun_tui.engines.logs.levels import LineLevel, level_of
 from sparkrun_tui.launch.record.logs import LogLine
 from sparkrun_tui.ui.actions import Scope, bindings
 from sparkrun_tui.ui.actor import Actor
-from sparkrun_tui.ui.ink import Span, clip, fit, wrap_line
+from sparkrun_tui.ui.ink import Span, clip, fit, text_of
+from sparkrun_tui.ui.model.layout import Layout
+from sparkrun_tui.ui.paint.launch.log_rows import LogRow, wrapped
 from sparkrun_tui.ui.paint.launch.log_text import trimmed
 from sparkrun_tui.ui.widgets.line_pane import LinePane
-from sparkrun_tui.ui.widgets.log.source import Finder, LogSource
+from sparkrun_tui.ui.widgets.log.source import FilteredLog, Finder, LineFilter, LogSource
 
-_BAD = ("ERROR", "Error:", "Traceback", "CRITICAL", "FATAL", "panic:")
-_TIGHT = ("WARN",)
+_STYLES = {LineLevel.ERROR: "bad", LineLevel.WARNING: "tight", LineLevel.ALL: ""}
+_LEVEL_WORDS = {LineLevel.WARNING: "warnings and errors", LineLevel.ERROR: "errors"}
 _STEP = 12
 """Cells moved sideways by one key."""
+_SLICE = 0.01
+"""Seconds for which warnings are looked for at a time."""
+_FEW = 50
+"""Lines that are taken apart between two looks at the clock."""
 
 
 class LogView(LinePane, Actor, can_focus=True):
@@ -32,23 +39,39 @@ class LogView(LinePane, Actor, can_focus=True):
 
     BINDINGS = bindings(Scope.LOG)
 
-    def __init__(self, source: LogSource, title: str, *, over: bool = False, id: str | None = None) -> None:
+    def __init__(
+        self, source: LogSource, title: str, layout: Layout, *, over: bool = False, id: str | None = None
+    ) -> None:
         """`over` is for a log that gets no more lines."""
         super().__init__(id=id)
         self._over = over
-        self.source = source
+        self._whole_log = source
+        self.source: LogSource = source
+        """The lines that are shown: all, or those that pass the filter."""
+        self.filter = LineFilter()
         self.title = title
+        self._kept = layout
         self.following = True
-        self.wrapping = False
         self.trimming = True
         self.finder: Finder | None = None
-        self.at_match: int | None = None
+        self.at_line: int | None = None
+        """The line that a key went to: a match, a warning."""
+        self._range: tuple[int, int] | None = None
+        """The line where a range to copy begins, and the one where it ends now."""
+        self._place: int | None = None
+        """The line of the whole log that is to be shown once the filter has come so far."""
+        self._seeking = 0
         self._tags: dict[str, str] = {}
         self._tag_width = 0
         self._left = 0
         self._seen = 0
         self._pulled = 0
-        self._rows: list[tuple[int, int, list[Span]]] = []
+        self._rows: list[LogRow] = []
+
+    @property
+    def wrapping(self) -> bool:
+        """Whether long lines take several rows."""
+        return not self._kept.cut_lines
 
     def tag(self, hosts: Sequence[str]) -> None:
         """Show in front of each line which of `hosts` it is from."""
@@ -61,11 +84,13 @@ class LogView(LinePane, Actor, can_focus=True):
     @property
     def has_news(self) -> bool:
         """Whether lines have arrived since `pull`."""
-        return self.source.end != self._pulled
+        return self._whole_log.end != self._pulled
 
     def pull(self) -> None:
         """New lines have arrived: repaint only what changes."""
-        self._pulled = self.source.end
+        end = self._whole_log.end
+        if not isinstance(self.source, FilteredLog) or not self.source.advance():
+            self._pulled = end
         if self.finder is not None:
             self.finder.advance(self.source)
         if self.following:
@@ -98,55 +123,70 @@ class LogView(LinePane, Actor, can_focus=True):
         last = self.source.end - (1 if self.wrapping else self.page)
         self.top = max(min(self.top, last), self.source.first)
 
-    def _layout(self) -> list[tuple[int, int, list[Span]]]:
+    def _layout(self) -> list[LogRow]:
         source, page = self.source, self.page
         if self.following:
-            rows: list[tuple[int, int, list[Span]]] = []
-            number = source.end
-            while number > source.first and len(rows) < page:
+            newest: list[list[LogRow]] = []
+            number, count = source.end, 0
+            while number > source.first and count < page:
                 number -= 1
-                rows = self._rows_of(number) + rows
+                newest.append(self._rows_of(number))
+                count += len(newest[-1])
             self.top = number
-            return rows[-page:]
+            return [row for rows in reversed(newest) for row in rows][-page:]
         self._clamp()
-        rows = []
+        rows: list[LogRow] = []
         for number in range(self.top, min(self.top + page, source.end)):
             rows += self._rows_of(number)
             if len(rows) >= page:
                 break
         return rows[:page]
 
-    def _rows_of(self, number: int) -> list[tuple[int, int, list[Span]]]:
+    def _rows_of(self, number: int) -> list[LogRow]:
         host, line = self.source.get(number)
-        spans = self._spans(host, line, number)
+        spans = self._spans(host, line)
         if not self.wrapping:
-            return [(number, 0, spans)]
-        rows, offset = [], 0
-        for row in wrap_line(spans, self.text_width, indent=9):
-            rows.append((number, offset, row))
-            offset += sum(len(text) for text, _ in row)
-        return rows
+            return [LogRow(number, 0, 0, spans)]
+        return wrapped(number, spans, self.text_width, hanging=2 if self._kept.no_times else 9)
 
-    def _spans(self, host: str, line: LogLine, number: int) -> list[Span]:
+    def _above(self, number: int, rows: int) -> int:
+        """The line from which `number` is shown `rows` rows below the first one, or fewer."""
+        if not self.wrapping:
+            return max(number - rows, self.source.first)
+        while number > self.source.first:
+            rows -= len(self._rows_of(number - 1))
+            if rows < 0:
+                break
+            number -= 1
+        return number
+
+    def _spans(self, host: str, line: LogLine) -> list[Span]:
         text = trimmed(line.text) if self.trimming else line.text
-        style = "accent" if line.stream == "app" else ""
-        if any(word in text for word in _BAD):
-            style = "bad"
-        elif any(word in text for word in _TIGHT):
-            style = "tight"
-        spans: list[Span] = [(time.strftime("%H:%M:%S ", time.localtime(line.time)), "dim")]
+        style = "accent" if line.stream == "app" else _STYLES[level_of(line.text)]
+        spans: list[Span] = []
+        if not self._kept.no_times:
+            spans.append((time.strftime("%H:%M:%S ", time.localtime(line.time)), "dim"))
         if self._tags:
             spans.append((f"{fit(clean_line(host), self._tag_width)} ", self._tags.get(host, "")))
-        if self.finder is None:
-            return [*spans, (text, style)]
         end = 0
-        for start, stop in self.finder.spans(text):
-            spans += [
-                (text[end:start], style),
-                (text[start:stop], "found bold" if number == self.at_match else "found"),
-            ]
+        for start, stop in self._marks(text):
+            spans += [(text[end:start], style), (text[start:stop], "found")]
             end = stop
         return [*spans, (text[end:], style)]
+
+    def _marks(self, text: str) -> list[tuple[int, int]]:
+        """The places in a line that a search or a filter has found."""
+        if self.finder is not None:
+            return self.finder.spans(text)
+        if self.filter.pattern is not None:
+            return self.filter.pattern.spans(text)
+        return []
+
+    def _line_style(self, number: int) -> str:
+        """The look of a whole line: in the range to copy, or gone to by a key."""
+        if self._range is not None:
+            return "picked" if min(self._range) <= number <= max(self._range) else ""
+        return "cursor-blur" if number == self.at_line else ""
 
     def render_line(self, y: int) -> Strip:
         """The title, a row of the log, or the status."""
@@ -157,14 +197,32 @@ class LogView(LinePane, Actor, can_focus=True):
             return self._whole_width(self._status(width))
         if y - 1 >= len(self._rows):
             return Strip([Segment(" " * width, self._base)], width)
-        number, offset, spans = self._rows[y - 1]
-        strip = Strip([Segment(text, self.ink(names)) for text, names in spans if text])
+        row = self._rows[y - 1]
+        over = self._line_style(row.number)
+        strip = Strip([Segment(text, self.ink(f"{names} {over}")) for text, names in row.spans if text])
         selection = self.text_selection
         if selection is not None:
-            strip = self._selected(strip, selection, number)
+            strip = self._selected_part(strip, selection, row)
         left = 0 if self.wrapping else self._left
-        strip = strip.crop_extend(left, left + self.text_width, self._base).apply_offsets(left + offset, number)
-        return Strip.join([strip, Strip([self._thumb(y - 1)], 1)])
+        width = self.text_width - row.indent
+        strip = strip.crop_extend(left, left + width, self.ink(over)).apply_offsets(left + row.start, row.number)
+        indent = Strip([Segment(" " * row.indent, self.ink(over))], row.indent)
+        return Strip.join([indent, strip, Strip([self._thumb(y - 1)], 1)])
+
+    def _selected_part(self, strip: Strip, selection: Selection, row: LogRow) -> Strip:
+        """A row with what is selected of it."""
+        span = selection.get_span(row.number)
+        if span is None:
+            return strip
+        start, end = span
+        if end == -1:
+            end = row.end
+        start, end = max(start - row.start, 0), min(end - row.start, strip.cell_length)
+        if start >= end:
+            return strip
+        style = self.screen.get_component_rich_style("screen--selection")
+        before, middle, after = strip.crop(0, start), strip.crop(start, end), strip.crop(end)
+        return Strip.join([before, middle.apply_style(style), after])
 
     def _whole_width(self, spans: Sequence[Span]) -> Strip:
         strip = Strip([Segment(text, self.ink(names)) for text, names in spans])
@@ -182,14 +240,26 @@ class LogView(LinePane, Actor, can_focus=True):
     def _title(self, width: int) -> list[Span]:
         bar = "━" if self.has_focus else "─"  # the focus can be seen without colour, too
         name = f"{bar} {clean_line(self.title)} "
-        count = f" {self.source.end:,} lines {bar}"
+        count = f" {self._count_words()} {bar}"
         style = "accent" if self.has_focus else "dim"
         rule = bar * max(width - cell_len(name) - len(count), 0)
         return clip([(name, f"{style} bold" if self.has_focus else "bold"), (rule, style), (count, style)], width)
 
+    def _count_words(self) -> str:
+        """How many lines there are, and how many of them are shown."""
+        total = self._whole_log.end
+        lines = "line" if total == 1 else "lines"
+        if self.source is self._whole_log:
+            return f"{total:,} {lines}"
+        return f"{self.source.end - self.source.first:,} of {total:,} {lines}"
+
     def _status(self, width: int) -> list[Span]:
         spans: list[Span]
-        if self._over:
+        if self._range is not None:
+            count = max(self._range) - min(self._range) + 1
+            words = "line" if count == 1 else "lines"
+            spans = [(f"▏{count:,} {words} chosen", "tight"), ("  y copies, esc ends", "dim")]
+        elif self._over:
             spans = [("▏as it was recorded", "dim")]
         elif self.following:
             spans = [("▏following", "dim")]
@@ -197,13 +267,18 @@ class LogView(LinePane, Actor, can_focus=True):
             spans = [("▏paused ", "tight"), (f" {self.pending:,} new ↓ G ", "demo")]
         else:
             spans = [("▏paused", "tight"), ("  press space or G to follow", "dim")]
-        if not self.following and self.source.first and self.top == self.source.first:
-            spans.append(
-                (f"   {self.source.first:,} earlier lines are not in memory: save the logs to read them", "tight")
-            )
+        gone = self._whole_log.first
+        if not self.following and gone and self.top == self.source.first:
+            spans.append((f"   {gone:,} earlier lines are not in memory: save the logs to read them", "tight"))
+        if self.filter.least is not LineLevel.ALL:
+            spans.append((f"   {_LEVEL_WORDS[self.filter.least]} only", "accent"))
+        if self.filter.pattern is not None:
+            spans.append((f"   &{clean_line(self.filter.pattern.text)}", "accent"))
         if self.finder is not None:
             found = len(self.finder.matches)
-            place = f"{self.finder.place(self.at_match)} of " if self.at_match is not None and found else ""
+            place = ""
+            if self.at_line is not None and self.at_line in self.finder.matches:
+                place = f"{self.finder.place(self.at_line)} of "
             spans.append((f"   /{clean_line(self.finder.text)}  {place}{found:,} found", "accent"))
         return clip(spans, width)
 
@@ -223,20 +298,30 @@ class LogView(LinePane, Actor, can_focus=True):
 
     def scroll_lines(self, lines: int) -> None:
         """Move; going up stops following, arriving at the end begins it again."""
+        if self._range is not None:
+            self._move_range(self._range[1] + lines)
+            return
         if lines < 0:
             self.pause()
         elif self.following:
             return
         self.top += lines
         self._clamp()
-        if lines > 0 and self.top >= self.source.end - self.page:
+        if lines > 0 and self._shows_end:
             self.follow()
         self.refresh()
+
+    @property
+    def _shows_end(self) -> bool:
+        """Whether the newest line is in sight."""
+        if not self.wrapping:
+            return self.top >= self.source.end - self.page
+        return self.top >= self._above(self.source.end - 1, self.page - 1)
 
     def show_line(self, number: int) -> None:
         """Show a line in the middle of the pane."""
         self.pause()
-        self.top = number - self.page // 2
+        self.top = self._above(number, self.page // 2)
         self._clamp()
         self.refresh()
 
@@ -258,7 +343,7 @@ class LogView(LinePane, Actor, can_focus=True):
     def find(self, text: str) -> None:
         """Search for `text`; empty ends it."""
         self.finder = Finder(text) if text else None
-        self.at_match = None
+        self.at_line = None
         if self.finder is not None:
             self._scan(self.finder)
         self.refresh()
@@ -274,26 +359,150 @@ class LogView(LinePane, Actor, can_focus=True):
         """Going to a match needs a search."""
         if name in ("next_match", "previous_match") and self.finder is None:
             return "There is no search: press / to start one."
+        if name == "range" and self.source.end == self.source.first:
+            return "There are no lines."
         return ""
 
     def do_next_match(self) -> None:
         """Go to the next match."""
         if self.finder is not None:
-            here = self.at_match if self.at_match is not None else self.top - 1
+            here = self.at_line if self.at_line is not None else self.top - 1
             self._go(self.finder.after(here))
 
     def do_previous_match(self) -> None:
         """Go to the previous match."""
         if self.finder is not None:
-            here = self.at_match if self.at_match is not None else self.top + self.page
+            here = self.at_line if self.at_line is not None else self.top + self.page
             self._go(self.finder.before(here))
 
     def _go(self, number: int | None) -> None:
         if number is None:
             self.sparkrun.say("no match in this log", "warning")
             return
-        self.at_match = number
+        self._go_to(number)
+
+    def _go_to(self, number: int) -> None:
+        """Show a line and mark it as the one that was gone to."""
+        self.at_line = number
+        if self._range is not None:
+            self._move_range(number)
         self.show_line(number)
+
+    # Filtering.
+
+    def sift(self, wanted: LineFilter) -> None:
+        """Show only the lines that pass a filter; what was in sight stays in sight as far as it passes."""
+        if wanted == self.filter:
+            return
+        self._place = None
+        if not self.following and self.source.first <= self.top < self.source.end:
+            self._place = self.top
+            if isinstance(self.source, FilteredLog):
+                self._place = self.source.number_in_whole(self.top)
+        self.filter = wanted
+        self._range = self.at_line = None
+        self._seeking += 1
+        self.source = self._whole_log
+        if not wanted.shows_all:
+            self.source = FilteredLog(self._whole_log, wanted)
+        if self.finder is not None:
+            self.finder = Finder(self.finder.text)
+        self._sift_more(self.source)
+
+    def _sift_more(self, source: LogSource) -> None:
+        """Look at all lines a slice at a time."""
+        if source is not self.source or not self.is_attached:
+            return
+        more = isinstance(source, FilteredLog) and source.advance()
+        if self._place is not None:
+            nearest = source.nearest(self._place) if isinstance(source, FilteredLog) else self._place
+            self.top = nearest
+            self._clamp()
+        if more:
+            self.set_timer(0.001, lambda: self._sift_more(source))
+        else:
+            self._place = None
+            if self.finder is not None:
+                self._scan(self.finder)
+        self.refresh()
+
+    def do_next_trouble(self) -> None:
+        """Go to the next warning or error."""
+        start = self.source.first if self.following else self.top
+        if self.at_line is not None:
+            start = self.at_line + 1
+        self._seek(start, 1)
+
+    def do_previous_trouble(self) -> None:
+        """Go to the previous warning or error."""
+        start = self.source.end if self.following else self.top
+        if self.at_line is not None:
+            start = self.at_line
+        self._seek(start - 1, -1)
+
+    def _seek(self, start: int, step: int) -> None:
+        """Go to the first warning or error from a line on, going round at the end."""
+        first, count = self.source.first, self.source.end - self.source.first
+        self._seeking += 1
+        self._seek_more([first + (start - first + step * place) % count for place in range(count)], 0, self._seeking)
+
+    def _seek_more(self, numbers: Sequence[int], at: int, seeking: int) -> None:
+        """Look at the lines from the place `at` on, a slice at a time."""
+        if seeking != self._seeking or not self.is_attached:
+            return
+        until = time.perf_counter() + _SLICE
+        while at < len(numbers) and time.perf_counter() < until:
+            for number in numbers[at : at + _FEW]:
+                if number >= self.source.first and level_of(self.source.get(number)[1].text) is not LineLevel.ALL:
+                    self._go_to(number)
+                    return
+            at += _FEW
+        if at < len(numbers):
+            self.set_timer(0.001, lambda: self._seek_more(numbers, at, seeking))
+        else:
+            self.sparkrun.say("There is no warning or error in this log.")
+
+    # A range of lines to copy.
+
+    def do_range(self) -> None:
+        """Begin a range at the line that was gone to, else at the newest line or the first one in sight."""
+        if self._range is not None:
+            self.end_range()
+            return
+        begin = self.source.end - 1 if self.following else self.top
+        if self.at_line is not None and self.top <= self.at_line < self.top + self.page:
+            begin = self.at_line
+        self.pause()
+        self._range = (begin, begin)
+        self.refresh()
+
+    @property
+    def has_range(self) -> bool:
+        """Whether a range is being chosen."""
+        return self._range is not None
+
+    def end_range(self) -> None:
+        """Forget the range."""
+        self._range = None
+        self.refresh()
+
+    def _move_range(self, number: int) -> None:
+        assert self._range is not None
+        number = min(max(number, self.source.first), self.source.end - 1)
+        self._range = (self._range[0], number)
+        if number < self.top:
+            self.top = number
+        else:
+            self.top = max(self.top, self._above(number, self.page - 1))
+        self.refresh()
+
+    @property
+    def range_text(self) -> str:
+        """The lines of the range, as they are shown but not wrapped."""
+        if self._range is None:
+            return ""
+        first, last = max(min(self._range), self.source.first), max(self._range)
+        return "\n".join(text_of(self._spans(*self.source.get(number))) for number in range(first, last + 1))
 
     # Keys.
 
@@ -315,12 +524,18 @@ class LogView(LinePane, Actor, can_focus=True):
 
     def do_first(self) -> None:
         """Go to the oldest line kept."""
+        if self._range is not None:
+            self._move_range(self.source.first)
+            return
         self.pause()
         self.top = self.source.first
         self.refresh()
 
     def do_last(self) -> None:
         """Go to the newest line and follow."""
+        if self._range is not None:
+            self._move_range(self.source.end - 1)
+            return
         self.follow()
 
     def do_left(self) -> None:
@@ -342,8 +557,20 @@ class LogView(LinePane, Actor, can_focus=True):
 
     def do_wrap(self) -> None:
         """Wrap long lines, or cut them."""
-        self.wrapping = not self.wrapping
-        self.refresh()
+        self._kept.cut_lines = not self._kept.cut_lines
+        self._left = 0
+        self._kept_changed()
+
+    def do_times(self) -> None:
+        """Show the time of each line, or not."""
+        self._kept.no_times = not self._kept.no_times
+        self._kept_changed()
+
+    def _kept_changed(self) -> None:
+        """What holds for every log has changed."""
+        self.sparkrun.keep_soon()
+        for view in self.screen.query(LogView):
+            view.refresh()
 
     def do_raw(self) -> None:
         """Lines as they were printed, or without the engine's own prefix."""
@@ -359,7 +586,7 @@ class LogView(LinePane, Actor, can_focus=True):
         lines = []
         for number in range(first, last + 1):
             host, line = self.source.get(number)
-            lines.append("".join(text for text, _ in self._spans(host, line, number)))
+            lines.append(text_of(self._spans(host, line)))
         moved = Selection(
             selection.start and selection.start - (0, first), selection.end and selection.end - (0, first)
         )
