@@ -31,14 +31,14 @@ _COMBINING_RUN = late_regex(r"[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1
 
 _C0_C1 = late_regex(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # Controls, formatting characters and blanks that no font draws. Joiners and variation selectors are part of emoji
-# behind another symbol, and hidden anywhere else. One class at the beginning makes a search nine times faster than
-# two alternatives do.
+# behind another symbol, and hidden anywhere else, such as behind a character that is hidden itself. One class at the
+# beginning makes a search nine times faster than two alternatives do.
 _JOINERS = r"\u200d\ufe0e\ufe0f"
 _HIDDEN = late_regex(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200c\u200e\u200f"
     r"\u2028-\u202e\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff" + _JOINERS + r"]"
-    r"(?<![^\x00-\x7f][" + _JOINERS + r"])"
+    r"(?<![^\x00-\x7f][" + _JOINERS + r"])[" + _JOINERS + r"]*"
 )
 _CONTROL_PICTURES = 0x2400
 """The first of the symbols for control characters, which have the same order."""
@@ -66,7 +66,7 @@ def visible(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return _COMBINING_RUN.sub(_visible_marks, _HIDDEN.sub(_sign, text))
+    return _COMBINING_RUN.sub(_visible_marks, _HIDDEN.sub(_signs, text))
 
 
 def visible_text(text: str) -> str:
@@ -79,8 +79,12 @@ def visible_line(text: str) -> str:
     return visible_text(text).replace("\n", "⏎")
 
 
-def _sign(found: re.Match[str]) -> str:
-    code = ord(found.group())
+def _signs(found: re.Match[str]) -> str:
+    return "".join(map(_sign, found.group()))
+
+
+def _sign(character: str) -> str:
+    code = ord(character)
     if code < 0x20:
         return chr(_CONTROL_PICTURES + code)
     if code == 0x7F:

@@ -59,6 +59,8 @@ def test_attacks_are_taken_out(attack: str, shown: str) -> None:
         ("ok\x9d; x\x9c", "ok\\x9d; x\\x9c"),
         ("null\x00 del\x7f", "null␀ del␡"),
         ("e\u202evil zero\u200bwidth", "e\\u202evil zero\\u200bwidth"),
+        ("\x9d\ufe0f\u200d behind a hidden one", "\\x9d\\ufe0f\\u200d behind a hidden one"),
+        ("\u2764\ufe0f\u200d\U0001f525", "\u2764\ufe0f\u200d\U0001f525"),
         ("join\u200ded tag\U000e0041", "join\\u200ded tag\\U000e0041"),
         ("lone \ud800", "lone \\ud800"),
         ("👩\u200d💻 ⚠\ufe0f 日本語 stays", "👩\u200d💻 ⚠\ufe0f 日本語 stays"),

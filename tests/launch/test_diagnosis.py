@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
+import sparkrun_tui
 from sparkrun_tui.base.units import GIB
 from sparkrun_tui.launch.diagnosis.diagnose import Diagnosis, ExitInfo, GuardInfo, diagnose, explain_refusal
 from sparkrun_tui.launch.record.logs import LogLine
 from tests.launch.diagnosed import ECHOES, KV_TOO_SMALL, OOM, VALUES, diagnosed, overrides
+
+ROOT = Path(sparkrun_tui.__file__).parent
 
 
 def test_kv_cache_too_small_with_its_three_repairs() -> None:
@@ -823,3 +829,22 @@ def test_the_kernels_that_failed_are_the_first_to_choose_others_for(engine: str,
     )
     assert found is not None and found.title == "A kernel needs more shared memory than the GPU has"
     assert repair in found.repairs[0].title
+
+
+def test_an_alternative_without_text_is_no_defect() -> None:
+    found = diagnosed(
+        "ValueError: Model architectures [] are not supported for now. Supported architectures: dict_keys(["
+    )
+    assert found.title == "The engine does not know this model"
+    assert "defect" not in found.explanation
+
+
+def test_groups_of_alternatives_are_read_in_one_place() -> None:
+    # `match[1] or match[2]` is None where the first one is empty and the second one is no part of the match.
+    files = [*(ROOT / "launch" / "diagnosis").glob("*.py"), *(ROOT / "engines").glob("*/causes*.py")]
+    wrong = []
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.BoolOp) and all(isinstance(value, ast.Subscript) for value in node.values):
+                wrong.append(f"{path.name}:{node.lineno}")
+    assert len(files) > 10 and wrong == [], "use first_of"

@@ -15,6 +15,7 @@ from sparkrun_tui.engines.logs.causes import (
     Weight,
     by_hand,
     cause,
+    first_of,
     flag_in,
     set_env,
     set_length,
@@ -71,7 +72,7 @@ def _assertion(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
 def _assertion_why(match: re.Match[str], _: Context) -> str:
     if match[1] == "ok" and "ggml-cuda" in match.string:
         return "A step of the model could not be done on this GPU."
-    return f"A check inside llama.cpp failed: {shorten(match[1] or match[2], 200)}"
+    return f"A check inside llama.cpp failed: {shorten(first_of(match, 1, 2), 200)}"
 
 
 def _kernel(match: re.Match[str], context: Context) -> tuple[Repair, ...]:
@@ -221,7 +222,7 @@ CAUSES: tuple[Cause, ...] = (
     cause(
         r"failed to load multimodal model, '([^']{1,500})'|Failed to load CLIP model from (\S{1,500})",
         "The projector could not be loaded",
-        lambda match, _: f"{match[1] or match[2]} holds no projector that this build can load.",
+        lambda match, _: f"{first_of(match, 1, 2)} holds no projector that this build can load.",
         by_hand("check --mmproj: the file must be the projector of the same model"),
         by_hand("--no-mmproj in the command", "text only"),
         weight=Weight.HINT,
@@ -329,7 +330,7 @@ CAUSES: tuple[Cause, ...] = (
         r"tensor '([^']{1,300})' not found|missing tensor '([^']{1,300})'",
         "The model file is incomplete",
         lambda match, _: (
-            f"The tensor {match[1] or match[2]} is missing: a wrong conversion, or a build too old for this model."
+            f"The tensor {first_of(match, 1, 2)} is missing: a wrong conversion, or a build too old for this model."
         ),
         by_hand("another GGUF of the model, or a newer image"),
     ),

@@ -170,6 +170,11 @@ def by_hand(title: str, why: str = "") -> Repair:
     return Repair(shorten(title, _MOST_WORDS), shorten(why, _MOST_WORDS))
 
 
+def first_of(match: re.Match[str], *groups: int) -> str:
+    """The first of some groups that has text: alternatives of a pattern have one each. Empty where none has."""
+    return next((match[group] for group in groups if match[group]), "")
+
+
 def _quoted(group: str | None) -> str:
     """A part of a line as an explanation quotes it."""
     return shorten((group or "").strip(), _MOST_WORDS)

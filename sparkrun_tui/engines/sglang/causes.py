@@ -24,6 +24,7 @@ from sparkrun_tui.engines.logs.causes import (
     by_hand,
     cause,
     ended_words,
+    first_of,
     less_utilisation,
     set_env,
     set_length,
@@ -156,7 +157,7 @@ CAUSES: tuple[Cause, ...] = (
         r"(?:Currently (\w{1,60}) does not support speculative decoding|"
         r"Speculative decoding is currently not supported with (\w{1,40}) attention backend)",
         "This attention kernel cannot check drafts",
-        lambda match, _: f"{shorten(match[1] or match[2], 60)} does not work with speculative decoding.",
+        lambda match, _: f"{shorten(first_of(match, 1, 2), 60)} does not work with speculative decoding.",
         by_hand("remove attention_backend (and prefill_attention_backend), or set it to triton or flashinfer"),
         by_hand("or leave out speculative_algorithm"),
     ),

@@ -24,6 +24,7 @@ from sparkrun_tui.engines.logs.causes import (
     by_hand,
     cause,
     ended_words,
+    first_of,
     less_utilisation,
     more_utilisation,
     set_env,
@@ -575,7 +576,7 @@ CAUSES: tuple[Cause, ...] = (
         r"(?:the explicitly requested )?moe_backend='(\w{1,60})' (?:does not|is not supported for)",
         "The chosen kernel for experts does not fit",
         lambda match, _: (
-            f"{shorten(match[1] or match[3], 60)} cannot run this model's experts on this GPU"
+            f"{shorten(first_of(match, 1, 3), 60)} cannot run this model's experts on this GPU"
             + (f": {shorten(match[2], 200)}" if match[2] else ".")
         ),
         repairs_for=lambda _, context: (set_value("moe_backend", "auto", context, "vLLM's own choice"),),
@@ -812,7 +813,7 @@ CAUSES: tuple[Cause, ...] = (
         rf"Worker failed with error '{GAP}Connection closed by peer \[([\d.]+)\]|"
         r"gloo/transport/tcp/pair\.cc:\d+\] (?:Connection closed by peer|Read error|Write error) \[([\d.]+)\]",
         "A rank on another host is gone",
-        lambda match, _: f"The connection to {match[1] or match[2]} was closed: the rank there has died.",
+        lambda match, _: f"The connection to {first_of(match, 1, 2)} was closed: the rank there has died.",
         *_LOST_RANK,
         weight=Weight.CONSEQUENCE,
     ),

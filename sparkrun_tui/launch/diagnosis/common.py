@@ -18,6 +18,7 @@ from sparkrun_tui.engines.logs.causes import (
     after_kill,
     by_hand,
     cause,
+    first_of,
     flag_in,
     next_port,
     port_in,
@@ -388,9 +389,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
         rf"Model architectures \[({GAP}?)\] are not supported|(\w{{1,80}}) has no (?:vLLM|SGLang) implementation|"
         r"Cannot find model module\. '(\w{1,80})'",
         "The engine does not know this model",
-        lambda match, _: (
-            f"{shorten(match[1] or match[2] or match[3], 300)} is not among the architectures of this version."
-        ),
+        lambda match, _: f"{shorten(first_of(match, 1, 2, 3), 300)} is not among the architectures of this version.",
         by_hand("use a newer image, or another engine"),
     ),
     # huggingface_hub 2.4, _snapshot_download.py
@@ -539,7 +538,7 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     cause(
         r"GGUF model with architecture (\S{1,60}) is not supported|ValueError: Architecture (\S{1,60}) not supported",
         "This engine does not read GGUF files of this model",
-        lambda match, _: f"The library that reads GGUF files here does not know {shorten(match[1] or match[2], 60)}.",
+        lambda match, _: f"The library that reads GGUF files here does not know {shorten(first_of(match, 1, 2), 60)}.",
         by_hand("launch the GGUF file with llama.cpp: `runtime: llama-cpp`"),
         by_hand("use the model's own weights, or another quantisation for this engine"),
     ),
@@ -631,14 +630,14 @@ MODEL_CAUSES: tuple[Cause, ...] = (
     cause(
         r"TemplateSyntaxError: (.{1,200})|TemplateAssertionError: (.{1,200})",
         "The chat template is faulty",
-        lambda match, _: f"Jinja says: {shorten(match[1] or match[2], 200)}",
+        lambda match, _: f"Jinja says: {shorten(first_of(match, 1, 2), 200)}",
         by_hand("correct chat_template, or leave it to the model"),
     ),
     cause(
         r"supplied chat template .{0,20}\((.{1,200}?)\).{0,20}looks like a file path|"
         r"[Cc]hat template (?:file )?'?(\S{1,200}?)'? (?:does not exist|not found)",
         "The chat template is not there",
-        lambda match, _: f"{shorten(match[1] or match[2], 200)} is not a file in the container.",
+        lambda match, _: f"{shorten(first_of(match, 1, 2), 200)} is not a file in the container.",
         by_hand("correct chat_template: a path that the container sees"),
     ),
     cause(
@@ -1041,7 +1040,7 @@ SETTING_CAUSES: tuple[Cause, ...] = (
     cause(
         r"^  (Input should be .*?)(?: \[type=.*)?$|^  ([A-Z][^\[]{3,200}) \[type=\w{1,60}, ",
         "A setting is refused",
-        lambda match, context: f"The engine refuses {_field_above(context)}: {shorten(match[1] or match[2], 300)}",
+        lambda match, context: f"The engine refuses {_field_above(context)}: {shorten(first_of(match, 1, 2), 300)}",
         repairs_for=_repairs_above,
     ),
 )

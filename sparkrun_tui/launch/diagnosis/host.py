@@ -6,7 +6,7 @@ import re
 
 from sparkrun_tui.base.reading.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import in_quotes, shorten
-from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause, set_env
+from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause, first_of, set_env
 
 _TOOLKIT = by_hand("sudo nvidia-ctk runtime configure --runtime=docker && sudo systemctl restart docker")
 _ARM_IMAGE = by_hand("use an image for arm64", "a Spark cannot run x86 images at a useful speed")
@@ -173,7 +173,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
     cause(
         r"container networking: network (\S{1,100}) not found|[Nn]etwork (\S{1,100}) not found",
         "The Docker network does not exist",
-        lambda match, _: f"There is no network {shorten(match[1] or match[2], 100)} on that host.",
+        lambda match, _: f"There is no network {shorten(first_of(match, 1, 2), 100)} on that host.",
         by_hand("use the host's network, or make that one: docker network create"),
         outside=True,
     ),
@@ -255,7 +255,7 @@ HOST_CAUSES: tuple[Cause, ...] = (
     cause(
         r"error from registry: (.{1,300})|unexpected status from \S{1,20} request to \S{1,300}: (.{1,200})",
         "The registry refuses the image",
-        lambda match, _: f"It says: {shorten(match[1] or match[2], 300)}",
+        lambda match, _: f"It says: {shorten(first_of(match, 1, 2), 300)}",
         by_hand("check `container`, and `docker login` on the host", "`docker logout`, if an old login is kept there"),
         by_hand("launch again later, or send the image from the workstation"),
         generic=True,

@@ -13,6 +13,7 @@ from sparkrun_tui.engines.logs.causes import (
     Weight,
     by_hand,
     cause,
+    first_of,
     set_env,
     set_value,
 )
@@ -83,8 +84,8 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         r"operator (_C|_moe_C|_\w{1,40}_C|sgl_kernel)::(\w{1,80}) does not exist",
         "The engine's compiled part is not loaded",
         lambda match, _: (
-            f"`{match[2] or match[4]}` of {match[1] or match[3]} is not there: that part was built for another torch, "
-            "GPU or platform, or not built at all."
+            f"`{first_of(match, 2, 4)}` of {first_of(match, 1, 3)} is not there: that part was built for another "
+            "torch, GPU or platform, or not built at all."
         ),
         by_hand("use another image, one that is built for the Spark"),
         by_hand("leave out mods that install packages", "one of them may have replaced torch"),
@@ -595,7 +596,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
         r"expected scalar type (\w{1,20}) but found (\w{1,20})|"
         r"(?:mat1 and mat2|m1 and m2).{0,30}same dtype, but got: (\w{1,20}) != (\w{1,20})",
         "Two parts of the model have different types",
-        lambda match, _: f"A kernel wanted {match[1] or match[3]} and got {match[2] or match[4]}.",
+        lambda match, _: f"A kernel wanted {first_of(match, 1, 3)} and got {first_of(match, 2, 4)}.",
         by_hand("dtype auto, and kv_cache_dtype auto"),
         by_hand("use a newer image, or another quantisation of the model"),
         weight=Weight.UNKNOWN,
@@ -650,7 +651,7 @@ IMAGE_CAUSES: tuple[Cause, ...] = (
     cause(
         r"nvcc fatal +: (?:Unsupported gpu architecture '([\w.]{1,20})'|Unknown option '([^']{1,100})')",
         "The compiler in the image is too old",
-        lambda match, _: f"Kernels are compiled at the start, and nvcc does not know {match[1] or match[2]}.",
+        lambda match, _: f"Kernels are compiled at the start, and nvcc does not know {first_of(match, 1, 2)}.",
         by_hand("use an image with a CUDA toolkit for the Spark (13 or newer)"),
         by_hand("check that nvcc on the container's PATH is the newest one in it: ls -d /usr/local/cuda*"),
     ),

@@ -10,7 +10,17 @@ import re
 
 from sparkrun_tui.base.reading.patterns import LinePattern
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.logs.causes import Cause, Context, Repair, Weight, by_hand, cause, less_utilisation, set_env
+from sparkrun_tui.engines.logs.causes import (
+    Cause,
+    Context,
+    Repair,
+    Weight,
+    by_hand,
+    cause,
+    first_of,
+    less_utilisation,
+    set_env,
+)
 
 _NEWER = by_hand("use a newer image", "or the one that the recipe was made with")
 _FETCH_AGAIN = by_hand("fetch the model again", "remove the damaged file from the cache first")
@@ -129,7 +139,7 @@ KIND_CAUSES: tuple[Cause, ...] = (
     cause(
         r"^curl: \((?:22|28|35|52|56|60)\) (.{1,200})|^wget: (?!unable to resolve)(.{1,200})|^ERROR 40[34]: (.{1,60})",
         "A download failed",
-        lambda match, _: f"A file that a mod or a hook asks for was not sent: {match[1] or match[2] or match[3]}",
+        lambda match, _: f"A file that a mod or a hook asks for was not sent: {first_of(match, 1, 2, 3)}",
         by_hand("the newest version of the mod or the recipe", "files move"),
         by_hand("check the network and the proxy of that host"),
         weight=Weight.UNKNOWN,
@@ -174,9 +184,7 @@ KIND_CAUSES: tuple[Cause, ...] = (
         r"^yaml\.\w{1,20}\.\w{1,30}Error: (.{0,200})|^tomllib\.TOMLDecodeError: (.{0,200})|"
         r"^configparser\.\w{1,40}Error: (.{0,200})",
         "A configuration file cannot be read",
-        lambda match, _: (
-            f"A file of settings that the engine was given has a fault: {match[1] or match[2] or match[3]}"
-        ),
+        lambda match, _: f"A file of settings that the engine was given has a fault: {first_of(match, 1, 2, 3)}",
         by_hand("correct the file that --config or another flag names"),
         weight=Weight.UNKNOWN,
     ),
@@ -184,7 +192,7 @@ KIND_CAUSES: tuple[Cause, ...] = (
         r"^ValueError: invalid literal for int\(\) with base \d{1,2}: '([^']{0,60})'|"
         r"^ValueError: could not convert string to float: '([^']{0,60})'",
         "A value should be a number",
-        lambda match, _: f"`{match[1] or match[2] or ''}` was given where a number is expected.",
+        lambda match, _: f"`{first_of(match, 1, 2)}` was given where a number is expected.",
         by_hand("check the numbers in the recipe's command, defaults and env", "a setting that is empty counts, too"),
         weight=Weight.UNKNOWN,
     ),
@@ -201,7 +209,7 @@ KIND_CAUSES: tuple[Cause, ...] = (
         r"^(?:\w{1,40}\.)?PanicException: (.{0,200})|^thread '[^']{0,60}' (?:\(\d{1,9}\) )?panicked at (.{1,200})",
         "A compiled part of the engine stopped",
         lambda match, _: (
-            f"A library in Rust (tokenizers, safetensors, hf_xet and others) stopped: {match[1] or match[2]}"
+            f"A library in Rust (tokenizers, safetensors, hf_xet and others) stopped: {first_of(match, 1, 2)}"
         ),
         _NEWER,
         by_hand('HF_HUB_DISABLE_XET: "1" in env', "where it comes while files are downloaded"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparkrun_tui.base.reading.patterns import GAP, SHORT_GAP
 from sparkrun_tui.base.text import shorten
-from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause, set_env, set_value
+from sparkrun_tui.engines.logs.causes import Cause, Context, Weight, by_hand, cause, first_of, set_env, set_value
 
 NETWORK_CAUSES: tuple[Cause, ...] = (
     # Error 110. NVIDIA/nccl#2013, NVIDIA/nccl-tests#227
@@ -278,9 +278,7 @@ NETWORK_CAUSES: tuple[Cause, ...] = (
         r"NCCL error(?:: | in: .{0,200}, )([a-z ]+)|^nccl(\w{1,40}Error): |"
         r"NCCL (communicator was aborted)",
         "NCCL failed",
-        lambda match, _: (
-            f"The ranks could not set up or keep their connection: {(match[1] or match[2] or match[3]).strip()}."
-        ),
+        lambda match, _: f"The ranks could not set up or keep their connection: {(first_of(match, 1, 2, 3)).strip()}.",
         by_hand("NCCL_DEBUG: INFO in env, and launch again", "its lines then name the interface or device that failed"),
         by_hand("read the logs of all hosts", "a rank that died on another host looks like this, too"),
         weight=Weight.HINT,
