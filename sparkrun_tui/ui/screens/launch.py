@@ -39,6 +39,12 @@ from sparkrun_tui.ui.widgets.search_box import SearchBox
 from sparkrun_tui.ui.widgets.text_pane import TextPane
 
 
+def _hidden(widget: Widget) -> Widget:
+    """The widget, hidden. Not in `on_mount`: a screen that is left at once may have lost its widgets by then."""
+    widget.display = False
+    return widget
+
+
 def _nothing() -> None:
     """Does nothing: no launch is watched yet."""
 
@@ -62,24 +68,23 @@ class LaunchScreen(PageScreen):
         """Why the filter that is being typed is no pattern."""
 
     def body(self) -> Iterable[Widget]:
-        """Phases, cause or endpoint, logs, search."""
+        """Phases, cause or endpoint, logs, search; what is not needed yet is hidden from the start."""
         self.phases = PhaseTable()
         layout = self.sparkrun.state.layout
         self.deck = LogDeck(self.launch.logs, tuple(self.launch.state.hosts), layout, self._past is not None)
-        yield Panel(self.phases, id="phases-panel")
+        phases = Panel(self.phases, id="phases-panel")
+        phases.display = not layout.phases_hidden
+        yield phases
         endpoint = TextPane(lambda width: endpoint_lines(self.launch.state, width), id="endpoint")
         endpoint.can_focus = False
-        yield Panel(endpoint, id="endpoint-panel")
-        yield Panel(RepairList(), id="repairs-panel")
+        yield _hidden(Panel(endpoint, id="endpoint-panel"))
+        yield _hidden(Panel(RepairList(), id="repairs-panel"))
         yield self.deck
-        yield SearchBox("find in the logs", id="find")
-        yield SearchBox("show only lines with: a regular expression, such as nccl|rank [01]", id="filter")
+        yield _hidden(SearchBox("find in the logs", id="find"))
+        yield _hidden(SearchBox("show only lines with: a regular expression, such as nccl|rank [01]", id="filter"))
 
     def on_mount(self) -> None:
-        """Hide endpoint, repairs and search until they are needed."""
-        for name in ("#endpoint-panel", "#repairs-panel", "#find", "#filter"):
-            self.query_one(name).display = False
-        self._show_or_hide_phases()
+        """Count the seconds, and look up how long it took the last time."""
         self.set_interval(1.0, self._second)
         self.background(self._look_back(), "history")
 
