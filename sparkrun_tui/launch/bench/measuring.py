@@ -35,6 +35,8 @@ STALL = 900.0
 """Seconds without any sign of the client after which it is ended: a long prompt alone may take minutes."""
 _MOST_LINE = 1 << 20
 _MOST_REPORT = 16 << 20
+_TIMES = 4
+"""How many times as long as the longest prompt a text is, in words: the client makes only the end of prompts unique."""
 _MOST_SAID = 1 << 16
 """Bytes of the client's last words: a traceback is behind what it says of a tokenizer."""
 _SPARE = 8
@@ -127,8 +129,12 @@ def _home(options: Options) -> Path:
             text = read_bytes(options.text).decode("utf-8", "replace")
         except OSError as error:
             raise UsageError(f"{options.text} cannot be read: {error.strerror or error}") from error
-        if len(text.split()) < 100:
-            raise UsageError(f"{options.text} is too short: prompts are cut from it", remedy="Take a text of a page.")
+        least = _TIMES * (max(options.prompt) + max(options.depth))
+        if len(text.split()) < least:
+            raise UsageError(
+                f"{options.text} is too short: prompts begin anywhere in it, so that none is in the server's cache",
+                remedy=f"Take a text of at least {least:,} words for prompts of this length.",
+            )
         place = home / ".cache" / client.NAME / f"{_book_of(options.text)}.txt"
         try:
             write_private(place, text)
