@@ -244,6 +244,7 @@ ACTIONS: tuple[Action, ...] = (
         "Give the first log less room; this is remembered.",
         "less_than_sign",
     ),
+    _A(_S.LAUNCH, "bench", "measure", "Measure how fast it answers, and compare with earlier results.", "b"),
     _A(_S.LAUNCH, "chat", "chat", "Talk to the model that is served, or try what else the server offers.", "t", 5),
     _A(
         _S.LAUNCH,
@@ -391,7 +392,7 @@ ACTIONS: tuple[Action, ...] = (
         "s",
         19,
     ),
-    _A(_S.FIGURES, "bench", "measure", "Measure how fast it answers, and compare with earlier results.", "b", 11),
+    _A(_S.FIGURES, "bench", "measure", "Measure how fast it answers, and compare with earlier results.", "b", 21),
     _A(_S.FIGURES, "back", "back", "Go back.", "escape", 20),
     # Models and images.
     _A(

@@ -32,6 +32,7 @@ from sparkrun_tui.engines.settings import read_settings
 from sparkrun_tui.engines.starter import starter
 from sparkrun_tui.launch.sizing.image_label import version_of
 from sparkrun_tui.memory.engines import MODELS
+from sparkrun_tui.memory.llama_cpp.cache import Shape
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.recipe.format.loader import load_text
 from sparkrun_tui.recipe.search.entry import CONTEXT_KEYS
@@ -242,6 +243,7 @@ def _figures(engine: str) -> Figures:
         activation=GIB,
         request=GIB,
         longest=32_768,
+        shape=Shape(8192, 8192, 1, 4, True, 2048, 512, 512),
     )
 
 

@@ -246,6 +246,61 @@ async def test_a_request_on_a_connection_that_the_server_has_closed_is_sent_agai
     assert asked == [b"GET /1 HTTP/1.1\r\n\r\n", b"GET /3 HTTP/1.1\r\n\r\n", b"GET /3 HTTP/1.1\r\n\r\n"]
 
 
+class Slow:
+    """A connection to a server that answers nothing, ends at once, and takes its time to close."""
+
+    def __init__(self, number: int) -> None:
+        self.written = b""
+        self.asked = asyncio.Event()
+        self.closing = asyncio.Event()
+        self.whole = asyncio.Event()
+        self._number = number
+
+    async def read(self, size: int) -> bytes:
+        if self._number:
+            await asyncio.Event().wait()
+        await self.asked.wait()
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        self.written += data
+        self.asked.set()
+        if len(self.written) >= len(b"first,second"):
+            self.whole.set()
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        if self._number == 0:
+            self.closing.set()
+            await asyncio.sleep(0.05)
+
+
+class SlowHost(LocalTransport):
+    """Opens such connections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = [Slow(0), Slow(1)]
+        self._left = list(self.opened)
+
+    async def open_tcp(self, address: str, port: int) -> Slow:
+        return self._left.pop(0)
+
+
+async def test_a_request_in_pieces_is_sent_again_once_and_in_order() -> None:
+    host = SlowHost()
+    async with tunnel(host, "127.0.0.1", 1, most=2) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"first,")
+        async with asyncio.timeout(10):
+            await host.opened[0].closing.wait()
+            writer.write(b"second")
+            await host.opened[1].whole.wait()
+        await asyncio.sleep(0.05)
+        assert host.opened[1].written == b"first,second"
+        writer.close()
+
+
 def test_results_come_back_as_they_were_kept() -> None:
     assert from_data(decode_json(json.dumps(to_data(RESULT)))) == RESULT
     keep(RESULT)

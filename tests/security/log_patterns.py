@@ -11,6 +11,7 @@ from typing import Any
 
 import sparkrun_tui
 from sparkrun_tui.base.reading.patterns import LinePattern
+from sparkrun_tui.base.regexes import _LateRegex
 from sparkrun_tui.engines.logs.rules import LogMark
 from sparkrun_tui.engines.registry import ENGINES
 
@@ -52,6 +53,8 @@ def _within(value: Any, seen: set[int]) -> Iterator[re.Pattern[str]]:
     if id(value) in seen:
         return
     seen.add(id(value))
+    if isinstance(value, _LateRegex):
+        value = re.compile(value.pattern, value.flags)
     if isinstance(value, re.Pattern):
         if isinstance(value.pattern, str):
             yield value

@@ -23,6 +23,7 @@ from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.app.session import Session
 from sparkrun_tui.ui.model import backend
 from sparkrun_tui.ui.model.ports import PassphraseAsked
+from sparkrun_tui.ui.screens.bench import BenchScreen
 from sparkrun_tui.ui.screens.browse import BrowseScreen
 from sparkrun_tui.ui.screens.chat import ChatScreen
 from sparkrun_tui.ui.screens.cluster import ClusterPicker
@@ -31,6 +32,7 @@ from sparkrun_tui.ui.screens.dialogs.ask import AskScreen
 from sparkrun_tui.ui.screens.dialogs.changes import ChangesScreen
 from sparkrun_tui.ui.screens.dialogs.columns import ColumnsScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
+from sparkrun_tui.ui.screens.dialogs.export import ExportScreen
 from sparkrun_tui.ui.screens.dialogs.notices import NoticesScreen
 from sparkrun_tui.ui.screens.dialogs.passphrase import PassphraseScreen
 from sparkrun_tui.ui.screens.dialogs.snippets import SnippetsScreen
@@ -163,6 +165,9 @@ async def _overrides(walk: Walk) -> None:
     await walk.keys("o", *["j"] * 12, *["k"] * 12)
     await walk.keys("d")
     walk.on(ChangesScreen)
+    await walk.keys("e")
+    walk.on(ExportScreen)
+    await walk.keys("y", "right", "y", "right", "y", "right", "y", "escape")
     await walk.keys("y", "w")
     walk.on(AskScreen)
     await walk.keys("escape", "escape")
@@ -208,7 +213,11 @@ async def _fleet(walk: Walk) -> None:
     await walk.keys("f")
     walk.on(FleetScreen)
     await walk.until(lambda: "keyed" in walk.seen, "survey")
-    await walk.keys("y", "enter")
+    await walk.keys("y", "b")
+    walk.on(BenchScreen)
+    await walk.keys("y", "m")
+    walk.on(AskScreen)
+    await walk.keys("escape", "escape", "enter")
     walk.on(WorkloadPage)
     await walk.until(
         lambda: "plain •••" in walk.seen or "none in its last lines" in walk.seen, "the warnings of its log"

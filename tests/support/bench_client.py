@@ -34,21 +34,23 @@ while at < len(words) and words[at].isdigit():
 points = []
 def figure(mean):
     return {"mean": mean, "std": mean / 100, "values": [mean]}
+def point(level):
+    return {"concurrency": level, "context_size": 0, "prompt_size": int(value("--pp")),
+            "response_size": int(value("--tg")), "is_context_prefill_phase": False,
+            "tg_throughput": figure(20.0 * level), "tg_req_throughput": figure(20.0),
+            "peak_throughput": figure(25.0 * level),
+            "pp_throughput": figure(2000.0), "e2e_ttft": figure(50.0)}
 def report():
     with open(value("--save-result"), "w") as file:
         json.dump({"version": "0.4.0", "model": served, "benchmarks": points}, file)
 try:
     for level in levels:
+        points.append(point(level))
         for number in range(level * int(value("--runs"))):
             say("request_start", request_id=number, prompt_size=int(value("--pp")), response_size=int(value("--tg")),
                 context_size=0, concurrency=level, run_index=1)
             say("tokens", request_id=number, count=1, snippet="\\x1b[2J" + "x" * 100)
             say("request_end", request_id=number, total_tokens=33, prompt_tokens=8, decode_seconds=1.6, error="")
-        points.append({"concurrency": level, "context_size": 0, "prompt_size": int(value("--pp")),
-            "response_size": int(value("--tg")), "is_context_prefill_phase": False,
-            "tg_throughput": figure(20.0 * level), "tg_req_throughput": figure(20.0),
-            "peak_throughput": figure(25.0 * level),
-            "pp_throughput": figure(2000.0), "e2e_ttft": figure(50.0)})
         if how == "/wait" and level == levels[0]:
             time.sleep(60)
 except KeyboardInterrupt:

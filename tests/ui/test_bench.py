@@ -11,14 +11,16 @@ from sparkrun_tui.launch.bench.benchmark import Status
 from sparkrun_tui.launch.bench.measuring import Progress
 from sparkrun_tui.launch.bench.result import Point, Spread
 from sparkrun_tui.launch.bench.store import keep
+from sparkrun_tui.launch.record.events import EndpointUp
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.screens.bench import BenchScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
+from sparkrun_tui.ui.screens.launch import LaunchScreen
 from tests.launch.test_bench import MEASURED, RESULT
 from tests.support.bench_client import install_stand_in
 
 from .conftest import Pilots, lines_with, press, screen_text, settle
-from .fakes import FakeBackend
+from .fakes import FakeBackend, FakeLaunch
 from .test_screens import fleet
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -115,3 +117,21 @@ async def test_a_failed_benchmark_says_why_and_what_to_do(open_app: Pilots, back
         begun.revision += 1
         await pilot.pause(0.4)
         assert lines_with(pilot, "✗ nothing was measured: [red]no") and lines_with(pilot, "Name a tokenizer.")
+
+
+async def test_a_launch_that_serves_is_measured_from_its_screen(open_app: Pilots, backend: FakeBackend) -> None:
+    backend.view = fleet()
+    async with open_app() as pilot:
+        await press(pilot, "f")
+        await settle(pilot)
+        await press(pilot, "v")
+        await settle(pilot)
+        launch = cast(LaunchScreen, pilot.app.screen).launch
+        assert isinstance(launch, FakeLaunch)
+        await press(pilot, "b")
+        assert not isinstance(pilot.app.screen, BenchScreen)  # it does not serve yet
+        launch.send(EndpointUp(url="http://spark-1:8000/v1", model="alpha"))
+        await settle(pilot)
+        await press(pilot, "b")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, BenchScreen)

@@ -6,8 +6,9 @@ text. It has no references to groups and no looking ahead or behind.
 
 from __future__ import annotations
 
-import re
 from typing import Any
+
+from sparkrun_tui.base.regexes import late_regex
 
 LONGEST = 500
 """The most characters of a pattern."""
@@ -15,7 +16,7 @@ LONGEST = 500
 _MEMORY = 8 << 20
 """The most bytes that a compiled pattern and its search may take."""
 
-_ESCAPE = re.compile(r"\\.")
+_ESCAPE = late_regex(r"\\.")
 
 
 class TypedPattern:

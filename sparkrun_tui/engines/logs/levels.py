@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from enum import IntEnum
 
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.engines.logs.lines import strip_prefixes
 
 
@@ -16,14 +16,14 @@ class LineLevel(IntEnum):
     ERROR = 2
 
 
-_WORTH_READING = re.compile(r"(?i:warn|err|crit|fatal|fail|panic|traceback|exception)| [WEF] |(?:^|\[)[WEF]\d{3,4} ")
+_WORTH_READING = late_regex(r"(?i:warn|err|crit|fatal|fail|panic|traceback|exception)| [WEF] |(?:^|\[)[WEF]\d{3,4} ")
 """What each line above `ALL` has somewhere: to look for it is much cheaper than to take a line apart."""
 
-_ERROR_WORDS = re.compile(
+_ERROR_WORDS = late_regex(
     r"\b(?:ERROR|CRITICAL|FATAL)\b|Traceback \(most|(?:Error|Exception):|^(?:error|fatal|panic):|^Error response"
     r"|\blevel=(?:error|fatal|panic)\b"
 )
-_WARNING_WORDS = re.compile(r"\b(?:WARN|WARNING|Warning)\b|\blevel=warn|^warning:")
+_WARNING_WORDS = late_regex(r"\b(?:WARN|WARNING|Warning)\b|\blevel=warn|^warning:")
 _NOTES = ("DEBUG", "INFO", "SUCC", "D", "I")
 
 

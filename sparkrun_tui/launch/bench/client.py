@@ -49,7 +49,7 @@ def is_installed() -> bool:
 
 
 def _wanted() -> str:
-    text = f"{sys.version_info[:2]}\n{_LOCK.read_text(encoding='utf-8')}"
+    text = f"{sys.version_info[:2]}\n{read_text(_LOCK)}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

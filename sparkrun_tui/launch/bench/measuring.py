@@ -20,7 +20,7 @@ from sparkrun_tui.base.reading.decoded import Decoded, ShapeError, decode_json
 from sparkrun_tui.base.reading.json_text import JsonError
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.base.secrets import Secret
-from sparkrun_tui.base.text import clean_line, log_line
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.launch.bench import client
 from sparkrun_tui.launch.bench.options import Options
 from sparkrun_tui.launch.bench.result import COMPLETE, Measured, Point, Result, Spread
@@ -249,7 +249,7 @@ class _Run:
     def _judge(self, code: int, said: str) -> None:
         """Why the run is not complete, by its exit code and its last words."""
         self.why = ""
-        lines = [log_line(line).strip() for line in said.splitlines() if line.strip()]
+        lines = [clean_line(line).strip() for line in said.splitlines() if line.strip()]
         if self._failed:
             self.why = f"{self._failed} of {self._done} requests failed: {self._error}"
         if code != 0:

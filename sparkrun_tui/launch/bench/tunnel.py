@@ -85,10 +85,19 @@ class _Connection:
     async def _upwards(self) -> None:
         with suppress(OSError):
             while data := await self._reader.read(_PIECE):
-                self._unanswered += data
+                self._remember(data)
                 with suppress(HostError, OSError):
                     # One that has ended is seen where its answers are read.
                     await self._stream.write(data)
+
+    def _remember(self, data: bytes) -> None:
+        """Keep what may have to be sent again; a connection with a request beyond the bound sends none again."""
+        if len(self._unanswered) + len(data) > _MOST_AGAIN:
+            self._again = 0
+        if not self._again:
+            self._unanswered.clear()
+            return
+        self._unanswered += data
 
     async def _downwards(self) -> None:
         with suppress(HostError, OSError):
@@ -103,10 +112,16 @@ class _Connection:
 
     async def _sent_again(self) -> bool:
         """Send what the server has not answered on a new connection; False where there is nothing of the kind."""
-        if not self._unanswered or len(self._unanswered) > _MOST_AGAIN or not self._again:
+        if not self._unanswered:
             return False
         self._again -= 1
-        ended, self._stream = self._stream, await self._dial()
+        stream = await self._dial()
+        sent = 0
+        while sent < len(self._unanswered):
+            # The client may go on with its request meanwhile: that is remembered, and sent in the next round.
+            part = bytes(self._unanswered[sent:])
+            await stream.write(part)
+            sent += len(part)
+        ended, self._stream = self._stream, stream
         await ended.close()
-        await self._stream.write(bytes(self._unanswered))
         return True

@@ -11,16 +11,17 @@ container has none.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from sparkrun_tui.base import shell
 from sparkrun_tui.base.errors import LaunchError
+from sparkrun_tui.base.regexes import late_regex
 from sparkrun_tui.launch.deploy.kubernetes import LABEL, claim, front, head_lines, metadata, placed, pod
 from sparkrun_tui.launch.deploy.service import Service, comments
 from sparkrun_tui.launch.deploy.yaml_text import document
 
 _HEAD_VARIABLE = "FQ_RAY_IP"
-_GCS = re.compile(r"ray start\b[^\n]*--port[ =]([0-9]{1,5})(?![0-9])")
+_PORT = late_regex(r"--port[ =]([0-9]{1,5})(?![0-9])")
 
 
 def ray_cluster(service: Service) -> str:
@@ -28,7 +29,8 @@ def ray_cluster(service: Service) -> str:
 
     Raises `LaunchError` for a service that does not run Ray on several hosts.
     """
-    found = _GCS.search(service.scripts[0])
+    starts = [line for line in service.scripts[0].split("\n") if "ray start " in line]
+    found = _PORT.search(starts[0].partition("ray start ")[2]) if starts else None
     if len(service.ranks) < 2 or found is None:
         raise LaunchError(
             "the recipe does not run Ray on several hosts",
@@ -79,7 +81,10 @@ def _worker_script(service: Service) -> str:
 
 def _worker_probes(port: int) -> dict[str, Any]:
     """In place of KubeRay's own, which call wget: images of engines have none."""
-    ask = {"exec": {"command": ["bash", "-c", f'ray health-check --address "${_HEAD_VARIABLE}:{port}"']}}
+    address = shell.joined([shell.variable(_HEAD_VARIABLE), shell.word(f":{port}")])
+    ask = {
+        "exec": {"command": ["bash", "-c", str(shell.script("ray health-check --address {address}", address=address))]}
+    }
     return {
         "readinessProbe": {**ask, "periodSeconds": 15, "timeoutSeconds": 15},
         "livenessProbe": {**ask, "periodSeconds": 60, "timeoutSeconds": 30, "failureThreshold": 10},

@@ -55,7 +55,7 @@ def manifests(service: Service) -> str:
 def head_lines(service: Service, form: str, needs: str) -> list[str]:
     """What people read first: how to start it, what the cluster `needs`, and what is left out."""
     lines = [
-        f"{service.recipe} ({service.engine}), written by `sparkrun-tui recipe export --as {form}`.",
+        f"{service.recipe} ({service.engine}), exported by sparkrun-tui for {form}.",
         f"kubectl apply -f FILE; kubectl port-forward service/{service.name} {service.port}",
     ]
     if len(service.ranks) > 1:

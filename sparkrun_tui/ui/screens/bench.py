@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from textual.widget import Widget
@@ -120,11 +121,11 @@ class BenchScreen(PageScreen):
             Blank("Tokenizer", usual.tokenizer, "the model's own; a repository of the Hub, or a file tokenizer.json"),
             Blank("Text", str(usual.text or ""), "a book that the client downloads; or a file"),
         )
-        about = "Every combination is measured three times. The server answers nobody else as fast meanwhile."
+        about = f"Every combination is measured {usual.runs} times. The server answers nobody else as fast meanwhile."
         answers = await self.sparkrun.answer(AskScreen("Measure", blanks, about, _wrong))
         if answers is None:
             return
-        options = _options(answers)
+        options = replace(_options(answers), depth=usual.depth, runs=usual.runs)
         if not client.is_installed():
             lines = [
                 f"Install {client.NAME} {client.VERSION}?",

@@ -14,6 +14,7 @@ from textual.widgets import Input
 from sparkrun_tui.engines.command.added import with_value
 from sparkrun_tui.engines.logs.causes import Repair
 from sparkrun_tui.engines.logs.levels import LineLevel
+from sparkrun_tui.fleet.model import Workload
 from sparkrun_tui.launch.record.events import LaunchStatus, StepState
 from sparkrun_tui.launch.record.fold import FINAL
 from sparkrun_tui.launch.record.journal import GONE
@@ -196,14 +197,14 @@ class LaunchScreen(PageScreen):
     def why_not(self, name: str) -> str:
         """What can be done depends on the state of the launch."""
         state = self.launch.state
-        if self._past and name in ("chat", "snippets", "stop", "cancel"):
+        if self._past and name in ("chat", "snippets", "bench", "stop", "cancel"):
             if isinstance(self.launch, ReplayPort):
                 return "This is its record, shown once more: press f to see what runs."
             if state.status is LaunchStatus.UNKNOWN:
                 return f"Only its record is open: {state.detail}."
             return f"Nothing of it runs: {self._ran()}."
         match name:
-            case "chat" | "snippets":
+            case "chat" | "snippets" | "bench":
                 return self._why_no_chat()
             case "stop" | "cancel" if state.status in FINAL:
                 return f"The launch has already ended ({state.status.value})."
@@ -329,6 +330,25 @@ class LaunchScreen(PageScreen):
     def do_snippets(self) -> None:
         """Show code that calls the endpoint."""
         self.sparkrun.open_snippets(self.launch)
+
+    async def do_bench(self) -> None:
+        """Measure how fast it answers; the hosts are asked for its containers where they were not yet."""
+        workload = self._workload()
+        if workload is None:
+            await self.sparkrun.refresh_hosts()
+            workload = self._workload()
+        if workload is None:
+            self.sparkrun.say("Its containers were not found on the hosts.", "warning")
+            return
+        from sparkrun_tui.ui.screens.bench import BenchScreen
+
+        self.app.push_screen(BenchScreen(workload))
+
+    def _workload(self) -> Workload | None:
+        """What the hosts said of this launch when they were asked last."""
+        world = self.sparkrun.state.known_world
+        found = world.view.workloads if world is not None and world.view is not None else ()
+        return next((item for item in found if item.launch_id == self.launch.launch_id), None)
 
     async def do_copy(self) -> None:
         """Copy the selection, the URL or the report, whichever there is."""

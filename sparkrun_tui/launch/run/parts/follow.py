@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from sparkrun_tui.base.errors import HostError
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _SLICE = 50
 """How many lines are kept before they are read: a few milliseconds of work, even for long lines."""
+_MOST_CHARACTERS = 1 << 14
+"""Characters of lines that are taken in without a pause."""
 
 _PAUSE = 2.0
 MOST_COMPARED = 4000
@@ -153,8 +155,7 @@ class Followers:
         Lines are kept before they are read, so that a defect of a rule does not hide a line.
         """
         turns = Turns()
-        for start in range(0, len(batch), _SLICE):
-            part = batch[start : start + _SLICE]
+        for part in _parts(batch):
             records = [LogLine(record.time, record.stream, record.text) for record in part]
             kept = self._report.bus.log(host, records)
             if guard.run("looking at lines", True, reader.may_say, "\n".join(line.text for line in kept)):
@@ -188,6 +189,18 @@ class Followers:
             report.bus.emit(
                 Progressed(host=host, phase=phase, done=reading.progress, total=100.0, unit="%", detail=reading.detail)
             )
+
+
+def _parts(batch: Sequence[LogRecord]) -> Iterator[Sequence[LogRecord]]:
+    """A batch in parts that are taken in without a pause: of some lines, and of few characters where lines are long."""
+    begin = characters = 0
+    for end, record in enumerate(batch):
+        if end - begin >= _SLICE or (characters + len(record.text) > _MOST_CHARACTERS and end > begin):
+            yield batch[begin:end]
+            begin, characters = end, 0
+        characters += len(record.text)
+    if begin < len(batch):
+        yield batch[begin:]
 
 
 def known_lines(lines: Iterable[LogLine]) -> KnownLines:
