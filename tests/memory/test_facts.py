@@ -125,6 +125,8 @@ def test_an_index_that_no_engine_is_modelled_for_stays_unknown() -> None:
     indexed = facts(models.DENSE, indexer_head_dim=128, indexer_n_heads=4)
     assert indexed.layers is None
     assert "index" in indexed.notes[0]
+    sparse = {"sparse_attention_freq": [0] + [1] * 35, "sparse_index_dim": 128}
+    assert facts(models.DENSE, sparse_attention_config=sparse).layers is None
     assert facts(models.LATENT, indexer_head_dim=128).layers is not None
 
 

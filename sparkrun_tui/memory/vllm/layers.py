@@ -13,7 +13,7 @@ from sparkrun_tui.memory.vllm.groups import common_multiple
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules
 from sparkrun_tui.models.config.drafters import has_sinks
-from sparkrun_tui.models.config.families import WITHOUT_ATTENTION
+from sparkrun_tui.models.config.families import BLOCK_SPARSE, WITHOUT_ATTENTION
 from sparkrun_tui.models.dtypes import element_bytes, head_bytes, index_bytes, is_turboquant, latent_bytes
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind, kinds
@@ -100,7 +100,9 @@ class Builder:
 
     @property
     def indexed(self) -> bool:
-        """Whether full layers cache keys of an index beside their tokens (Qwen4-Exp)."""
+        """Whether full layers cache keys of an index that tokens share, and raw ones (Qwen4-Exp)."""
+        if self.facts.model_type in BLOCK_SPARSE:
+            return False
         return any(a.indexer and a.kind is AttentionKind.FULL for a in self.attentions)
 
     @property
@@ -320,6 +322,8 @@ class Builder:
                 yield self._attention_spec(attention, plan)
                 if attention.indexer and attention.kind is AttentionKind.MLA:
                     yield from self._index_specs(attention, plan)
+                elif attention.indexer and self.facts.model_type in BLOCK_SPARSE:
+                    yield self._block_index_spec(attention, plan)
                 elif attention.indexer:
                     yield from self._compressed_index_specs(attention, plan)
         if layer.inputs is not None:
@@ -365,6 +369,13 @@ class Builder:
             slots = 1 << max(0, ceil((pool + self.drafted) / pool) - 1).bit_length()
             ring = pool * slots
             yield Spec(SpecKind.TAIL, ring, ring * 2 * attention.indexer * 2, ("tail", attention.indexer))
+
+    def _block_index_spec(self, attention: Attention, plan: CachePlan) -> Spec:
+        """The index keys of every token, in bfloat16 whatever the cache is.
+
+        Source: vllm/models/minimax_m3/common/indexer.py (MiniMaxM3IndexerCache).
+        """
+        return Spec(SpecKind.MLA, plan.block, plan.block * attention.indexer * 2, ("index", attention.indexer, 1))
 
     def _compressed_index_specs(self, attention: Attention, plan: CachePlan) -> Iterator[Spec]:
         """The index keys that some tokens share, in bfloat16 whatever the cache is, and the ring of raw ones.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparkrun_tui.models.config.families import DORY, INDEXED, LOOPED
+from sparkrun_tui.models.config.families import BLOCK_SPARSE, DORY, INDEXED, LOOPED
 from sparkrun_tui.models.config.kinds import Mix, is_inkling, layer_mix, window_of
 from sparkrun_tui.models.config.states import ngram_state, state_of
 from sparkrun_tui.models.config.values import (
@@ -101,6 +101,8 @@ def attention_of(config: Config, mix: Mix, index: int) -> Attention | None:
         chunk = positive(config, "attention_chunk_size")
         return Attention(AttentionKind.CHUNKED, heads, key, value, window=chunk)
     indexer, ratio = _compressed_index(config)
+    if word(config, "model_type") in BLOCK_SPARSE:
+        indexer = _block_index(config, index)
     return Attention(AttentionKind.FULL, heads, key, value, indexer=indexer, index_pool=ratio)
 
 
@@ -114,6 +116,22 @@ def _compressed_index(config: Config) -> tuple[int, int]:
         return 0, 1
     width = (positive(config, "indexer_kv_heads") or 1) * (positive(config, "indexer_head_dim") or 0)
     return width, positive(config, "indexer_compress_ratio") or 1
+
+
+def _block_index(config: Config, index: int) -> int:
+    """The width of the index key that MiniMax-M3's sparse layers cache for each token, 0 for its dense layers.
+
+    A drafter's layer, which comes after those of the list, is sparse. Source:
+    vllm/models/minimax_m3/nvidia/model.py (_sparse_attention_layer_ids), mtp.py, common/indexer.py.
+    """
+    sparse = mapping(config, "sparse_attention_config")
+    listed = numbers(sparse, "sparse_attention_freq") or []
+    is_sparse = any(listed)
+    if index < len(listed):
+        is_sparse = listed[index] != 0
+    if not is_sparse:
+        return 0
+    return positive(sparse, "sparse_index_dim") or 0
 
 
 def convolved_inputs(config: Config, attention: Attention | None) -> Attention | None:

@@ -11,7 +11,7 @@ _ATTENTION = """
     granitemoeshared hrm_text hunyuan_v1_dense hunyuan_v1_moe hyperclovax idefics3 inkling_mm_model
     inkling_model inkling_text internlm internlm2 internlm3 internvl internvl_chat jais jais2 kolibri1 laguna
     llama llama4 llama4_text llava llava_next llava_onevision mellum mimo mimo_v2 mimo_v2_flash minicpm minicpmv
-    minicpmv4_7 minimax_m2 ministral ministral3 mistral mistral3 mixtral mpt muse_glimmer muse_glimmer_text
+    minicpmv4_7 minimax_m2 minimax_m3 ministral ministral3 mistral mistral3 mixtral mpt muse_glimmer muse_glimmer_text
     nemotron nemotron-nas olmo olmo2 olmo3 olmoe opt orion paddleocr_vl paddleocr_vl_text paligemma persimmon
     phi phi3 phi3_v phi4mm phimoe pixtral qwen qwen2 qwen2_5_omni qwen2_5_omni_text qwen2_5_omni_thinker
     qwen2_5_vl qwen2_5_vl_text qwen2_audio qwen2_moe qwen2_vl qwen2_vl_text qwen3 qwen3_asr qwen3_moe
@@ -23,7 +23,7 @@ _ATTENTION = """
 
 _LATENT = """
     axk1 deepseek_ref deepseek_v2 deepseek_v3 deepseek_v32 deepseek_v4 deepseek_vl_v2 glm4_moe_lite glm5_next
-    glm5_next_text glm_moe_dsa kimi_k2 kimi_k25 kimi_vl longcat_flash minicpm3 minimax_m3
+    glm5_next_text glm_moe_dsa kimi_k2 kimi_k25 kimi_vl longcat_flash minicpm3
 """
 """Latent attention, with and without sparse selection."""
 
@@ -62,7 +62,10 @@ Counted as the plugin for DGX Sparks has them: Step-3.5 with dense attention. A 
 """
 STEP5_NOTE = "counted with dense attention, as the plugin for DGX Sparks has it; a port with an index takes more"
 
-SPECIAL = INDEXED | LOOPED | STEP5
+BLOCK_SPARSE = frozenset({"minimax_m3"})
+"""Families whose sparse layers cache one more key of an index for every token, whole on each rank."""
+
+SPECIAL = INDEXED | LOOPED | STEP5 | BLOCK_SPARSE
 """Families that an engine caches in its own way, if it runs them at all."""
 
 _MODELLED_ARCHITECTURES = ("Llama", "Mistral", "Mixtral", "Qwen2", "Qwen3For", "DeepseekV2", "DeepseekV3")

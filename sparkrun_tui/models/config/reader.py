@@ -12,10 +12,20 @@ from sparkrun_tui.models.config.attention import (
     unfolded_width,
 )
 from sparkrun_tui.models.config.drafters import is_block_drafter
-from sparkrun_tui.models.config.families import INDEXED, STEP5, STEP5_NOTE, is_modelled, not_modelled
+from sparkrun_tui.models.config.families import BLOCK_SPARSE, INDEXED, STEP5, STEP5_NOTE, is_modelled, not_modelled
 from sparkrun_tui.models.config.kinds import Mix, layer_count
 from sparkrun_tui.models.config.quant import quant_of
-from sparkrun_tui.models.config.values import Config, fraction, largest, mapping, positive, sequence, text_config, word
+from sparkrun_tui.models.config.values import (
+    Config,
+    fraction,
+    largest,
+    mapping,
+    numbers,
+    positive,
+    sequence,
+    text_config,
+    word,
+)
 from sparkrun_tui.models.dtypes import plain_name
 from sparkrun_tui.models.facts import ModelFacts, WeightFacts
 from sparkrun_tui.models.layers import Layer
@@ -38,7 +48,7 @@ def facts_from_config(config: Config, weights: WeightFacts | None = None, source
     drafts: tuple[Layer, ...] = ()
     notes: tuple[str, ...] = ()
     if _has_unknown_index(text):
-        notes = ("how the model caches an index beside its tokens (indexer_head_dim) is not known here",)
+        notes = ("how the model caches an index beside its tokens is not known here",)
     elif not is_modelled(family, architecture) and not is_block_drafter(text):
         notes = (not_modelled(family, architecture),)
     else:
@@ -81,9 +91,13 @@ def _has_unknown_index(config: Config) -> bool:
 
     As plain attention they would seem to hold more tokens than they do.
     """
-    if is_latent(config) or word(config, "model_type") in INDEXED:
+    if is_latent(config) or word(config, "model_type") in INDEXED | BLOCK_SPARSE:
         return False
-    return positive(config, "indexer_head_dim") is not None
+    if positive(config, "indexer_head_dim") is not None:
+        return True
+    sparse = mapping(config, "sparse_attention_config")
+    has_layers = any(numbers(sparse, "sparse_attention_freq") or ())
+    return has_layers and positive(sparse, "sparse_index_dim") is not None
 
 
 def _head_width(config: Config) -> int | None:

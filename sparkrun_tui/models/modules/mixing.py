@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sparkrun_tui.base.reading.numbers import whole
-from sparkrun_tui.models.config.values import flag, numbers, positive
+from sparkrun_tui.models.config.families import BLOCK_SPARSE
+from sparkrun_tui.models.config.values import flag, mapping, numbers, positive
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import Attention, AttentionKind, Layer, State, StateKind
 from sparkrun_tui.models.modules.compressed import compressed_attention
@@ -81,7 +82,13 @@ def _attention(facts: ModelFacts, attention: Attention, at: str, shares: bool, h
         # A gate for each head, or for each element of its output (vllm/model_executor/models/laguna.py).
         each = config["gating"] in (True, "per-head")
         found.append(Module(f"{at}.g_proj", Kind.ATTENTION, heads if each else output, hidden))
-    if attention.indexer:
+    if attention.indexer and facts.model_type in BLOCK_SPARSE:
+        # Queries by head, and one key on each rank (vllm/models/minimax_m3/nvidia/model.py).
+        rows = (positive(mapping(config, "sparse_attention_config"), "sparse_num_index_heads") or 0) * attention.indexer
+        found.append(Module(f"{at}.index_q_proj", Kind.ATTENTION, rows, hidden))
+        found.append(Module(f"{at}.index_k_proj", Kind.ATTENTION, attention.indexer, hidden, Split.WHOLE))
+        found.append(small(2 * attention.indexer))
+    elif attention.indexer:
         # Queries and keys of the index, on each rank (vllm/models/qwen4_exp/nvidia/indexer_qsa.py).
         width = positive(config, "indexer_head_dim") or 0
         rows = (positive(config, "indexer_n_heads") or 0) * width + attention.indexer
