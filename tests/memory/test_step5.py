@@ -1,4 +1,4 @@
-"""Step-5, which plugins of vLLM run and no released engine."""
+"""Step-5, which a plugin of vLLM runs on DGX Sparks, and vLLM itself on other GPUs since 0.33."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sparkrun_tui.memory.estimate import assumed_spark, estimate
-from sparkrun_tui.memory.result import Level
+from sparkrun_tui.memory.result import HostMemory, Level
 from sparkrun_tui.memory.settings import EngineSettings, Speculative
 from sparkrun_tui.models.config.reader import facts_from_config
 from sparkrun_tui.models.facts import WeightFacts
@@ -59,3 +59,30 @@ def test_four_sparks_hold_what_was_published(config: dict[str, Any]) -> None:
 def test_sglang_has_no_step_5() -> None:
     found = estimate(MODEL, EngineSettings("sglang", tensor_parallel=4, max_model_len=262_144), FOUR)
     assert found.context.level is Level.UNKNOWN
+
+
+SPARSE = {**STEP5, "sparse_config": {"enabled": True, "topk": 512}}
+CARDS = [HostMemory(f"h{n}", 180 * GIB, None, True, "row", unified=False, gpu_name="NVIDIA B200") for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("config", "version", "hosts", "known"),
+    [
+        (SPARSE, "", FOUR, True),
+        (SPARSE, "0.32", FOUR, True),
+        (SPARSE, "0.33", FOUR, False),
+        (SPARSE, "0.33", CARDS, False),
+        (SPARSE, "", CARDS, False),
+        (STEP5, "0.33", CARDS, True),
+        ({**STEP5, "sparse_config": {"enabled": False}}, "0.33", FOUR, True),
+    ],
+)
+def test_vllm_s_own_sparse_attention_is_not_counted_as_dense(
+    config: dict[str, Any], version: str, hosts: list[HostMemory], known: bool
+) -> None:
+    model = replace(facts_from_config(config), weights=WeightFacts(341 * 10**9, "files"))
+    asked = EngineSettings("vllm", version=version, tensor_parallel=4, max_model_len=65_536)
+    found = estimate(model, asked, hosts)
+    assert (found.context.level is not Level.UNKNOWN) is known
+    if not known:
+        assert "vLLM's own Step-5" in found.context.detail

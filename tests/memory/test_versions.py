@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sparkrun_tui.base.units import GIB
@@ -145,3 +147,81 @@ def test_mamba_2_keeps_one_more_state_since_0_32() -> None:
     """vLLM 0.30 and 0.31 plan two states for a request, 0.32 three, by their own planning code."""
     blocks = [models.plan(models.MAMBA2, 32_768, version=v).state_blocks for v in ("0.30", "0.31", "0.32", "0.33")]
     assert blocks == [2, 2, 3, 3]
+
+
+MIMO: dict[str, Any] = {
+    **models.DENSE,
+    "model_type": "mimo_v2_flash",
+    "hybrid_layer_pattern": [0] + [1] * 35,
+    "sliding_window": 128,
+    "head_dim": 192,
+    "v_head_dim": 128,
+    "num_key_value_heads": 4,
+    "swa_num_key_value_heads": 8,
+    "swa_head_dim": 192,
+    "swa_v_head_dim": 128,
+}
+FP8 = {"quantization_config": {"quant_method": "fp8", "activation_scheme": "dynamic"}}
+SCHEME = {
+    "quantization_config": {
+        "quant_method": "compressed-tensors",
+        "kv_cache_scheme": {"type": "float", "num_bits": 8},
+    }
+}
+
+
+@pytest.mark.parametrize("dtype", ["fp8", "fp8_e5m2", "nvfp4"])
+def test_mimo_ignored_the_type_of_the_cache_before_0_32(dtype: str) -> None:
+    plain = models.plan(MIMO, 32_768, version="0.31")
+    asked = models.plan(MIMO, 32_768, version="0.31", kv_cache_dtype=dtype)
+    assert asked.request_bytes(32_768) == plain.request_bytes(32_768)
+    assert any("does not apply --kv-cache-dtype" in note for note in asked.notes)
+
+
+@pytest.mark.parametrize("version", ["0.32", "0.33", ""])
+def test_mimo_has_kernels_for_fp8_alone_since_0_32(version: str) -> None:
+    plain = models.plan(MIMO, 32_768, version=version)
+    halved = models.plan(MIMO, 32_768, version=version, kv_cache_dtype="fp8")
+    assert 2 * halved.request_bytes(32_768) == plain.request_bytes(32_768)
+    for dtype in ("fp8_e5m2", "nvfp4", "int8_per_token_head"):
+        with pytest.raises(Unsupported, match=f"no kernel for a KV cache of {dtype}"):
+            models.plan(MIMO, 32_768, version=version, kv_cache_dtype=dtype)
+
+
+def test_mimo_s_kernels_on_hopper_are_flashattention_s() -> None:
+    for dtype, starts in (("fp8", True), ("int8_per_token_head", True), ("fp8_e5m2", False)):
+        asked = settings(version="0.33", kv_cache_dtype=dtype)
+        if starts:
+            assert plan_cache(models.facts(MIMO), asked, 4096, device=card("NVIDIA H100", 80)) is not None
+        else:
+            with pytest.raises(Unsupported):
+                plan_cache(models.facts(MIMO), asked, 4096, device=card("NVIDIA H100", 80))
+
+
+@pytest.mark.parametrize("family", ["falcon", "refinedwebmodel"])
+def test_falcon_ignores_the_type_of_the_cache(family: str) -> None:
+    falcon = {**models.DENSE, "model_type": family}
+    plain, asked = (models.plan(falcon, 4096, version="0.33", kv_cache_dtype=dtype) for dtype in ("auto", "fp8"))
+    assert asked.request_bytes(4096) == plain.request_bytes(4096)
+
+
+@pytest.mark.parametrize(
+    ("config", "dtype", "refused"),
+    [
+        ({**models.DENSE, **FP8}, "fp8_e5m2", "fp8 checkpoint"),
+        ({**models.DENSE, **SCHEME}, "fp8_e5m2", "fp8 checkpoint"),
+        ({**models.DENSE, **FP8}, "fp8", ""),
+        (models.DENSE, "fp8_e5m2", ""),
+        (models.LATENT, "fp8_e5m2", "latent attention has no kernel"),
+        (models.LATENT, "int8_per_token_head", "latent attention has no kernel"),
+        (models.LATENT, "fp8", ""),
+        ({**models.DENSE, **FP8, "model_type": "falcon"}, "fp8_e5m2", ""),
+    ],
+)
+def test_types_that_the_checkpoint_or_the_attention_rules_out(config: dict[str, Any], dtype: str, refused: str) -> None:
+    for version in ("0.30", "0.33"):
+        if refused:
+            with pytest.raises(Unsupported, match=refused):
+                models.plan(config, 4096, version=version, kv_cache_dtype=dtype)
+        else:
+            models.plan(config, 4096, version=version, kv_cache_dtype=dtype)

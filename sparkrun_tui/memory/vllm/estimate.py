@@ -15,7 +15,8 @@ from sparkrun_tui.memory.settings import AUTO_LENGTH, EngineSettings
 from sparkrun_tui.memory.splitting import hosts_used
 from sparkrun_tui.memory.vllm.advice import max_utilisation, min_hosts, min_utilisation, proposals_for
 from sparkrun_tui.memory.vllm.case import VllmCase, work_out
-from sparkrun_tui.memory.vllm.plan import VllmPlan
+from sparkrun_tui.memory.vllm.devices import device_of
+from sparkrun_tui.memory.vllm.plan import VllmPlan, unknown_cache
 from sparkrun_tui.memory.vllm.pool import utilisation_of
 from sparkrun_tui.memory.weights.ngram_table import table_note
 from sparkrun_tui.models.facts import ModelFacts
@@ -133,7 +134,8 @@ def _context(case: VllmCase) -> Verdict:
     if case.refused:
         return verdicts.refused(case.refused)
     if plan is None:
-        return verdicts.unknown("context unknown", "how the model caches tokens is not known")
+        reason = unknown_cache(case.facts, case.rules, device_of(case.host))
+        return verdicts.unknown("context unknown", reason or "how the model caches tokens is not known")
     if length is None:
         return verdicts.unknown("context unknown", "neither the recipe nor the model states a context length")
     if room is None:

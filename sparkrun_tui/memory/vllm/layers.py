@@ -8,6 +8,7 @@ from math import ceil
 
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.vllm.cache_types import asked_type
 from sparkrun_tui.memory.vllm.devices import Device, has_flashinfer_gdn
 from sparkrun_tui.memory.vllm.groups import common_multiple
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
@@ -142,18 +143,9 @@ class Builder:
             return 1
         return max(1, attention.kv_heads // self.settings.tensor_parallel)
 
-    def _own_dtype(self) -> str:
-        """The dtype of the checkpoint's scheme; the recipe's metadata counts when nothing else is known."""
-        if self.facts.kv_scheme:
-            return self.facts.kv_scheme
-        if self.facts.declared is not None and not self.facts.config:
-            return self.facts.declared.kv_dtype or "auto"
-        return "auto"
-
     def _asked_dtype(self) -> str:
-        """The cache dtype before the model's own layout is known: the flag, else the checkpoint's scheme."""
-        asked = self.settings.kv_cache_dtype or "auto"
-        return self._own_dtype() if asked == "auto" else asked
+        """The cache dtype before the model's own layout is known."""
+        return asked_type(self.facts, self.settings, self.rules)
 
     def cache_dtype(self) -> str:
         """The cache dtype: the flag, else the checkpoint's scheme, else the model's own.

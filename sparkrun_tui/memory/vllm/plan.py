@@ -7,6 +7,7 @@ from math import ceil
 
 from sparkrun_tui.base.records import dataclass
 from sparkrun_tui.memory.settings import EngineSettings
+from sparkrun_tui.memory.vllm.cache_types import ignored_note, type_refusal
 from sparkrun_tui.memory.vllm.devices import SPARK, Device, batch_defaults
 from sparkrun_tui.memory.vllm.drafting import FEW_LAYERS, NO_DRAFTER, Drafts, block_method, block_queries, drafts_of
 from sparkrun_tui.memory.vllm.groups import CannotGroup, Grouping, Placed, group_layers
@@ -14,9 +15,8 @@ from sparkrun_tui.memory.vllm.kernels import vllm_kernel_refusal
 from sparkrun_tui.memory.vllm.layers import Builder, CachePlan, Unsupported
 from sparkrun_tui.memory.vllm.spec import Spec, SpecKind
 from sparkrun_tui.memory.vllm.versions import VllmRules, rules_for
-from sparkrun_tui.models.config.families import DORY, INDEXED
-from sparkrun_tui.models.config.values import word
-from sparkrun_tui.models.dtypes import plain_name
+from sparkrun_tui.models.config.families import DORY, INDEXED, STEP5
+from sparkrun_tui.models.config.values import flag, mapping
 from sparkrun_tui.models.facts import ModelFacts
 from sparkrun_tui.models.layers import AttentionKind, Layer, kinds
 
@@ -27,8 +27,6 @@ _WINDOWS = frozenset({SpecKind.WINDOW, SpecKind.WINDOW_MLA})
 
 _INDEXED_DTYPES = ("", "auto", "bfloat16", "fp8", "fp8_e4m3")
 """The caches that Qwen4-Exp's attention reads (vllm/models/qwen4_exp/nvidia/qsa.py)."""
-
-_FLOATS = ("float16", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,13 +255,11 @@ def plan_cache(
     if refused:
         raise Unsupported(refused)
     rules = rules_for(settings.version)
-    if not _reads_nvfp4(settings, rules, device):
-        raise Unsupported(
-            f"vLLM {rules.version[0]}.{rules.version[1]} has no kernel for a KV cache of nvfp4 on this GPU"
-        )
-    other = _foreign_float(facts, settings)
-    if other and rules.own_float_cache:
-        raise Unsupported(other)
+    refused = type_refusal(facts, settings, rules, device)
+    if refused:
+        raise Unsupported(refused)
+    if unknown_cache(facts, rules, device):
+        return None
     builder = Builder(facts, settings, rules, device)
     cache = builder.plan()
     grouping, note = _grouping(builder, cache)
@@ -284,38 +280,38 @@ def plan_cache(
         state_blocks=builder.state_blocks(state) if state else 0,
         context_parallel=settings.context_parallel,
         rules=rules,
-        notes=tuple(text for text in (note, _foreign_drafter(facts, settings)) if text),
+        notes=_plan_notes(note, facts, settings, rules),
         unknown_drafter=note == NO_DRAFTER,
         few_layers=note == FEW_LAYERS,
         short_windows=_has_short_windows(grouping, settings, cache),
     )
 
 
-def _foreign_float(facts: ModelFacts, settings: EngineSettings) -> str:
-    """Why a KV cache of float16 or bfloat16 is not the model's own type, empty when it is or the type is not known.
+def _plan_notes(assumed: str, facts: ModelFacts, settings: EngineSettings, rules: VllmRules) -> tuple[str, ...]:
+    """What a person should know of the plan: what was assumed, and which settings the engine ignores or refuses."""
+    notes = (assumed, _foreign_drafter(facts, settings), ignored_note(facts, settings, rules))
+    return tuple(text for text in notes if text)
 
-    Source: vllm/config/vllm.py (_reject_mismatched_float_kv_cache).
+
+def unknown_cache(facts: ModelFacts, rules: VllmRules, device: Device) -> str:
+    """Why the cache of a known family is not known for a release and GPU, empty when it is.
+
+    vLLM has Step-5 of its own since 0.33: where the file has a `sparse_config`, full layers keep summaries and rings of
+    their index beside the tokens, which is not counted here, and GPUs other than 9.0, 10.0 and 10.3 are refused. A
+    plugin for DGX Sparks runs dense attention; an image that does not state its release is taken to have it. Source:
+    vllm/models/step5/nvidia/model.py, sparse_summary_cache.py, csa_tail_ring.py.
     """
-    cache = plain_name(settings.kv_cache_dtype)
-    own = plain_name(settings.dtype)
-    if own in ("", "auto"):
-        own = plain_name(word(facts.config, "torch_dtype", "dtype"))
-    if cache not in _FLOATS or own not in _FLOATS or cache == own:
+    sparse = mapping(facts.config, "sparse_config")
+    if facts.model_type not in STEP5 or not sparse or flag(sparse, "enabled") is False or not rules.own_step5:
         return ""
-    return f"a KV cache of {cache} does not go with a model in {own}: use --kv-cache-dtype auto"
-
-
-def _reads_nvfp4(settings: EngineSettings, rules: VllmRules, device: Device) -> bool:
-    """Whether the KV cache is none of nvfp4, or the release has a kernel for it: on other GPUs than 10.x since 0.32.
-
-    Source: vllm/v1/attention/backends/flashinfer.py (supports_kv_cache_dtype).
-    """
-    if settings.kv_cache_dtype not in ("nvfp4", "nvfp4_4over6") or rules.nvfp4_cache:
-        return True
-    if rules.dated:
-        # A build between releases may have it already, as published logs show.
-        return True
-    return device.capability is not None and device.capability[0] == 10
+    if device.capability in ((9, 0), (10, 0), (10, 3)):
+        return "vLLM's own Step-5 keeps an index beside its tokens, which is not counted here"
+    if rules.known and not rules.dated:
+        return (
+            "vLLM's own Step-5 does not run its sparse attention on this GPU; a plugin that runs it with dense "
+            "attention may be in the image"
+        )
+    return ""
 
 
 def _foreign_drafter(facts: ModelFacts, settings: EngineSettings) -> str:

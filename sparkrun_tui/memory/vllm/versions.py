@@ -22,6 +22,7 @@ class VllmRules:
     those windows have the longest blocks that the kernels take, not the shortest. `draft_pass_limit`: the pass of a
     block drafter must fit the batched tokens, which limits the requests at once.
     `nvfp4_cache`: a KV cache of nvfp4 has kernels on other GPUs than those of capability 10.x.
+    `typed_mimo_cache`: `--kv-cache-dtype` reaches MiMo V2's attention. `own_step5`: vLLM has Step-5 without a plugin.
     `own_float_cache`: a KV cache of float16 or bfloat16 must be the model's own type.
     `drafter_caps_length`: a draft model with a shorter context shortens the target's. `uncached_states`: families
     without attention have no prefix caching by default.
@@ -42,6 +43,8 @@ class VllmRules:
     draft_pass_limit: bool
     nvfp4_cache: bool
     own_float_cache: bool
+    typed_mimo_cache: bool
+    own_step5: bool
     drafter_caps_length: bool
     uncached_states: bool
     utilisation: float
@@ -123,7 +126,8 @@ def rules_for(version: str) -> VllmRules:
     the type of a plain cache, 0.33), vllm/model_executor/models/qwen3_dflash.py (windows, since 0.25),
     vllm/config/cache.py, vllm/v1/attention/backends/flashinfer.py (nvfp4, 0.32), vllm/v1/worker/gpu_worker.py
     (graphs, since 0.21), vllm/v1/core/kv_cache_planning.py,
-    vllm/model_executor/layers/mamba/gdn/qwen_gdn_linear_attn.py (0.33).
+    vllm/model_executor/layers/mamba/gdn/qwen_gdn_linear_attn.py (0.33), vllm/model_executor/models/mimo_v2.py (0.32),
+    vllm/models/step5/ (0.33).
     """
     stated = parse_version(version)
     number = stated or NEWEST
@@ -138,6 +142,8 @@ def rules_for(version: str) -> VllmRules:
         draft_pass_limit=number >= (0, 33),
         nvfp4_cache=number >= (0, 32),
         own_float_cache=number >= (0, 33),
+        typed_mimo_cache=number >= (0, 32),
+        own_step5=number >= (0, 33),
         drafter_caps_length=number >= (0, 33),
         uncached_states=number >= (0, 33),
         utilisation=0.92 if number >= (0, 20) else 0.90,

@@ -55,12 +55,18 @@ LOOPED = frozenset({DORY, "iquestloopcoder", "iquest_loopcoder"})
 """Families whose layers run several times and keep what they cache of each time, with one set of weights."""
 
 STEP5 = frozenset({"step5", "step5_text", "step5_vl"})
-"""Families that plugins of vLLM run, and no released engine.
+"""Families that vLLM runs on Hopper and B200 since 0.33, with an index, and that a plugin runs on DGX Sparks.
 
-Counted as the plugin for DGX Sparks has them: Step-3.5 with dense attention. A published start with it had about
-1,000,000 tokens in 20 GB a rank (github.com/0xSero/Step-5-Preview-Four-Sparks, README.md at 2538368).
+Counted as the plugin has them: Step-3.5 with dense attention. A published start with it had about 1,000,000 tokens in
+20 GB a rank (github.com/0xSero/Step-5-Preview-Four-Sparks, README.md at 2538368). See `unknown_cache` of vLLM's plan.
 """
 STEP5_NOTE = "counted with dense attention, as the plugin for DGX Sparks has it; a port with an index takes more"
+
+UNEQUAL_HEADS = frozenset({"mimo_v2", "mimo_v2_flash"})
+"""Families whose keys are wider than their values, with kernels of their own."""
+
+WITHOUT_CACHE_TYPE = frozenset({"falcon", "refinedweb", "refinedwebmodel"})
+"""Families whose attention vLLM builds without the settings of the cache."""
 
 BLOCK_SPARSE = frozenset({"minimax_m3"})
 """Families whose sparse layers cache one more key of an index for every token, whole on each rank."""
