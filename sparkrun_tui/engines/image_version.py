@@ -51,7 +51,8 @@ def version_in_tag(family: Family, image: str) -> str:
     """The version that an image's tag states (`0.32.0`, `b11669`); empty when it states none.
 
     The date of a nightly image (`20260927`) is returned unchanged where the engine's images have one: it says which
-    release was current. Tags such as `latest` or `nightly` state no version, nor does a number too low for the engine,
+    release was current. So does the month of NVIDIA's images (`26.10-py3` is `2026-10`), where their release is not
+    known. Tags such as `latest` or `nightly` state no version, nor does a number too low for the engine,
     which numbers the image itself.
     """
     name, _, tag = image.partition("@")[0].rpartition(":")
@@ -62,9 +63,9 @@ def version_in_tag(family: Family, image: str) -> str:
         if build is None:
             return ""
         return build.group(1)
-    month = re.match(r"([0-9]{2}\.[0-9]{2})-py3", tag)
+    month = re.match(r"([0-9]{2})\.([0-9]{2})-py3", tag)
     if month:
-        return family.tag_versions.get(month.group(1), "")
+        return _version_of_month(family, month.group(1), month.group(2))
     release = re.match(r"v?([0-9]+\.[0-9]+(?:\.[0-9]+)?)(?![0-9])", tag)
     if release is None and repository_of(image) in family.official_images:
         # Behind other words stand the versions of CUDA and Python, too, but none of those begins with 0.
@@ -79,3 +80,11 @@ def version_in_tag(family: Family, image: str) -> str:
     if date is None:
         return ""
     return date.group(0)
+
+
+def _version_of_month(family: Family, year: str, month: str) -> str:
+    """The release in NVIDIA's image of a month, else the month itself where the engine's dates say something."""
+    known = family.tag_versions.get(f"{year}.{month}", "")
+    if known or not family.dated_tags or not "01" <= month <= "12":
+        return known
+    return f"20{year}-{month}"

@@ -92,6 +92,10 @@ def test_graphs_are_charged_since_0_21_and_the_share_grew() -> None:
     [
         ("vllm", "vllm/vllm-openai:v0.32.0-aarch64", "0.32.0"),
         ("vllm", "nvcr.io/nvidia/vllm:26.08-py3", "0.27.1"),
+        ("vllm", "nvcr.io/nvidia/vllm:26.10-py3", "2026-10"),
+        ("vllm", "nvcr.io/nvidia/vllm:25.11-py3-igpu", "2025-11"),
+        ("vllm", "nvcr.io/nvidia/vllm:26.13-py3", ""),
+        ("sglang", "nvcr.io/nvidia/sglang:26.10-py3", ""),
         ("vllm", "vllm/vllm-openai:vllm-x86_64-cu13-0.25.1-7a33ba9", "0.25.1"),
         ("vllm", "docker.io/vllm/vllm-openai:aarch64-v0.25.1", "0.25.1"),
         ("vllm", "vllm/vllm-openai:nightly-cuda-13.0.1", ""),
@@ -111,6 +115,7 @@ def test_versions_of_images(engine: str, image: str, expected: str) -> None:
 
 def test_a_month_may_hold_more_than_one_release() -> None:
     assert others_of("2026-08-14") == ("0.25", "0.26")
+    assert others_of("2026-10") == ("0.29", "0.30")
     assert others_of("0.31.0") == others_of("") == others_of("latest") == ()
 
 
