@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrun_tui.base.errors import LaunchError, UsageError
+from sparkrun_tui.base.errors import HostError, LaunchError, UsageError
 from sparkrun_tui.base.reading.decoded import decode_json
 from sparkrun_tui.base.secrets import Secret
 from sparkrun_tui.launch.bench import words
@@ -244,6 +244,44 @@ async def test_a_request_on_a_connection_that_the_server_has_closed_is_sent_agai
         writer.close()
     server.close()
     assert asked == [b"GET /1 HTTP/1.1\r\n\r\n", b"GET /3 HTTP/1.1\r\n\r\n", b"GET /3 HTTP/1.1\r\n\r\n"]
+
+
+class Closing(LocalTransport):
+    """A host whose server takes each request, answers nothing and ends the connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dialled = 0
+        self._asked = asyncio.Event()
+
+    async def open_tcp(self, address: str, port: int) -> Closing:
+        self.dialled += 1
+        # Far beyond the bound of the tunnel, so that the test ends without it, too.
+        if self.dialled > 1000:
+            raise HostError("it has been asked for ever")
+        return self
+
+    async def read(self, size: int) -> bytes:
+        await self._asked.wait()
+        await asyncio.sleep(0)
+        return b""
+
+    async def write(self, data: bytes) -> None:
+        self._asked.set()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def test_a_server_that_always_hangs_up_is_not_asked_for_ever() -> None:
+    host = Closing()
+    async with tunnel(host, "127.0.0.1", 1, most=2) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /v1/models HTTP/1.1\r\n\r\n")
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+    assert host.dialled == 101
 
 
 class Slow:

@@ -111,8 +111,8 @@ class _Connection:
                     return
 
     async def _sent_again(self) -> bool:
-        """Send what the server has not answered on a new connection; False where there is nothing of the kind."""
-        if not self._unanswered:
+        """Send what the server has not answered on a new connection; False where there is nothing, or no try left."""
+        if not self._unanswered or self._again <= 0:
             return False
         self._again -= 1
         stream = await self._dial()
