@@ -134,6 +134,23 @@ async def test_a_benchmark_is_measured_through_the_link_and_kept(server: tuple[i
     assert seen["environ"]["NO_PROXY"] == "127.0.0.1"
 
 
+@pytest.mark.parametrize("name", ["a\0--post-run-cmd\0touch canary", "--post-run-cmd=touch canary", "\ud800"])
+async def test_no_name_in_a_label_becomes_an_option_of_the_client(server: tuple[int, list[str]], name: str) -> None:
+    place = install_stand_in()
+    hostile = subject(server[0])
+    hostile = replace(hostile, server=replace(hostile.server, model=name))
+    benchmark = Benchmark("tiny", Options((1,), (8,), (8,), runs=1))
+
+    async def find() -> Subject:
+        return hostile
+
+    benchmark.start(find)
+    await benchmark.finished()
+    seen = json.loads((place / "seen.json").read_text())
+    assert seen["words"][2:4] == [f"--model={name}", f"--served-model-name={name}"]
+    assert not [word for word in seen["words"] if word.startswith("--post-run-cmd")]
+
+
 async def test_a_text_of_ones_own_replaces_the_book(server: tuple[int, list[str]], tmp_path: Path) -> None:
     place = install_stand_in()
     text = tmp_path / "text.txt"
@@ -392,6 +409,7 @@ def test_bars_are_as_long_as_the_rates() -> None:
 def test_tokens_are_counted_by_the_file_that_lies_here() -> None:
     assert tokenizer_of("acme/tiny") == "acme/tiny"
     assert tokenizer_of("acme/tiny-GGUF:Q4_K_M") == "acme/tiny-GGUF"
+    assert [tokenizer_of(path) for path in ("/dev/zero", "../tiny/x", "~/x", "tiny", "")] == [""] * 5
     snapshot = put_model(hub_here(), "acme/tiny")
     assert tokenizer_of("acme/tiny") == "acme/tiny"
     (snapshot / "tokenizer.json").write_text("{}")

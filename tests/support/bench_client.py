@@ -9,7 +9,7 @@ from sparkrun_tui.launch.bench import client
 
 _CLIENT = """
 import json, os, sys, time, urllib.request
-key, *words = sys.stdin.read().split("\\0")[:-1]
+key, *words = json.load(sys.stdin)
 value = lambda flag: words[words.index(flag) + 1]
 seen = {"argv": open("/proc/self/cmdline").read(), "environ": dict(os.environ), "words": words, "key": key}
 with open(os.path.join(os.path.dirname(__file__), "seen.json"), "w") as file:

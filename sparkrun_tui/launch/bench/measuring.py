@@ -6,6 +6,7 @@ What the client prints is foreign: answers of the model are in it.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import tempfile
@@ -43,6 +44,7 @@ _SPARE = 8
 """Connections beside those of the requests at once: the client looks at the list of models, too."""
 _CHILD = Path(__file__).with_name("child.py")
 _STOPPED = "stopped"
+_NAME_IT = "Name a tokenizer with --tokenizer: a repository of the Hub, or a file tokenizer.json."
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,10 @@ class Measurement:
 
         Raises `SparkrunError` when nothing could be measured.
         """
+        if not (self._options.tokenizer or self._server.tokenizer):
+            raise LaunchError(
+                "the model's label names no repository, by whose tokenizer tokens are counted", remedy=_NAME_IT
+            )
         home = await asyncio.to_thread(_home, self._options)
         started = time.time()
         run = _Run(self._options.requests)
@@ -156,8 +162,9 @@ def _address_of(text: Path) -> str:
 
 def _words(server: Server, options: Options, base: str, report: Path) -> list[str]:
     """The client's arguments, without the key."""
-    words = ["--base-url", base, "--model", server.model, "--served-model-name", server.model]
-    words += ["--tokenizer", options.tokenizer or server.tokenizer]
+    # Names come from labels: behind `=` none is taken for an option of the client, which has one that runs a command.
+    words = ["--base-url", base, f"--model={server.model}", f"--served-model-name={server.model}"]
+    words.append(f"--tokenizer={options.tokenizer or server.tokenizer}")
     lists = {"--pp": options.prompt, "--tg": options.output, "--depth": options.depth}
     for flag, numbers in {**lists, "--concurrency": options.concurrency}.items():
         words += [flag, *map(str, numbers)]
@@ -193,7 +200,7 @@ class _Run:
         async with children.stopping(process, signal.SIGINT):
             said = asyncio.create_task(children.last_words(process.stderr, _MOST_SAID))
             assert process.stdin is not None and process.stdout is not None
-            process.stdin.write("".join(f"{part}\0" for part in order).encode())
+            process.stdin.write(json.dumps(order).encode())
             process.stdin.close()
             yield self._progress()
             while True:
@@ -268,7 +275,7 @@ def _doing(event: Decoded) -> str:
 
 def _remedy(said: str) -> str:
     if "Error loading tokenizer" in said:
-        return "Name a tokenizer with --tokenizer: a repository of the Hub, or a file tokenizer.json."
+        return _NAME_IT
     if "downloading" in said.lower() and "book" in said:
         return "Give a text of your own with --text FILE: the client could not download its book."
     return ""

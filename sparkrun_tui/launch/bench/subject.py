@@ -164,13 +164,16 @@ def _overrides(text: str) -> Mapping[str, str]:
 def tokenizer_of(model: str, hub: Path | None = None) -> str:
     """By what tokens are counted: the file in this machine's cache, else the repository; without the GGUF's `:QUANT`.
 
-    A repository of GGUF files has no `tokenizer.json`: the client then counts approximately, and says so.
+    Empty where the model is no repository. One of GGUF files has no `tokenizer.json`: the client then counts
+    approximately, and says so.
     """
     repo = model.partition(":")[0]
-    if is_repository(repo):
-        snapshot = find_snapshot(hub or hub_folder(), repo)
-        if snapshot is not None:
-            file = snapshot.path / "tokenizer.json"
-            if file.is_file():
-                return str(file)
+    if not is_repository(repo):
+        # A label is no path of this machine: an endless file would be read, too.
+        return ""
+    snapshot = find_snapshot(hub or hub_folder(), repo)
+    if snapshot is not None:
+        file = snapshot.path / "tokenizer.json"
+        if file.is_file():
+            return str(file)
     return repo
