@@ -369,6 +369,13 @@ def test_results_come_back_as_they_were_kept() -> None:
         chosen("")
 
 
+@pytest.mark.parametrize("moment", [-1e17, 9e15, 1e300])
+def test_a_kept_result_of_an_impossible_time_is_listed(moment: float) -> None:
+    data = {**to_data(RESULT), "started": moment, "ended": moment}
+    result = from_data(decode_json(json.dumps(data)))
+    assert words.listed_row(result)[0] == RESULT.id and words.as_markdown(result)
+
+
 def test_two_results_are_compared_by_combination() -> None:
     faster = Point(1, 2048, 128, 0, None, Spread(22.0, 0.1), Spread(22.0, 0.1))
     more = Point(8, 2048, 128, 0, None, Spread(9.0, 0.1), Spread(72.0, 0.1))

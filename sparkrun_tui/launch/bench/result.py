@@ -167,8 +167,8 @@ def from_data(data: Decoded) -> Result:
     )
     return Result(
         id=_line(data, "id"),
-        started=data.at("started").decimal() or 0.0,
-        ended=data.at("ended").decimal() or 0.0,
+        started=data.at("started").decimal(least=0.0) or 0.0,
+        ended=data.at("ended").decimal(least=0.0) or 0.0,
         client=_line(data, "client"),
         measured=measured,
         points=tuple(_point_of(point) for point in data.at("points").items()),
