@@ -419,5 +419,10 @@ def test_tokens_are_counted_by_the_file_that_lies_here() -> None:
     assert [tokenizer_of(path) for path in ("/dev/zero", "../tiny/x", "~/x", "tiny", "")] == [""] * 5
     snapshot = put_model(hub_here(), "acme/tiny")
     assert tokenizer_of("acme/tiny") == "acme/tiny"
+    outside = snapshot.parents[3] / "outside.json"
+    outside.write_text("{}")
+    (snapshot / "tokenizer.json").symlink_to(outside)
+    assert tokenizer_of("acme/tiny") == "acme/tiny"
+    (snapshot / "tokenizer.json").unlink()
     (snapshot / "tokenizer.json").write_text("{}")
     assert tokenizer_of("acme/tiny") == str(snapshot / "tokenizer.json")

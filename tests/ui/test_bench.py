@@ -11,7 +11,7 @@ from sparkrun_tui.launch.bench.benchmark import Status
 from sparkrun_tui.launch.bench.measuring import Progress
 from sparkrun_tui.launch.bench.result import Point, Spread
 from sparkrun_tui.launch.bench.store import keep
-from sparkrun_tui.launch.record.events import EndpointUp
+from sparkrun_tui.launch.record.events import EndpointUp, LaunchStatus, StatusChanged
 from sparkrun_tui.ui.app.app import SparkrunApp
 from sparkrun_tui.ui.screens.bench import BenchScreen
 from sparkrun_tui.ui.screens.dialogs.dialog import Confirm
@@ -130,7 +130,7 @@ async def test_a_launch_that_serves_is_measured_from_its_screen(open_app: Pilots
         assert isinstance(launch, FakeLaunch)
         await press(pilot, "b")
         assert not isinstance(pilot.app.screen, BenchScreen)  # it does not serve yet
-        launch.send(EndpointUp(url="http://spark-1:8000/v1", model="alpha"))
+        launch.send(EndpointUp(url="http://spark-1:8000/v1", model="alpha"), StatusChanged(status=LaunchStatus.READY))
         await settle(pilot)
         await press(pilot, "b")
         await settle(pilot)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sparkrun_tui.base.reading import identifiers
+from sparkrun_tui.base.text import clean_line
 from sparkrun_tui.engines.offers import BY_NAME
 from sparkrun_tui.engines.plan import HEALTH_PATH, LABEL
 
@@ -13,8 +14,8 @@ MAX_RANKS = identifiers.MAX_NODES
 
 
 def label_of(labels: Mapping[str, str], name: str) -> str:
-    """The value of our label `name`; empty without it."""
-    return labels.get(f"{LABEL}{name}", "")
+    """The value of our label `name`, safe to show; empty without it. A host may have written anything into it."""
+    return clean_line(labels.get(f"{LABEL}{name}", ""))
 
 
 def rank_of(labels: Mapping[str, str]) -> int | None:

@@ -21,6 +21,7 @@ from sparkrun_tui.launch.services import Services
 from sparkrun_tui.models.snapshot import find_snapshot
 from sparkrun_tui.models.store import is_repository
 from sparkrun_tui.remote.docker.types import ContainerInfo
+from sparkrun_tui.remote.hub.cache import files_in
 from sparkrun_tui.remote.hub.place import hub_folder
 from sparkrun_tui.remote.probe.facts import HostFacts
 
@@ -171,9 +172,9 @@ def tokenizer_of(model: str, hub: Path | None = None) -> str:
     if not is_repository(repo):
         # A label is no path of this machine: an endless file would be read, too.
         return ""
-    snapshot = find_snapshot(hub or hub_folder(), repo)
-    if snapshot is not None:
-        file = snapshot.path / "tokenizer.json"
-        if file.is_file():
-            return str(file)
+    here = hub or hub_folder()
+    snapshot = find_snapshot(here, repo)
+    # A link that leads out of the cache is no file of the model.
+    if snapshot is not None and any(file.name == "tokenizer.json" for file in files_in(here, repo, snapshot.commit)):
+        return str(snapshot.path / "tokenizer.json")
     return repo
