@@ -151,7 +151,11 @@ async def test_the_verdict_follows_the_overrides(open_app: Pilots) -> None:
         await press(pilot, "enter", *"99000000", "enter")
         assert before in ("good", "tight")
         assert app.state.verdict(app.state.selected) == "bad"
-        assert lines_with(pilot, "1 max_model_len 99000000 →")
+        async with asyncio.timeout(20):
+            # Suggestions are tried a few milliseconds at a time, once typing rests.
+            while not lines_with(pilot, "1 max_model_len 99000000 →"):
+                await asyncio.sleep(0.05)
+                await pilot.pause()
         await press(pilot, "s")
         assert app.state.verdict(app.state.selected) in ("good", "tight")
         await press(pilot, "o", "u")
